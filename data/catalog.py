@@ -1,0 +1,128 @@
+"""The datasets by name, and how to open one that is on disk."""
+
+import os
+import pathlib
+import re
+import shlex
+
+import tensorflow_datasets as tfds
+
+from data import conversion, video_builder
+from data.moving_shapes import moving_shapes_dataset_builder
+from data.video_builder import DatasetError, Report
+from data.video_folder import video_folder_dataset_builder
+
+BUILDERS = {
+    'moving_shapes': moving_shapes_dataset_builder.Builder,
+    'video_folder': video_folder_dataset_builder.Builder,
+}
+# These are made by whatever needs them first.
+EMBEDDED = ('moving_shapes',)
+
+DEFAULT_DATA_DIR = os.path.join('~', 'tensorflow_datasets')  # TFDS's own default
+
+
+def builder_class(name: str) -> type[video_builder.VideoBuilder]:
+    """The builder of a dataset.
+
+    Raises:
+      DatasetError: if there is none of this name.
+    """
+    if name not in BUILDERS:
+        raise DatasetError(f'dataset: found {name!r}, expected one of {", ".join(BUILDERS)}')
+    return BUILDERS[name]
+
+
+def make_builder(
+    name: str,
+    config: str | None = None,
+    data_dir: str | os.PathLike | None = None,
+    manual_dir: str | os.PathLike | None = None,
+    **config_fields,
+) -> video_builder.VideoBuilder:
+    """Makes a builder for converting a dataset.
+
+    Args:
+      name: a key of BUILDERS.
+      config: name of the configuration, by default the builder's first.
+      data_dir: TFDS folder, by default ~/tensorflow_datasets.
+      manual_dir: the user's folder of videos, for the builders that need one.
+      **config_fields: fields of the builder's configuration that differ from that configuration's
+        own.
+
+    Raises:
+      DatasetError: for an unknown dataset or field, or if the folder of videos does not serve.
+    """
+    cls = builder_class(name)
+    config = config or cls.DEFAULT_CONFIG
+    _check_word('config', config)
+    if manual_dir is not None:
+        config_fields['manual_dir'] = os.path.abspath(os.path.expanduser(manual_dir))
+    known = {known.name: known for known in cls.BUILDER_CONFIGS}
+    fields = cls.CONFIG_CLASS.__dataclass_fields__
+    for field in config_fields:
+        if field not in fields:
+            raise DatasetError(
+                f'{name}: found field {field!r}, expected one of {", ".join(fields)}'
+            )
+    if config in known:
+        values = {field: getattr(known[config], field) for field in fields}
+    else:
+        values = {'name': config}
+    return cls(
+        config=cls.CONFIG_CLASS(**(values | config_fields)), data_dir=str(_data_dir(data_dir))
+    )
+
+
+def open_dataset(
+    name: str,
+    config: str | None = None,
+    data_dir: str | os.PathLike | None = None,
+    report: Report | None = None,
+) -> tfds.core.DatasetBuilder:
+    """Opens a converted dataset for reading; an embedded one is made first if it is not there.
+
+    Args:
+      name: a key of BUILDERS.
+      config: name of the configuration, by default the builder's first.
+      data_dir: TFDS folder, by default ~/tensorflow_datasets.
+      report: called with a line every few seconds while an embedded dataset is made.
+
+    Returns:
+      A builder whose `info` (splits, features, metadata) is what is on disk.
+
+    Raises:
+      DatasetError: if the dataset is unknown or has not been converted.
+    """
+    cls = builder_class(name)
+    config = config or cls.DEFAULT_CONFIG
+    _check_word('config', config)
+    root = _data_dir(data_dir)
+    path = root / name / config / str(cls.VERSION)
+    if not path.exists():
+        if name not in EMBEDDED:
+            raise DatasetError(
+                f'{name}/{config}: not found in {root}; convert it first:'
+                f' python -m experiments.convert --dataset={name} --config={config}'
+                f' --data_dir={shlex.quote(str(root))} --manual_dir=FOLDER_OF_VIDEOS'
+            )
+        known = [known.name for known in cls.BUILDER_CONFIGS]
+        if config not in known:
+            raise DatasetError(
+                f'{name}: found config {config!r}, expected one of {", ".join(known)}'
+            )
+        conversion.convert(make_builder(name, config, root), report=report)
+    return tfds.builder_from_directory(str(path))
+
+
+def _data_dir(data_dir) -> pathlib.Path:
+    return pathlib.Path(os.path.abspath(os.path.expanduser(data_dir or DEFAULT_DATA_DIR)))
+
+
+def _check_word(flag: str, value: str) -> None:
+    """Names become folders: nothing that could lead out of the data folder."""
+    if not re.fullmatch(r'[^\W_][\w.+-]*', value):
+        raise DatasetError(
+            f"{flag}: found {value!r}, expected letters, digits, '_', '-', '+' and '.',"
+            ' a letter or digit first'
+        )

@@ -1,0 +1,1 @@
+"""The embedded dataset: generated videos whose classes need time to tell apart."""

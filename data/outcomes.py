@@ -1,0 +1,84 @@
+"""What became of each video: the files `videos.csv` and `skipped.csv` beside the records."""
+
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+STORED_FILE = 'videos.csv'
+STORED_COLUMNS = ('id', 'frames')
+SKIPPED_FILE = 'skipped.csv'
+SKIPPED_COLUMNS = ('id', 'path', 'reason')
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """A video that could not be converted."""
+
+    id: str
+    path: str
+    reason: str
+
+
+class Outcomes:
+    """The two files of a folder, written row by row: a kill leaves at most one torn line."""
+
+    def __init__(self, folder: str | os.PathLike):
+        """Reads what the folder has."""
+        self._folder = pathlib.Path(folder)
+        self.frames = {
+            video_id: int(frames)
+            for video_id, frames in _read(self._folder / STORED_FILE, STORED_COLUMNS)
+        }
+        rows = _read(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS)
+        self.skipped = {row[0]: Skipped(*row) for row in rows}
+
+    def add_stored(self, video_id: str, frames: int) -> None:
+        self.frames[video_id] = frames
+        append_rows(self._folder / STORED_FILE, STORED_COLUMNS, [(video_id, frames)])
+
+    def add_skipped(self, skipped: Skipped) -> None:
+        self.skipped[skipped.id] = skipped
+        append_rows(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS, [dataclasses.astuple(skipped)])
+
+    def replace(self, frames: dict[str, int], skipped: dict[str, Skipped]) -> None:
+        """Replaces all rows, each file at once, in the order of the dictionaries."""
+        self.frames, self.skipped = frames, skipped
+        _replace(self._folder / STORED_FILE, STORED_COLUMNS, frames.items())
+        rows = map(dataclasses.astuple, skipped.values())
+        _replace(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS, rows)
+
+
+def readable(path: str) -> str:
+    """A path as valid UTF-8: bytes that are not are written as escapes."""
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+
+def append_rows(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Adds rows to a CSV file, which is made with its header if it is not there."""
+    with open(path, 'a', encoding='utf-8', newline='') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        if not file.tell():
+            writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _replace(path: pathlib.Path, columns, rows) -> None:
+    new = path.with_name(path.name + '.new')
+    new.unlink(missing_ok=True)
+    append_rows(new, columns, rows)
+    os.replace(new, path)
+
+
+def _read(path: pathlib.Path, columns) -> list[list[str]]:
+    """Rows without a last one that a kill left torn; none if there is no such file."""
+    try:
+        with open(path, encoding='utf-8', newline='') as file:
+            text = file.read()
+    except FileNotFoundError:
+        return []
+    complete = text[: text.rfind('\n') + 1]
+    rows = list(csv.reader(io.StringIO(complete, newline='')))
+    return [row for row in rows[1:] if len(row) == len(columns)]

@@ -1,0 +1,356 @@
+"""Reads, resamples and writes video files with OpenCV; no TensorFlow in here.
+
+Times are presentation times: what a viewer would see on the screen at a given moment decides which
+frame is taken, whatever the frame count in the header says and however unevenly the frames are
+spaced.
+"""
+
+import contextlib
+import math
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+
+# FFmpeg prints its own complaints about broken files; ours are the VideoErrors. It must be told
+# before its first use, and a value the user has set stays.
+os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+
+# Files with other suffixes are not taken for videos when a folder is listed.
+VIDEO_SUFFIXES = frozenset(
+    (
+        '.3gp',
+        '.avi',
+        '.flv',
+        '.m2ts',
+        '.m4v',
+        '.mkv',
+        '.mov',
+        '.mp4',
+        '.mpeg',
+        '.mpg',
+        '.mts',
+        '.ogv',
+        '.ts',
+        '.webm',
+        '.wmv',
+    )
+)
+
+# The header's frame count is advisory (it comes from the container, not from the frames): only a
+# file that gives clearly fewer frames than this share of it is called truncated.
+MISSING_FRAMES_TOLERANCE = 0.10
+
+# Matroska and WebM store whole milliseconds, so a stamp may lie this far from the true time, in
+# seconds.
+STAMP_TOLERANCE = 1e-3
+
+# A frame shown for longer than this (seconds) comes from a broken clock, and would be repeated
+# without end.
+LONGEST_FRAME = 60.0
+
+# Nominal rates outside this range (frames a second) are placeholders of the container (0, 1000,
+# 90000).
+PLAUSIBLE_RATES = (0.1, 480.0)
+
+
+class VideoError(ValueError):
+    """A video cannot be used; the message is the reason in one line, without the path."""
+
+
+def read_frames(
+    path: str | os.PathLike,
+    frames_per_second: float | None = None,
+    frame_size: tuple[int, int] | None = None,
+    short_side: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Yields the frames of a video in order, resampled in time and resized.
+
+    Output frame k is the source frame on the screen at time (k + 0.5) / frames_per_second after the
+    first one, so equal rates are the identity and the number of frames is the duration times the
+    rate, rounded (halves up). Where time stamps are missing or do not increase, the nominal rate
+    carries on. Only one frame is held at a time.
+
+    Args:
+      path: a video file. Rotation stated in its header is applied.
+      frames_per_second: rate wanted; None keeps the source's frames as they are.
+      frame_size: (height, width) wanted, whatever the source's shape (the paper's way, 256x256);
+        bilinear without antialiasing, which equals `tf.image.resize` within one level.
+      short_side: length wanted for the shorter side, keeping the shape. At most one of the two;
+        neither keeps the size.
+
+    Yields:
+      uint8 arrays (height, width, 3), RGB.
+
+    Raises:
+      VideoError: if the file is missing, empty, not a video, truncated, has fewer than two frames,
+        or changes its frame size on the way when no frame_size is given. Those found at the end
+        come after the last frame.
+      ValueError: if both frame_size and short_side are given, or a value is not positive.
+    """
+    _check_arguments(frames_per_second, frame_size, short_side)
+    capture = _open(path)
+    try:
+        source = _timed_frames(capture)
+        if frames_per_second is not None:
+            source = _resample(source, frames_per_second)
+        shape = None
+        resized_from, resized = None, None
+        for frame, _, _ in source:
+            if frame is not resized_from:  # a frame shown twice is resized once
+                if frame_size is None and shape not in (None, frame.shape):
+                    raise VideoError(
+                        f'frame size changes from {shape[1]}x{shape[0]}'
+                        f' to {frame.shape[1]}x{frame.shape[0]}'
+                    )
+                shape = frame.shape
+                resized_from, resized = frame, _resize(frame, frame_size, short_side)
+            yield cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()
+
+
+def source_frames_per_second(path: str | os.PathLike) -> float:
+    """Nominal frame rate in a video's header, in frames a second.
+
+    Raises:
+      VideoError: if the file cannot be opened or states no plausible rate.
+    """
+    capture = _open(path)
+    try:
+        rate = _nominal_rate(capture)
+    finally:
+        capture.release()
+    if rate is None:
+        raise VideoError('its header states no frame rate')
+    return rate
+
+
+def encode_jpeg(frame: np.ndarray, quality: int = 95) -> bytes:
+    """Encodes a uint8 frame as JPEG: RGB (height, width, 3) or gray (height, width)."""
+    if frame.dtype != np.uint8 or frame.ndim not in (2, 3):
+        raise ValueError(
+            f'frame: found {frame.dtype} {frame.shape}, expected uint8 (H, W, 3) or (H, W)'
+        )
+    stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 else frame
+    done, encoded = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RuntimeError(f'OpenCV could not encode a frame of shape {frame.shape} as JPEG')
+    return encoded.tobytes()
+
+
+def write_video(
+    path: str | os.PathLike,
+    frames: Iterable[np.ndarray],
+    frames_per_second: float,
+    codec: str = 'mp4v',
+) -> None:
+    """Writes frames as a video file, which appears under its name only when it is complete.
+
+    Args:
+      path: file to write; its suffix picks the container, and missing parent folders are made.
+      frames: at least one uint8 array (height, width, 3), RGB, all of one size.
+      frames_per_second: rate stated in the file.
+      codec: four-character code: "mp4v" for .mp4, "FFV1" for lossless .avi, "VP90" for .webm,
+        "MJPG" for .avi.
+
+    Raises:
+      VideoError: if OpenCV cannot write this codec into this container, if there are no frames, or
+        if frames differ in size or type from the first.
+    """
+    path = pathlib.Path(path)
+    _check_name(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished(path) as temporary:
+        _write_all(temporary, frames, frames_per_second, codec, path.suffix)
+
+
+@contextlib.contextmanager
+def unfinished(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a hidden path beside `path`, renamed to it on success and removed on failure."""
+    handle, name = tempfile.mkstemp(prefix=f'.{path.stem}-', suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    os.chmod(name, 0o644)  # mkstemp makes private files
+    try:
+        yield pathlib.Path(name)
+        os.replace(name, path)
+    except BaseException:
+        pathlib.Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _write_all(path, frames, frames_per_second, codec, suffix):
+    writer, shape = None, None
+    try:
+        for frame in frames:
+            if writer is None:
+                shape = frame.shape
+                writer = cv2.VideoWriter(
+                    str(path),
+                    cv2.CAP_FFMPEG,
+                    cv2.VideoWriter_fourcc(*codec),
+                    frames_per_second,
+                    (shape[1], shape[0]),
+                )
+                if not writer.isOpened():
+                    raise VideoError(f'OpenCV cannot write codec {codec!r} into a {suffix!r} file')
+            if frame.dtype != np.uint8 or frame.shape != shape or frame.ndim != 3:
+                raise VideoError(
+                    f'found a frame {frame.dtype} {frame.shape}, expected uint8 {shape}'
+                )
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    finally:
+        if writer is not None:
+            writer.release()
+    if writer is None:
+        raise VideoError('there are no frames to write')
+    if not path.stat().st_size:
+        raise VideoError(f'OpenCV wrote nothing with codec {codec!r} into a {suffix!r} file')
+
+
+def _check_arguments(frames_per_second, frame_size, short_side):
+    if frame_size is not None and short_side is not None:
+        raise ValueError(
+            f'found frame_size={frame_size} and short_side={short_side}, expected at most one'
+        )
+    if frames_per_second is not None and not frames_per_second > 0:
+        raise ValueError(
+            f'frames_per_second: found {frames_per_second}, expected a positive number'
+        )
+    if frame_size is not None and (len(frame_size) != 2 or min(frame_size) < 1):
+        raise ValueError(f'frame_size: found {frame_size}, expected (height, width) in pixels')
+    if short_side is not None and short_side < 1:
+        raise ValueError(f'short_side: found {short_side}, expected a number of pixels')
+
+
+def _check_name(path: pathlib.Path) -> None:
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:  # OpenCV would crash the process
+        raise VideoError('its name or folder is not valid UTF-8; rename it') from None
+
+
+def _open(path) -> cv2.VideoCapture:
+    path = pathlib.Path(path)
+    _check_name(path)
+    try:
+        with path.open('rb') as file:
+            if not file.read(1):
+                raise VideoError('empty file (0 bytes)')
+    except FileNotFoundError:
+        raise VideoError('file not found') from None
+    except IsADirectoryError:
+        raise VideoError('a folder, not a file') from None
+    except PermissionError:
+        raise VideoError('no permission to read it') from None
+    # An absolute path cannot be taken for an address ("name:rest") by FFmpeg. One decoding thread:
+    # callers that want speed decode several videos at once.
+    capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    if not capture.isOpened():
+        capture.release()
+        if _lacks_index(path):
+            raise VideoError('truncated mp4: its index ("moov" atom) is missing')
+        raise VideoError('not a video: OpenCV cannot open it')
+    return capture
+
+
+def _lacks_index(path: pathlib.Path) -> bool:
+    """Whether a file begins like an mp4 and has no "moov" atom, as a download that broke off."""
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        position = 0
+        while position + 8 <= size:
+            file.seek(position)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], 'big'), header[4:8]
+            if position == 0 and kind != b'ftyp':
+                return False
+            if kind == b'moov':
+                return position + length > size
+            if length == 1:
+                length = int.from_bytes(header[8:16], 'big')
+            if length < 8:  # 0: to the end of the file
+                return True
+            position += length
+    return position > 0
+
+
+def _nominal_rate(capture) -> float | None:
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    low, high = PLAUSIBLE_RATES
+    return rate if math.isfinite(rate) and low <= rate <= high else None
+
+
+def _timed_frames(capture) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yields (BGR frame, start, end), times in seconds after the first frame.
+
+    It is one frame behind what is decoded, for a frame ends when the next one begins.
+    """
+    rate = _nominal_rate(capture)
+    stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    count, first_stamp, shown, start = 0, 0.0, None, 0.0
+    while True:
+        decoded, frame = capture.read()
+        if not decoded:
+            break
+        count += 1
+        stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if shown is None:
+            first_stamp = stamp
+        else:
+            end = stamp - first_stamp
+            if not end > start:
+                if rate is None:
+                    raise VideoError(
+                        f'frame {count} has no time stamp and the header states no frame rate'
+                    )
+                end = start + 1 / rate
+            if end - start > LONGEST_FRAME:
+                raise VideoError(f'time stamps jump by {end - start:.0f} seconds at frame {count}')
+            yield shown, start, end
+            start = end
+        shown = frame
+    _check_count(count, stated)
+    # The last frame lasts as long as the header says, or as the average frame did.
+    yield shown, start, start + (1 / rate if rate is not None else start / (count - 1))
+
+
+def _check_count(count: int, stated: float) -> None:
+    if count == 0:
+        raise VideoError('no frames can be decoded')
+    if math.isfinite(stated) and count < stated * (1 - MISSING_FRAMES_TOLERANCE):
+        raise VideoError(f'truncated: {count} of {stated:.0f} frames can be decoded')
+    if count == 1:
+        raise VideoError('only one frame')
+
+
+def _resample(source, frames_per_second) -> Iterator[tuple[np.ndarray, float, float]]:
+    count, end = 0, 0.0
+    for frame, start, end in source:
+        # A moment on the border of two frames belongs to the later one; at the end of the video
+        # there is none.
+        while (count + 0.5) / frames_per_second < end - STAMP_TOLERANCE:
+            yield frame, start, end
+            count += 1
+    if (count + 0.5) / frames_per_second <= end + STAMP_TOLERANCE:
+        yield frame, start, end
+        count += 1
+    if not count:
+        raise VideoError(
+            f'lasts {end:.3f} seconds, less than one frame at {frames_per_second:g} a second'
+        )
+
+
+def _resize(frame, frame_size, short_side) -> np.ndarray:
+    height, width = frame.shape[:2]
+    if short_side is not None:
+        scale = short_side / min(height, width)
+        frame_size = (round(height * scale), round(width * scale))
+    if frame_size is None or tuple(frame_size) == (height, width):
+        return frame
+    return cv2.resize(frame, (frame_size[1], frame_size[0]), interpolation=cv2.INTER_LINEAR)

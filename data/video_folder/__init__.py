@@ -1,0 +1,1 @@
+"""A user's own videos, one folder per class."""

@@ -1,0 +1,69 @@
+"""Builder of video_folder: a user's own videos, in one folder per class."""
+
+import dataclasses
+import functools
+
+from data import video_builder
+from data.video_folder import listing
+
+
+@dataclasses.dataclass
+class VideoFolderConfig(video_builder.VideoConfig):
+    """Which folder, and how to split it; the configuration's name is the user's word for it.
+
+    Attributes:
+      validation_fraction: share of every class's videos that is kept for validation, where the
+        folder has no `train` and `validation` folders of its own; 0 for none.
+      split_seed: of the choice which ones.
+    """
+
+    validation_fraction: float = 0.2
+    split_seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.validation_fraction < 1:
+            raise video_builder.DatasetError(
+                f'validation_fraction: found {self.validation_fraction},'
+                ' expected 0 or more and less than 1'
+            )
+
+
+class Builder(video_builder.VideoBuilder, skip_registration=True):
+    """Videos of `manual_dir/CLASS/` or `manual_dir/{train,validation,test}/CLASS/`.
+
+    Labels are the sorted names of the class folders.
+    """
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = 'The folder of videos is given as manual_dir; see README.md.'
+    CONFIG_CLASS = VideoFolderConfig
+    DEFAULT_CONFIG = 'default'
+    MAX_SKIPPED_FRACTION = 1.0  # the folder is the user's to judge; what was skipped is reported
+
+    def label_names(self) -> list[str]:
+        return sorted({item.label for item in self._listing.splits['train']})
+
+    def prepare_videos(self, report: video_builder.Report | None = None) -> None:
+        ignored = self._listing.ignored
+        if ignored and report is not None:
+            report(
+                f'{self.name}: ignored {len(ignored)} files and folders that are not videos'
+                f' by their names, {ignored[0]} for one'
+            )
+
+    def split_videos(self, manual_dir: str | None) -> dict[str, list[video_builder.Video]]:
+        if manual_dir == self.manual_dir:
+            return self._listing.splits
+        return self._list(manual_dir).splits
+
+    @functools.cached_property
+    def _listing(self) -> listing.Listing:
+        return self._list(self.manual_dir)
+
+    def _list(self, manual_dir) -> listing.Listing:
+        if manual_dir is None:
+            raise video_builder.DatasetError(
+                f'{self.name}: no folder of videos given, expected --manual_dir=FOLDER'
+            )
+        config = self.builder_config
+        return listing.list_videos(manual_dir, config.validation_fraction, config.split_seed)

@@ -1,0 +1,1 @@
+"""Entry points: one per table and figure of the paper, and the everyday tools."""

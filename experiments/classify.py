@@ -1,0 +1,93 @@
+"""Names what is seen in video files: the five most probable classes of each.
+
+  python -m experiments.classify --model=runs/quickstart/saved_model video.mp4 another.mov
+
+Videos may have any size, rate and length: they are resampled to the network's rate, resized, and seen in
+windows as in evaluation. A file that cannot be read is named, the others are classified, and the exit code is 1.
+"""
+
+import json
+import sys
+
+import numpy as np
+from absl import flags
+
+from data.video import VideoError
+from data.windows import read_windows
+from experiments import run
+from s3dg.export import ExportedNetwork
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    flags.DEFINE_string('model', None, 'Folder of the SavedModel.')
+    flags.DEFINE_integer('top', 5, 'Classes printed per video.')
+    flags.DEFINE_bool('json', False, 'Print one JSON object per line and video instead of text.')
+
+
+def video_probabilities(model, path):
+    """Probabilities, float32 (classes,), of a video file.
+
+    Args:
+      model: an `ExportedNetwork`.
+      path: the file.
+
+    Raises:
+      VideoError: where it cannot be used.
+    """
+    video_format = model.video_format
+    windows = read_windows(
+        path,
+        video_format.evaluation_frames,
+        frames_per_second=video_format.frames_per_second,
+        frame_size=video_format.frame_size,
+        short_side=video_format.short_side,
+    )
+    logits = np.mean([model.serve(window[None])['logits'].numpy()[0] for window in windows], axis=0)
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
+
+
+def most_probable(model, probabilities, number):
+    """The `number` most probable classes as (name, probability), falling."""
+    names = model.class_names or [f'class {i}' for i in range(len(probabilities))]
+    order = np.argsort(-probabilities, kind='stable')[:number]
+    return [(names[i], float(probabilities[i])) for i in order]
+
+
+def main(arguments):
+    run.required('model')
+    if not arguments:
+        raise run.UsageError(
+            'No video given: python -m experiments.classify --model=SAVED_MODEL VIDEO...'
+        )
+    if FLAGS.top < 1:
+        raise run.UsageError(f'--top must be at least 1, found {FLAGS.top}.')
+    model = ExportedNetwork(FLAGS.model)
+    if model.config.channels != 3:
+        raise run.UsageError(
+            f'--model: {FLAGS.model} takes {model.config.channels} channels, video files have 3.'
+        )
+    failed = 0
+    for path in arguments:
+        try:
+            classes = most_probable(model, video_probabilities(model, path), FLAGS.top)
+        except VideoError as error:
+            failed += 1
+            print(f'error: {path}: {error}', file=sys.stderr)
+            continue
+        if FLAGS.json:
+            top = [{'class': name, 'probability': p} for name, p in classes]
+            print(json.dumps({'video': path, 'classes': top}), flush=True)
+        else:
+            print(path)
+            for name, probability in classes:
+                print(f'  {probability:7.2%}  {name}', flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    define_flags()
+    run.start(main, takes_arguments=True)

@@ -1,0 +1,116 @@
+"""Evaluates a trained network on whole videos, in normal or reversed order.
+
+  python -m experiments.evaluate --model=runs/train/model.keras --dataset=moving_shapes --order=reversed
+
+Every video is seen whole: in windows of the network's `evaluation_frames`, looped where it is shorter,
+centre crop, logits averaged. Leaves `results.json`, `report.md`, `confusion.png` and `predictions.npz`
+(id, label, logits) in the workdir.
+"""
+
+from absl import flags
+
+from data import catalog
+from experiments import run, training_run
+from s3dg.analysis import plots
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    run.define_workdir_flags('evaluate')
+    run.define_dataset_flags()
+    run.define_runtime_flags()
+    flags.DEFINE_string('model', None, 'The .keras file.')
+    flags.DEFINE_string('split', 'validation', 'Split to evaluate.')
+    flags.DEFINE_enum('order', 'normal', ['normal', 'reversed'], 'Order of the frames.')
+    flags.DEFINE_integer('batch_size', 16, 'Windows per step, at most.')
+
+
+def check_same_classes(network, builder, flag='--model'):
+    """Refuses a network whose classes are not those of the dataset.
+
+    Raises:
+      UsageError: naming both.
+    """
+    names = training_run.class_names(builder)
+    if network.class_names is not None and network.class_names != names:
+        raise run.UsageError(
+            f'{flag}: the network knows {len(network.class_names)} classes '
+            f'({network.class_names[0]}, ...), {builder.info.full_name} has {len(names)} '
+            f'({names[0]}, ...); train on this dataset with --init first.'
+        )
+    if network.config.num_classes != len(names):
+        raise run.UsageError(
+            f'{flag}: the network has {network.config.num_classes} classes, '
+            f'{builder.info.full_name} has {len(names)}.'
+        )
+
+
+def main(arguments):
+    del arguments
+    run.required('model')
+    run.required('dataset')
+    if FLAGS.batch_size < 1:
+        raise run.UsageError(f'--batch_size must be at least 1, found {FLAGS.batch_size}.')
+    strategy = run.start_runtime()
+    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
+    with strategy.scope():
+        network = run.load_network(FLAGS.model)
+    check_same_classes(network, builder)
+    settings = {
+        'model': run.file_identity(FLAGS.model),
+        'dataset': FLAGS.dataset,
+        'config': builder.info.config_name,
+        'split': FLAGS.split,
+        'order': FLAGS.order,
+        'dtype': FLAGS.dtype,
+    }
+    this = run.Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite)
+    if this.results is not None:
+        run.report(f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}')
+        return
+    metrics, predictions = training_run.evaluate_split(
+        network,
+        builder,
+        FLAGS.split,
+        strategy=strategy,
+        batch_size=training_run.evaluation_batch_size(strategy, FLAGS.batch_size),
+        reverse=FLAGS.order == 'reversed',
+        report=run.report,
+    )
+    names = training_run.class_names(builder)
+    predictions.save(this / 'predictions.npz')
+    title = f'{FLAGS.split}, {FLAGS.order} order'
+    plots.confusion_matrices({title: metrics.confusion}, names, this / 'confusion.png')
+    results = {
+        'top1': metrics.top1,
+        'top5': metrics.top5,
+        'videos_expected': metrics.videos_expected,
+        'videos_seen': metrics.videos_seen,
+        'per_class': metrics.per_class(names),
+    }
+    this.finish(results, _markdown(settings, results))
+    run.report(
+        f'top-1 {metrics.top1:.4f}  top-5 {metrics.top5:.4f}  '
+        f'{metrics.videos_seen} of {metrics.videos_expected} videos  {this / "report.md"}'
+    )
+
+
+def _markdown(settings, results):
+    figures = ('top1', 'top5', 'videos_expected', 'videos_seen')
+    per_class = [(name, *values.values()) for name, values in results['per_class'].items()]
+    return '\n'.join(
+        [
+            f'# {settings["dataset"]}/{settings["config"]}, {settings["split"]}, '
+            f'{settings["order"]} order\n',
+            run.markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
+            run.markdown_table(('class', 'top-1', 'videos'), per_class),
+            '![confusion](confusion.png)\n',
+        ]
+    )
+
+
+if __name__ == '__main__':
+    define_flags()
+    run.start(main)

@@ -1,0 +1,282 @@
+"""What the entry points share: flags, start-up, the files a run leaves, and errors in one line."""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+import zipfile
+
+import keras
+import tensorflow as tf
+from absl import app, flags
+
+from data.clips import ClipError
+from data.video import VideoError
+from data.video_builder import DatasetError
+from s3dg.config import ConfigError
+from s3dg.evaluation import EvaluationError
+from s3dg.export import ExportError
+from s3dg.network import Network
+from s3dg.training import NonFiniteLossError, TrainingInterrupted, create_strategy
+
+FLAGS = flags.FLAGS
+
+DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
+PRESETS = ('paper', 'tiny')
+
+
+class UsageError(ValueError):
+    """A flag or argument that cannot be: one line saying which, what was found, what was expected."""
+
+
+# Errors whose message is for the user as it stands; anything else is a fault of ours and keeps its
+# traceback.
+_USER_ERRORS = (
+    UsageError,
+    ConfigError,
+    DatasetError,
+    ClipError,
+    VideoError,
+    EvaluationError,
+    ExportError,
+    NonFiniteLossError,
+)
+
+
+def define_workdir_flags(name):
+    """Flags of every program that leaves a folder behind."""
+    flags.DEFINE_string('workdir', f'runs/{name}', 'Folder for what the run leaves.')
+    flags.DEFINE_bool('overwrite', False, 'Start anew, deleting what the workdir holds of a run.')
+
+
+def define_dataset_flags(dataset=None):
+    """Flags that name a converted dataset."""
+    flags.DEFINE_string('dataset', dataset, 'Dataset, e.g. moving_shapes or video_folder.')
+    flags.DEFINE_string('config', None, 'Configuration of the dataset; default its first.')
+    define_data_dir_flag()
+
+
+def define_data_dir_flag():
+    flags.DEFINE_string('data_dir', '~/tensorflow_datasets', 'Folder of the converted datasets.')
+
+
+def define_runtime_flags():
+    """Flags of programs that run networks: where, and in which precision."""
+    flags.DEFINE_integer('seed', 0, 'Seed of all random choices.')
+    flags.DEFINE_enum(
+        'strategy',
+        'auto',
+        ['auto', 'one', 'mirrored'],
+        'Devices: all GPUs or logical CPUs (mirrored), a single one (one), or whichever fits (auto).',
+    )
+    flags.DEFINE_integer(
+        'logical_cpus', 0, 'Split the CPU into so many devices, for trials of several replicas.'
+    )
+    flags.DEFINE_enum('dtype', 'float32', DTYPES, 'Keras dtype policy of the network.')
+    flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
+    flags.DEFINE_bool(
+        'deterministic', False, 'Same result to the last bit in every run, at some speed.'
+    )
+
+
+def start_runtime():
+    """Sets TensorFlow up as the runtime flags say; the strategy to run under. Called once, first."""
+    if FLAGS.logical_cpus < 0:
+        raise UsageError(f'--logical_cpus must be 0 or more, found {FLAGS.logical_cpus}.')
+    if FLAGS.logical_cpus > 0:
+        cpu = tf.config.list_physical_devices('CPU')[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * FLAGS.logical_cpus
+        tf.config.set_logical_device_configuration(cpu, parts)
+    for gpu in tf.config.list_physical_devices('GPU'):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    keras.utils.set_random_seed(FLAGS.seed)
+    if FLAGS.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(FLAGS.dtype)
+    return create_strategy(FLAGS.strategy)
+
+
+class Run:
+    """The folder of a run: `config.json`, `results.json`, `report.md` and what the program adds.
+
+    Args:
+      program: name of the entry point.
+      workdir: the folder.
+      settings: every resolved value that decides the results, JSON-serialisable.
+      overwrite: whether to delete what an earlier run left there.
+      free: settings, named 'training.log_every' and the like, that may differ when a run goes on.
+
+    Raises:
+      UsageError: where the folder holds a run with other settings.
+    """
+
+    def __init__(self, program, workdir, settings, overwrite=False, free=()):
+        self.path = pathlib.Path(workdir).expanduser()
+        # As they will be read back: no tuples.
+        settings = json.loads(json.dumps({'program': program, **settings}))
+        config = self.path / 'config.json'
+        if config.exists():
+            before = json.loads(config.read_text())
+            if 'program' not in before:
+                raise UsageError(f'--workdir: {config} was not written by this project.')
+            if overwrite:
+                shutil.rmtree(self.path)
+            else:
+                self._check_same(before, settings, free)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(config, settings)
+
+    def _check_same(self, before, now, free):
+        flat_before, flat_now = _flatten(before), _flatten(now)
+        for name in sorted({*flat_before, *flat_now} - set(free)):
+            old, new = flat_before.get(name), flat_now.get(name)
+            if old != new:
+                raise UsageError(
+                    f'{self.path} holds a run with other settings: {name} was {old!r} and is now {new!r}. '
+                    f'Give another --workdir, or --overwrite to start anew.'
+                )
+
+    @property
+    def results(self):
+        """What a finished run has written; None before."""
+        path = self.path / 'results.json'
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def finish(self, results, report):
+        """Writes `report.md` and, last, `results.json`, which marks the run as finished."""
+        (self.path / 'report.md').write_text(report)
+        write_json(self.path / 'results.json', results)
+
+    def __truediv__(self, name):
+        return self.path / name
+
+
+def _flatten(values, prefix=''):
+    if not isinstance(values, dict):
+        return {prefix: values}
+    pairs = ((f'{prefix}.{name}' if prefix else name, value) for name, value in values.items())
+    return {key: leaf for name, value in pairs for key, leaf in _flatten(value, name).items()}
+
+
+def write_json(path, values):
+    """Writes `values` to `path`, which is whole at any time."""
+    temporary = path.with_name(path.name + '.new')
+    temporary.write_text(json.dumps(values, indent=2) + '\n')
+    temporary.replace(path)
+
+
+def load_network(path, flag='--model'):
+    """The `Network` saved at `path`, which flag `flag` gave.
+
+    Raises:
+      UsageError: where there is none.
+    """
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file() or path.suffix != '.keras':
+        raise UsageError(f'{flag}: expected a .keras file, found {path}{_what(path)}.')
+    try:
+        network = keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise UsageError(f'{flag}: {path} cannot be read as a network: {_line(error)}') from error
+    if not isinstance(network, Network):
+        kind = type(network).__name__
+        raise UsageError(f'{flag}: {path} holds a {kind}, expected a network of this project.')
+    return network
+
+
+def _what(path):
+    if not path.exists():
+        return ', which is not there'
+    return ', which is a folder' if path.is_dir() else ''
+
+
+def file_identity(path):
+    """What tells a file from another of the same name: path, size and time of change."""
+    path = pathlib.Path(path).expanduser()
+    stat = path.stat()
+    return {'path': str(path), 'bytes': stat.st_size, 'changed': stat.st_mtime}
+
+
+def required(name):
+    """The value of flag `name`.
+
+    Raises:
+      UsageError: where it was not given.
+    """
+    value = FLAGS[name].value
+    if value is None or value == '':
+        raise UsageError(f'--{name} is needed.')
+    return value
+
+
+def markdown_table(header, rows):
+    """A Markdown table; floats with four digits."""
+    cells = [
+        [f'{cell:.4f}' if isinstance(cell, float) else str(cell) for cell in row] for row in rows
+    ]
+    lines = [header, ['---'] * len(header), *cells]
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
+
+
+def _line(error):
+    return ' '.join(str(error).split())
+
+
+class ProgressLine:
+    """Reports how much is done, and how fast, every few seconds; called with the number done.
+
+    Args:
+      label: what is going on.
+      unit: what is counted.
+      report: takes the line.
+    """
+
+    def __init__(self, label, unit, report, seconds=5.0):
+        self._label, self._unit, self._report, self._seconds = label, unit, report, seconds
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done):
+        now = time.monotonic()
+        if now - self._last >= self._seconds:
+            self._last = now
+            rate = done / (now - self._start)
+            self._report(f'{self._label}: {done} {self._unit}, {rate:.1f}/s')
+
+
+def report(line):
+    """Prints a line of progress at once."""
+    print(line, flush=True)
+
+
+def guard(main, takes_arguments=False):
+    """`main(arguments)` as a function of argv, in which errors of the user's become one line.
+
+    Its value is the exit code: what `main` returns, 1 for an error, 2 for a wrong call, 143 for a run
+    stopped by a signal after it had saved its state.
+    """
+
+    def guarded(argv):
+        try:
+            if len(argv) > 1 and not takes_arguments:
+                raise UsageError(f'Unexpected argument {argv[1]!r}; this program takes flags only.')
+            return main(argv[1:])
+        except TrainingInterrupted as stop:
+            print(stop, file=sys.stderr)
+            return 143
+        except _USER_ERRORS as error:
+            print(f'error: {_line(error)}', file=sys.stderr)
+            return 2 if isinstance(error, UsageError) else 1
+        except OSError as error:
+            if error.filename is None:
+                raise
+            print(f'error: {error.filename}: {os.strerror(error.errno)}', file=sys.stderr)
+            return 1
+
+    return guarded
+
+
+def start(main, takes_arguments=False):
+    """Runs `main(arguments)` as an absl program; see `guard`."""
+    app.run(guard(main, takes_arguments))

@@ -1,0 +1,203 @@
+"""One train-and-evaluate run, as `train` does it once and the experiments several times."""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+
+from data import clips
+from experiments import run
+from s3dg import evaluation, training
+from s3dg.analysis import plots
+from s3dg.config import NetworkConfig, VideoFormat
+from s3dg.history import read_history
+from s3dg.network import Network, copy_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything that decides the result of a training.
+
+    Attributes:
+      dataset, config, splits: what is trained on and evaluated: `splits` is (training, evaluation).
+      network: the `NetworkConfig`.
+      video_format: the `VideoFormat`.
+      training: the `TrainingConfig`.
+      flip: whether half of the training clips are mirrored.
+      seed: of clips, crops, flips, order and initial weights.
+      init: a `.keras` file to start from, or None.
+      freeze_batch_norm, freeze_until, sync_batch_norm: as the flags of `train`.
+      dtype, deterministic: as the flags.
+    """
+
+    dataset: str
+    config: str
+    splits: tuple[str, str]
+    network: NetworkConfig
+    video_format: VideoFormat
+    training: training.TrainingConfig
+    flip: bool
+    seed: int
+    init: str | None = None
+    freeze_batch_norm: bool = False
+    freeze_until: str | None = None
+    sync_batch_norm: bool = False
+    dtype: str = 'float32'
+    deterministic: bool = False
+
+    def to_dict(self):
+        """The fields as JSON-serialisable values, for `config.json`."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        records = {k: v.to_dict() for k, v in values.items() if hasattr(v, 'to_dict')}
+        return {**values, **records}
+
+
+# Fields of a plan, as they are written in config.json, that may change while a run goes on.
+FREE_SETTINGS = (
+    'training.accumulation',
+    'training.checkpoint_every',
+    'training.log_every',
+    'training.evaluate_every',
+    'training.jit',
+)
+
+
+def stored_format(builder, crop_size, clip_frames, evaluation_frames):
+    """The `VideoFormat` of a network for the videos of `builder`, as they are stored."""
+    metadata = builder.info.metadata
+    size = metadata['frame_size']
+    return VideoFormat(
+        frames_per_second=metadata['frames_per_second'],
+        frame_size=None if size is None else tuple(size),
+        short_side=metadata['short_side'],
+        crop_size=crop_size,
+        clip_frames=clip_frames,
+        evaluation_frames=evaluation_frames,
+    )
+
+
+def class_names(builder):
+    """Names of the classes of a dataset, in the order of their labels."""
+    return tuple(builder.info.features['label'].names)
+
+
+def create_network(plan, names, report):
+    """The network a plan starts from: untrained, or read from `plan.init`.
+
+    Where the file's classes are others than `names`, its classifier is replaced by a fresh one.
+    """
+    if plan.init is None:
+        network = Network(plan.network, names, plan.video_format)
+    else:
+        # Loaded weights, but this run's classes, dropout, batch-norm decay and so on.
+        source = run.load_network(plan.init, '--init')
+        network = Network(plan.network, names, plan.video_format)
+        same_classes = source.class_names == names
+        copy_weights(source, network, skip=() if same_classes else ('logits',))
+        kept = 'kept' if same_classes else 'replaced by a fresh one'
+        report(f'{plan.init}: classifier of {source.config.num_classes} classes {kept}')
+    if plan.freeze_until is not None:
+        training.freeze_until(network, plan.freeze_until)
+    if plan.freeze_batch_norm:
+        training.freeze_batch_norm(network)
+    if plan.sync_batch_norm:
+        training.synchronize_batch_norm(network)
+    return network
+
+
+def training_clips(builder, plan):
+    """The input of `training.train`: clips of the plan's training split from any example on."""
+
+    def create(first_example, context, batch_size):
+        return clips.training_clips(
+            builder,
+            plan.splits[0],
+            frames=plan.video_format.clip_frames,
+            crop_size=plan.video_format.crop_size,
+            batch_size=batch_size,
+            seed=plan.seed,
+            flip=plan.flip,
+            first_example=first_example,
+            num_shards=context.num_input_pipelines,
+            shard_index=context.input_pipeline_id,
+            deterministic=plan.deterministic,
+        )
+
+    return create
+
+
+def predict_split(network, builder, split, *, strategy, batch_size, reverse=False, report=None):
+    """`Predictions` of all videos of a split, seen as the network's `video_format` says."""
+    windows = clips.evaluation_windows(
+        builder,
+        split,
+        frames=network.video_format.evaluation_frames,
+        crop_size=network.video_format.crop_size,
+        batch_size=batch_size,
+        reverse=reverse,
+    )
+    progress = None
+    if report is not None:
+        order = 'reversed' if reverse else 'normal'
+        progress = run.ProgressLine(f'evaluating {split}, {order} order', 'windows', report)
+    return evaluation.predict(network, windows, batch_size, strategy=strategy, progress=progress)
+
+
+def evaluate_split(network, builder, split, **options):
+    """`(Metrics, Predictions)` of a split; options as of `predict_split`."""
+    predictions = predict_split(network, builder, split, **options)
+    expected = builder.info.splits[split].num_examples
+    return evaluation.compute_metrics(predictions, expected), predictions
+
+
+def evaluation_batch_size(strategy, most=16):
+    """A batch for evaluation that divides by the replicas."""
+    replicas = strategy.num_replicas_in_sync
+    return max(most // replicas, 1) * replicas
+
+
+def train(builder, plan, workdir, strategy, report):
+    """Trains by `plan` in `workdir`, or goes on there; writes `model.keras` and `curves.png`.
+
+    Returns:
+      (network, last row of the history).
+    """
+    workdir = pathlib.Path(workdir)
+    names = class_names(builder)
+    batch_size = evaluation_batch_size(strategy)
+
+    def top1(network):
+        metrics, _ = evaluate_split(
+            network, builder, plan.splits[1], strategy=strategy, batch_size=batch_size
+        )
+        return metrics.top1
+
+    keras.utils.set_random_seed(plan.seed)
+    network, row = training.train(
+        lambda: create_network(plan, names, report),
+        training_clips(builder, plan),
+        plan.training,
+        workdir,
+        strategy=strategy,
+        evaluate=top1,
+        report=report,
+    )
+    save_network(network, workdir / 'model.keras')
+    plots.training_curves(read_history(workdir), workdir / 'curves.png')
+    return network, row
+
+
+def save_network(network, path):
+    """Writes `network` to `path`, which is whole at any time."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f'{path.stem}.new.keras')
+    network.save(temporary)
+    temporary.replace(path)
+
+
+def describe_clips_per_second(workdir):
+    """Mean training speed over the rows of the history that have one, None without."""
+    rates = [row['clips_per_second'] for row in read_history(workdir)]
+    rates = [rate for rate in rates if rate is not None]
+    return float(np.mean(rates)) if rates else None

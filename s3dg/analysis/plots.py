@@ -1,0 +1,98 @@
+"""Pictures of a run, as PNG files: training curves, confusion matrices, contact sheets."""
+
+import contextlib
+import math
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+@contextlib.contextmanager
+def _figure(path, size, **options):
+    # No pyplot: no global state, and no window system is ever looked for.
+    figure = Figure(figsize=size, layout='constrained', **options)
+    FigureCanvasAgg(figure)
+    yield figure
+    figure.savefig(path, dpi=110)
+
+
+def training_curves(rows, path):
+    """Draws loss, accuracy and learning rate over the steps.
+
+    Args:
+      rows: the rows of a `history.csv`: dicts with 'step', 'loss', 'accuracy', 'learning_rate', 'top1'.
+      path: PNG file to write.
+    """
+    steps = [row['step'] for row in rows]
+    evaluated = [row for row in rows if row['top1'] is not None]
+    with _figure(path, (11, 3.2)) as figure:
+        loss, accuracy, rate = figure.subplots(1, 3)
+        loss.plot(steps, [row['loss'] for row in rows], color='tab:blue')
+        loss.set(title='training loss', xlabel='step', yscale='log')
+        accuracy.plot(steps, [row['accuracy'] for row in rows], label='training clips')
+        if evaluated:
+            accuracy.plot(
+                [row['step'] for row in evaluated],
+                [row['top1'] for row in evaluated],
+                'o-',
+                label='held-out videos',
+            )
+        accuracy.set(title='top-1 accuracy', xlabel='step', ylim=(0, 1.02))
+        accuracy.legend(loc='lower right')
+        rate.plot(steps, [row['learning_rate'] for row in rows], color='tab:green')
+        rate.set(title='learning rate', xlabel='step', ylim=(0, None))
+        for axes in (loss, accuracy, rate):
+            axes.grid(alpha=0.3)
+
+
+def _draw_confusion(axes, confusion, class_names, title):
+    totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(confusion / totals, cmap='Blues', vmin=0, vmax=1)
+    few = len(class_names) <= 30
+    if few:
+        axes.set_xticks(range(len(class_names)), class_names, rotation=60, ha='right', fontsize=8)
+        axes.set_yticks(range(len(class_names)), class_names, fontsize=8)
+        for row, column in zip(*np.nonzero(confusion), strict=True):
+            dark = confusion[row, column] > totals[row, 0] / 2
+            colour = 'white' if dark else 'black'
+            text = str(confusion[row, column])
+            axes.text(column, row, text, ha='center', va='center', color=colour, fontsize=7)
+    axes.set(xlabel='predicted', ylabel='true', title=title)
+
+
+def confusion_matrices(confusions, class_names, path):
+    """Draws confusion matrices side by side, as shares of the true class, with counts for up to 30 classes.
+
+    Args:
+      confusions: dict from title to int (classes, classes), rows: true class.
+      class_names: one string per class.
+      path: PNG file to write.
+    """
+    side = 3.0 + 0.22 * min(len(class_names), 30)
+    with _figure(path, (side * len(confusions), side)) as figure:
+        panels = figure.subplots(1, len(confusions), squeeze=False)[0]
+        for axes, (title, confusion) in zip(panels, confusions.items(), strict=True):
+            _draw_confusion(axes, np.asarray(confusion), class_names, title)
+
+
+def contact_sheet(clips, titles, path, frames=8, columns=2):
+    """Draws clips as strips of evenly spaced frames.
+
+    Args:
+      clips: uint8 (time, height, width, 3) each.
+      titles: one string per clip.
+      path: PNG file to write.
+      frames: of every strip.
+      columns: strips side by side.
+    """
+    rows = math.ceil(len(clips) / columns)
+    with _figure(path, (columns * frames * 0.72, rows * 0.98)) as figure:
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in panels:
+            axes.axis('off')
+        for axes, clip, title in zip(panels, clips, titles, strict=False):
+            chosen = np.linspace(0, len(clip) - 1, frames).round().astype(int)
+            strip = [np.pad(clip[i], ((0, 0), (1, 1), (0, 0)), constant_values=255) for i in chosen]
+            axes.imshow(np.concatenate(strip, axis=1))
+            axes.set_title(title, fontsize=9, loc='left')

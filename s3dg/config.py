@@ -1,0 +1,317 @@
+"""What describes a network, and what describes the videos it takes: two frozen records, saved with it.
+
+Every network of the paper is a few fields of `NetworkConfig`; `NETWORKS` names them.
+Sources: [P] the paper, [C] the authors' released code (TF-slim nets/s3dg.py, i3d.py), [ours].
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from s3dg.layers import GATE_POOLING_AXES
+
+# Endpoints of Inception-v1, low to high.
+ENDPOINTS = (
+    'Conv2d_1a_7x7',
+    'MaxPool_2a_3x3',
+    'Conv2d_2b_1x1',
+    'Conv2d_2c_3x3',
+    'MaxPool_3a_3x3',
+    'Mixed_3b',
+    'Mixed_3c',
+    'MaxPool_4a_3x3',
+    'Mixed_4b',
+    'Mixed_4c',
+    'Mixed_4d',
+    'Mixed_4e',
+    'Mixed_4f',
+    'MaxPool_5a_2x2',
+    'Mixed_5b',
+    'Mixed_5c',
+)
+
+# The endpoints that can be spatio-temporal, low to high (section 4.1).
+SPATIO_TEMPORAL_ENDPOINTS = tuple(
+    name for name in ENDPOINTS if not name.startswith('MaxPool') and name != 'Conv2d_2b_1x1'
+)
+
+GATE_PLACEMENTS = ('temporal', 'branch', 'cell')
+KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
+TEMPORAL_KERNEL_INITIALIZERS = ('center_identity', 'he_normal')
+
+
+class ConfigError(ValueError):
+    """A field of a configuration that cannot be: says which, what it is and what it may be."""
+
+
+class _Record:
+    """What the frozen records share: saving as plain values and reading back."""
+
+    def to_dict(self):
+        """The fields as JSON-serialisable values."""
+        return {
+            field.name: list(value) if isinstance(value, tuple) else value
+            for field in dataclasses.fields(self)
+            for value in [getattr(self, field.name)]
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping):
+        """The record with these fields, the others at their defaults.
+
+        Raises:
+          ConfigError: for a field that does not exist, or a value that cannot be.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in known:
+                raise ConfigError(
+                    f'{cls.__name__} has no field {name!r}; its fields are {", ".join(sorted(known))}.'
+                )
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def replace(self, **fields):
+        """A copy with other values in these fields; raises ConfigError as `from_dict` does."""
+        return type(self).from_dict({**self.to_dict(), **fields})
+
+    def _check(self, name, holds, expected):
+        if not holds:
+            found = getattr(self, name)
+            raise ConfigError(f'{type(self).__name__}: {name} must be {expected}, got {found!r}.')
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig(_Record):
+    """One network of the I3D / S3D / S3D-G family.
+
+    Attributes:
+      num_classes: logits.
+      channels: of the clips: 3 for RGB, 2 for optical flow (x, y).
+      width: multiplier of every filter number, at least 16 filters each (slim's depth multiplier). [C]
+      temporal_from, temporal_until: first and last of `SPATIO_TEMPORAL_ENDPOINTS` whose convolutions
+        extend over time; the others are 2D. Both None: none does (I2D). A later `temporal_from` gives
+        the top-heavy networks, an earlier `temporal_until` the bottom-heavy ones. [P 4.2]
+      separable: temporal convolutions as 1xkxk then kx1x1 (S3D) instead of dense kxkxk (I3D). [P 4.3]
+      stem_temporal_size: temporal size of Conv2d_1a_7x7's kernel. None: 1 where the stem is not within
+        temporal_from ... temporal_until, else 7 for dense networks and 3 for separable ones ("7 in the
+        original I3D and S3D-G but 3 gives better performance"). A number holds whatever is temporal.
+        [C]
+      stem_separable: the stem too is factored (Fig. 6). Default dense, the released code's: with it
+        the ratio of multiply-adds of S3D to I3D is the paper's. [P][C]
+      temporal_branches: how many branches of a separable Inception block get temporal convolutions:
+        4 (footnote 5: "whenever we refer to an S3D model, we mean S3D with such configuration") or 2
+        (branches 1 and 2 only: Fig. 3c, slim). Dense blocks always have them in branches 1 and 2.
+      temporal_batch_norm: batch norm after the temporal part of a separable convolution; False: a bias
+        (slim). Other ports have batch norm.
+      gating: where `SelfGating` stands: None, 'temporal' (after each temporal convolution but the
+        stem's: the paper's text), 'branch' (after Conv2d_2c and every branch of every block: slim) or
+        'cell' (after Conv2d_2c and every block: the Model Garden's port). [P 4.4]
+      gate_bias: whether the gate has a bias: the paper's does, slim's does not.
+      gate_pooling: 'space_time' (found best), 'space' or 'time'. [P 4.4]
+      branch_pool_temporal_size: temporal size of the pool in branch 3 of the blocks: 3, also in slim's
+        I2D, or 1.
+      temporal_halving: 'strided': a strided stem and overlapping max-pools (the published networks);
+        'pairs': time is halved by disjoint pairs only, which makes an I2D blind to order. [ours]
+      batch_norm: whether convolutions have batch norm; False: biases, which is what a network with its
+        batch norm folded in has.
+      batch_norm_decay, batch_norm_epsilon: 0.999 and 1e-3. [C]
+      batch_norm_scale: whether batch norm has a gamma; slim's has not.
+      dropout_rate: before the classifier; 0.2 is slim's (keep 0.8), I3D trained with 0.5.
+      kernel_initializer: 'truncated_normal' (deviation 0.01 [C]) or 'he_normal', which short trainings
+        need. [ours]
+      temporal_kernel_initializer: of the temporal part of separable convolutions: 'center_identity', with
+        which a fresh network computes what its 2D counterpart does ("critical for a desired convergence
+        behavior" [C]), or 'he_normal', which has direction in it from the start and learns motion in
+        fewer steps. [ours]
+      input_scale, input_offset: values 0-255 become `x * scale + offset`: numbers, or one per channel.
+    """
+
+    num_classes: int = 400
+    channels: int = 3
+    width: float = 1.0
+    temporal_from: str | None = 'Conv2d_1a_7x7'
+    temporal_until: str | None = 'Mixed_5c'
+    separable: bool = True
+    stem_temporal_size: int | None = None
+    stem_separable: bool = False
+    temporal_branches: int = 4
+    temporal_batch_norm: bool = False
+    gating: str | None = None
+    gate_bias: bool = True
+    gate_pooling: str = 'space_time'
+    branch_pool_temporal_size: int = 3
+    temporal_halving: str = 'strided'
+    batch_norm: bool = True
+    batch_norm_decay: float = 0.999
+    batch_norm_epsilon: float = 1e-3
+    batch_norm_scale: bool = False
+    dropout_rate: float = 0.2
+    kernel_initializer: str = 'truncated_normal'
+    temporal_kernel_initializer: str = 'center_identity'
+    input_scale: float | tuple[float, ...] = 1.0 / 127.5
+    input_offset: float | tuple[float, ...] = -1.0
+
+    def __post_init__(self):
+        check = self._check
+        check('num_classes', _is_count(self.num_classes), 'a positive integer')
+        check('channels', _is_count(self.channels), 'a positive integer')
+        check('width', _is_number(self.width) and self.width > 0, 'a number above 0')
+        for name in ('temporal_from', 'temporal_until'):
+            value = getattr(self, name)
+            known = (None, *SPATIO_TEMPORAL_ENDPOINTS)
+            check(name, value in known, f'one of {", ".join(map(str, known))}')
+        both_or_none = (self.temporal_from is None) == (self.temporal_until is None)
+        check('temporal_until', both_or_none, 'None exactly where temporal_from is')
+        if self.temporal_from is not None:
+            order = SPATIO_TEMPORAL_ENDPOINTS.index
+            check(
+                'temporal_until',
+                order(self.temporal_from) <= order(self.temporal_until),
+                f'temporal_from ({self.temporal_from}) or a later endpoint',
+            )
+        size = self.stem_temporal_size
+        check('stem_temporal_size', size is None or _is_count(size), 'None or a positive integer')
+        for name in (
+            'separable',
+            'stem_separable',
+            'temporal_batch_norm',
+            'gate_bias',
+            'batch_norm',
+            'batch_norm_scale',
+        ):
+            check(name, isinstance(getattr(self, name), bool), 'True or False')
+        choices = {
+            'temporal_branches': (4, 2),
+            'gating': (None, *GATE_PLACEMENTS),
+            'gate_pooling': tuple(GATE_POOLING_AXES),
+            'branch_pool_temporal_size': (3, 1),
+            'temporal_halving': ('strided', 'pairs'),
+            'kernel_initializer': KERNEL_INITIALIZERS,
+            'temporal_kernel_initializer': TEMPORAL_KERNEL_INITIALIZERS,
+        }
+        for name, known in choices.items():
+            check(name, getattr(self, name) in known, f'one of {", ".join(map(str, known))}')
+        for name in ('batch_norm_decay', 'dropout_rate'):
+            value = getattr(self, name)
+            check(name, _is_number(value) and 0 <= value < 1, 'a number in [0, 1)')
+        check('batch_norm_epsilon', _is_number(self.batch_norm_epsilon), 'a number')
+        for name in ('input_scale', 'input_offset'):
+            value = getattr(self, name)
+            per_channel = isinstance(value, tuple) and len(value) == self.channels
+            check(name, _is_number(value) or per_channel, 'a number, or one per channel')
+
+    def is_temporal(self, endpoint):
+        """Whether the convolutions of `endpoint` extend over time."""
+        if endpoint == 'Conv2d_1a_7x7':
+            return self.resolved_stem_temporal_size > 1
+        return self._is_within(endpoint)
+
+    def _is_within(self, endpoint):
+        if self.temporal_from is None or endpoint not in SPATIO_TEMPORAL_ENDPOINTS:
+            return False
+        order = SPATIO_TEMPORAL_ENDPOINTS.index
+        return order(self.temporal_from) <= order(endpoint) <= order(self.temporal_until)
+
+    @property
+    def resolved_stem_temporal_size(self):
+        """Temporal size of the stem's kernel, with the default of `stem_temporal_size` worked out."""
+        if self.stem_temporal_size is not None:
+            return self.stem_temporal_size
+        if not self._is_within('Conv2d_1a_7x7'):
+            return 1
+        return 3 if self.separable else 7
+
+    def filters(self, number):
+        """A filter number of the Inception table times the width, at least 16 (slim)."""
+        return number if self.width == 1.0 else max(int(number * self.width), 16)
+
+
+_S3D = NetworkConfig()
+_I3D = NetworkConfig(separable=False)
+_I2D = _I3D.replace(temporal_from=None, temporal_until=None)
+_S3D_SLIM = _S3D.replace(temporal_branches=2)
+
+# The networks by name. The switching endpoint of the top- and bottom-heavy ones is `temporal_from` and
+# `temporal_until`; Mixed_4b is where Fig. 7 switches.
+NETWORKS = {
+    'i3d': _I3D,
+    'i2d': _I2D,
+    'i2d_order_blind': _I2D.replace(branch_pool_temporal_size=1, temporal_halving='pairs'),
+    's3d': _S3D,
+    's3d_g': _S3D.replace(gating='temporal'),
+    # "Top 2 layers as separable 3D convolutions, the rest 2D" (section 4.3) under the 3x7x7 stem, with
+    # which its cost is the paper's (45.06 G multiply-adds; 37.3 with a 1x7x7 stem; paper 43.47).
+    'fast_s3d': _S3D.replace(temporal_from='Mixed_5b', stem_temporal_size=3),
+    # The released code (TF-slim nets/s3dg.py) to the letter.
+    's3d_slim': _S3D_SLIM,
+    's3d_g_slim': _S3D_SLIM.replace(gating='branch', gate_bias=False),
+    'top_heavy_i3d': _I3D.replace(temporal_from='Mixed_4b'),
+    'bottom_heavy_i3d': _I3D.replace(temporal_until='Mixed_4b'),
+    'top_heavy_s3d': _S3D.replace(temporal_from='Mixed_4b'),
+    'bottom_heavy_s3d': _S3D.replace(temporal_until='Mixed_4b'),
+}
+
+
+def named_config(name, **fields):
+    """The `NetworkConfig` called `name`, with `fields` replaced.
+
+    Raises:
+      ConfigError: for an unknown name or field, or a value that cannot be.
+    """
+    if name not in NETWORKS:
+        raise ConfigError(f'There is no network {name!r}; the networks are {", ".join(NETWORKS)}.')
+    return NETWORKS[name].replace(**fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoFormat(_Record):
+    """How a video is brought to a network; saved with it, so that every later use does the same.
+
+    Attributes:
+      frames_per_second: the rate videos are resampled to; None: their own. The paper's is 25.
+      frame_size: (height, width) that frames are resized to: the paper's 256x256. None: see short_side.
+      short_side: length of the shorter side after a resize that keeps the aspect ratio (I3D's 256);
+        used where frame_size is None. Both None: frames keep their size.
+      crop_size: (height, width) of the window cut from the frames: the paper's 224x224.
+      clip_frames: frames of a training clip: the paper's 64.
+      evaluation_frames: frames a video is looped to where it is shorter; longer ones are seen in
+        windows of so many, and the logits averaged. The paper's is 250 (Kinetics).
+    """
+
+    frames_per_second: float | None = 25.0
+    frame_size: tuple[int, int] | None = (256, 256)
+    short_side: int | None = None
+    crop_size: tuple[int, int] = (224, 224)
+    clip_frames: int = 64
+    evaluation_frames: int = 250
+
+    def __post_init__(self):
+        check = self._check
+        rate = self.frames_per_second
+        check(
+            'frames_per_second', rate is None or (_is_number(rate) and rate > 0), 'None or above 0'
+        )
+        for name, may_be_none in (('frame_size', True), ('crop_size', False)):
+            value = getattr(self, name)
+            pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value))
+            check(name, pair or (may_be_none and value is None), '(height, width)')
+        check(
+            'short_side', self.short_side is None or _is_count(self.short_side), 'None or a length'
+        )
+        one = self.frame_size is None or self.short_side is None
+        check('short_side', one, 'None where frame_size is given')
+        fits = self.frame_size is None or all(
+            crop <= size for crop, size in zip(self.crop_size, self.frame_size, strict=True)
+        )
+        check('crop_size', fits, f'at most frame_size {self.frame_size}')
+        fits = self.short_side is None or max(self.crop_size) <= self.short_side
+        check('crop_size', fits, f'at most short_side {self.short_side}')
+        check('clip_frames', _is_count(self.clip_frames), 'a positive integer')
+        check('evaluation_frames', _is_count(self.evaluation_frames), 'a positive integer')

@@ -1,0 +1,170 @@
+"""Full-video evaluation: each video's logits averaged over its windows, and counts that are exact."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from sklearn.metrics import confusion_matrix
+
+from s3dg.config import ConfigError
+from s3dg.training import create_strategy
+
+
+class EvaluationError(RuntimeError):
+    """Predictions that do not add up: a missing, doubled or non-finite one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What a network says of each video.
+
+    Attributes:
+      ids: str (videos,), unique, sorted.
+      labels: int32 (videos,).
+      logits: float32 (videos, classes), the mean over the video's windows.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+
+    def save(self, path):
+        """Writes them as `.npz` with the arrays `id`, `label`, `logits`."""
+        temporary = pathlib.Path(path).with_suffix('.new.npz')
+        np.savez(temporary, id=self.ids, label=self.labels, logits=self.logits)
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote."""
+        with np.load(path) as file:
+            return cls(file['id'], file['label'], file['logits'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """Figures of an evaluation.
+
+    Attributes:
+      top1, top5: shares of videos in [0, 1] whose class is the first, or among the first five (all,
+        where there are fewer classes). Equal logits count against the network.
+      confusion: int64 (classes, classes), rows: true class, columns: predicted.
+      videos_expected, videos_seen: what the dataset says it holds, and what was predicted.
+    """
+
+    top1: float
+    top5: float
+    confusion: np.ndarray
+    videos_expected: int
+    videos_seen: int
+
+    def per_class(self, class_names):
+        """Top-1 and number of videos of each class, as a dict by class name."""
+        videos = self.confusion.sum(axis=1)
+        hits = np.diag(self.confusion)
+        return {
+            name: {'top1': float(hit / count) if count else None, 'videos': int(count)}
+            for name, hit, count in zip(class_names, hits, videos, strict=True)
+        }
+
+
+def compute_metrics(predictions, videos_expected):
+    """The `Metrics` of `Predictions`.
+
+    Raises:
+      EvaluationError: where there are no videos, or a logit is not finite.
+    """
+    logits, labels = predictions.logits, predictions.labels
+    if not len(labels):
+        raise EvaluationError('There are no videos to evaluate.')
+    if not np.isfinite(logits).all():
+        video = predictions.ids[~np.isfinite(logits).all(axis=1)][0]
+        raise EvaluationError(f'The logits of video {video} are not finite.')
+    classes = logits.shape[1]
+    own = np.take_along_axis(logits, labels[:, None].astype('int64'), axis=1)
+    rank = (logits >= own).sum(axis=1) - 1  # 0: the true class alone is highest
+    return Metrics(
+        top1=float((rank == 0).mean()),
+        top5=float((rank < 5).mean()),
+        confusion=confusion_matrix(labels, logits.argmax(axis=1), labels=range(classes)),
+        videos_expected=int(videos_expected),
+        videos_seen=len(labels),
+    )
+
+
+def _create_forward(network, strategy):
+    """A function from a NumPy batch, any number of clips up to its size, to logits."""
+    replicas = strategy.num_replicas_in_sync
+
+    @tf.function
+    def run(clips):
+        return strategy.run(lambda clip: network(clip, training=False), (clips,))
+
+    def forward(clips, batch_size):
+        # Every call has the same shape: the last, smaller batch is filled up, the surplus cut off.
+        missing = batch_size - len(clips)
+        padded = np.concatenate([clips, np.zeros((missing, *clips.shape[1:]), clips.dtype)])
+        parts = [tf.constant(part) for part in np.split(padded, replicas)]
+        distributed = strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group]
+        )
+        logits = strategy.experimental_local_results(run(distributed))
+        return np.concatenate([part.numpy() for part in logits])[: len(clips)]
+
+    return forward
+
+
+def predict(network, windows, batch_size, *, strategy=None, progress=None):
+    """Predicts every video of a dataset of windows.
+
+    Args:
+      network: a `Network`.
+      windows: a finite `tf.data.Dataset` of batches of at most `batch_size`, dicts with `clip`
+        (batch, time, height, width, channels), `label`, `id`, `window` (0, 1, ...) and `windows` (how many
+        the video has).
+      batch_size: windows per step over all replicas.
+      strategy: default one device.
+      progress: called with the number of windows done after every batch.
+
+    Returns:
+      `Predictions`.
+
+    Raises:
+      EvaluationError: where a window comes twice or is missing.
+      ConfigError: where the batch does not divide by the replicas.
+    """
+    strategy = strategy or create_strategy('one')
+    if batch_size % strategy.num_replicas_in_sync:
+        raise ConfigError(
+            f'The evaluation batch must divide by the {strategy.num_replicas_in_sync} replicas, '
+            f'got {batch_size}.'
+        )
+    forward = _create_forward(network, strategy)
+    sums, labels, missing = {}, {}, {}
+    done = 0
+    for batch in windows.as_numpy_iterator():
+        logits = forward(batch['clip'], batch_size)
+        for i, raw_id in enumerate(batch['id']):
+            video = raw_id.decode()
+            if video not in missing:
+                missing[video] = set(range(int(batch['windows'][i])))
+                labels[video] = int(batch['label'][i])
+                sums[video] = np.zeros(logits.shape[1], 'float64')
+            window = int(batch['window'][i])
+            if window not in missing[video]:
+                raise EvaluationError(f'Window {window} of video {video} came twice.')
+            missing[video].remove(window)
+            sums[video] += logits[i] / float(batch['windows'][i])
+        done += len(logits)
+        if progress is not None:
+            progress(done)
+    for video, numbers in missing.items():
+        if numbers:
+            raise EvaluationError(f'Windows {sorted(numbers)} of video {video} are missing.')
+    ids = sorted(sums)
+    return Predictions(
+        np.array(ids, dtype=str),
+        np.array([labels[video] for video in ids], 'int32'),
+        np.array([sums[video] for video in ids], 'float32'),
+    )

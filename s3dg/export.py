@@ -1,0 +1,271 @@
+"""SavedModel for serving: video in, probabilities out, with everything in between inside.
+
+Endpoints, all with any number of frames of any size at the network's frame rate:
+  serve (the default): uint8 `video` (batch, time, height, width, channels) -> float32 `probabilities` and
+    `logits` (batch, classes).
+  features: the same input -> float32 `features` (batch, channels), what the classifier sees.
+  jpeg (RGB networks): string `frames` (time,), encoded frames of one video -> as serve, without batch.
+Inside, a video is treated as in evaluation: frames resized, centre crop, looped where it is shorter than
+`evaluation_frames`, cut into windows of so many where it is longer, logits averaged over the windows.
+Memory is bounded by the window. `assets.extra/network.json` holds class names and formats.
+"""
+
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from s3dg.config import NetworkConfig, VideoFormat
+from s3dg.layers import Classifier, SelfGating, SpatioTemporalConv
+from s3dg.network import POOLED_FEATURES, Network
+
+METADATA_FILE = 'assets.extra/network.json'
+
+
+class ExportError(ValueError):
+    """A folder that is not a SavedModel of this project."""
+
+
+def fold_batch_norm(network):
+    """The same network without batch norm: its scale and shift are in the convolutions' weights.
+
+    Args:
+      network: a `Network`, which stays as it is.
+
+    Returns:
+      A `Network` with `batch_norm=False` whose logits agree with the original's in inference up to
+      rounding.
+    """
+    folded = Network(
+        network.config.replace(batch_norm=False), network.class_names, network.video_format
+    )
+    for source, target in zip(_with_weights(network), _with_weights(folded), strict=True):
+        if not isinstance(source, SpatioTemporalConv):
+            target.set_weights(source.get_weights())
+            continue
+        kernel = source.kernel.numpy()
+        if source.batch_norm is None:
+            bias = source.bias.numpy()
+        else:
+            norm = source.batch_norm
+            scale = 1.0 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
+            if norm.gamma is not None:
+                scale = scale * norm.gamma.numpy()
+            kernel = kernel * scale
+            bias = norm.beta.numpy() - norm.moving_mean.numpy() * scale
+        target.kernel.assign(kernel)
+        target.bias.assign(bias)
+    return folded
+
+
+def _with_weights(network):
+    kinds = (SpatioTemporalConv, SelfGating, Classifier)
+    return [layer for layer in network._flatten_layers() if isinstance(layer, kinds)]
+
+
+def window_indices(length, frames):
+    """Frame numbers of the windows that cover a video, as int32 (windows, frames).
+
+    `ceil(length / frames)` windows, starting at evenly spaced frames from 0 to `length - frames`; one,
+    looped, where the video is shorter. Graph arithmetic: `length` may be a tensor.
+    """
+    count = tf.maximum(-(-length // frames), 1)
+    last = tf.maximum(length - frames, 0)
+    starts = tf.range(count) * last // tf.maximum(count - 1, 1)
+    return (starts[:, None] + tf.range(frames)[None, :]) % length
+
+
+def prepare_frames(frames, video_format):
+    """Resizes and centre-crops frames as evaluation does.
+
+    Args:
+      frames: uint8 (..., height, width, channels), any size.
+      video_format: a `VideoFormat`.
+
+    Returns:
+      float32 (..., crop height, crop width, channels), whole numbers from 0 to 255.
+    """
+    shape = tf.shape(frames)
+    height, width = shape[-3], shape[-2]
+    if video_format.frame_size is not None:
+        height, width = map(tf.constant, video_format.frame_size)
+    elif video_format.short_side is not None:
+        side, short = video_format.short_side, tf.minimum(height, width)
+        # Whole numbers, rounded half up, so that no floating point decides.
+        height, width = ((2 * size * side + short) // (2 * short) for size in (height, width))
+    channels = frames.shape[-1]
+    flat = tf.reshape(frames, [-1, shape[-3], shape[-2], channels])
+    flat = tf.round(tf.image.resize(flat, [height, width], 'bilinear', antialias=False))
+    crop_height, crop_width = video_format.crop_size
+    with tf.control_dependencies(
+        [
+            tf.debugging.assert_greater_equal(
+                size, crop, f'The video is too small for a crop of {crop_height}x{crop_width}.'
+            )
+            for size, crop in ((height, crop_height), (width, crop_width))
+        ]
+    ):
+        top, left = (height - crop_height) // 2, (width - crop_width) // 2
+    flat = flat[:, top : top + crop_height, left : left + crop_width]
+    lead = shape[:-3]
+    return tf.reshape(flat, tf.concat([lead, [crop_height, crop_width, channels]], 0))
+
+
+def _mean_over_windows(function, length, video_format, totals):
+    """Mean over a video's windows of `function(frame numbers (frames,)) -> dict of float32 tensors`.
+
+    `totals` is the same dict of zeros: the loop starts from it, so that `function` is traced once.
+    """
+    windows = window_indices(length, video_format.evaluation_frames)
+    count = tf.shape(windows)[0]
+
+    def add(i, totals):
+        values = function(windows[i])
+        return i + 1, {name: totals[name] + values[name] for name in totals}
+
+    _, totals = tf.while_loop(
+        lambda i, _: i < count, add, (tf.constant(0), totals), parallel_iterations=1
+    )
+    return {name: total / tf.cast(count, 'float32') for name, total in totals.items()}
+
+
+def create_endpoints(network):
+    """The endpoints as functions: name -> (function, input signature). `network` is used as it is."""
+    config, video_format = network.config, network.video_format
+    body = network.endpoints([POOLED_FEATURES])
+    classifier = network.get_layer('logits')
+    video_spec = tf.TensorSpec([None] * 4 + [config.channels], tf.uint8, name='video')
+
+    # One function for all endpoints: the network is traced, and stored, once.
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(
+                [None, video_format.evaluation_frames, *video_format.crop_size, config.channels]
+            )
+        ]
+    )
+    def outputs(clips):
+        windows = body(clips, training=False)[POOLED_FEATURES]
+        return {'logits': classifier(windows), 'features': tf.reduce_mean(windows, 1)}
+
+    def zeros(batch):
+        sizes = {'logits': config.num_classes, 'features': body.output[POOLED_FEATURES].shape[-1]}
+        return {name: tf.zeros([batch, size]) for name, size in sizes.items()}
+
+    def of_video(video):
+        def of_window(numbers):
+            return outputs(prepare_frames(tf.gather(video, numbers, axis=1), video_format))
+
+        batch, length = tf.shape(video)[0], tf.shape(video)[1]
+        return _mean_over_windows(of_window, length, video_format, zeros(batch))
+
+    def with_probabilities(logits):
+        return {'probabilities': tf.nn.softmax(logits), 'logits': logits}
+
+    def serve(video):
+        return with_probabilities(of_video(video)['logits'])
+
+    def features(video):
+        return {'features': of_video(video)['features']}
+
+    def jpeg(frames):
+        def decode(encoded):
+            image = tf.image.decode_jpeg(encoded, 3, dct_method='INTEGER_ACCURATE')
+            return prepare_frames(image, video_format)
+
+        def of_window(numbers):
+            spec = tf.TensorSpec((*video_format.crop_size, 3), tf.float32)
+            clip = tf.map_fn(decode, tf.gather(frames, numbers), fn_output_signature=spec)
+            return outputs(clip[None])
+
+        length = tf.shape(frames)[0]
+        logits = _mean_over_windows(of_window, length, video_format, zeros(1))['logits']
+        return with_probabilities(logits[0])
+
+    endpoints = {'serve': (serve, [video_spec]), 'features': (features, [video_spec])}
+    if config.channels == 3:
+        endpoints['jpeg'] = (jpeg, [tf.TensorSpec([None], tf.string, name='frames')])
+    return endpoints
+
+
+def export(network, output):
+    """Writes `network` as a SavedModel with its batch norm folded in.
+
+    Args:
+      network: a `Network`.
+      output: folder to write; replaced whole where it exists, when everything is written.
+
+    Returns:
+      Names of the endpoints.
+    """
+    output = pathlib.Path(output)
+    temporary = output.with_name(output.name + '.new')
+    shutil.rmtree(temporary, ignore_errors=True)
+    folded = fold_batch_norm(network)
+    archive = keras.export.ExportArchive()
+    archive.track(folded)
+    endpoints = create_endpoints(folded)
+    for name, (function, signature) in endpoints.items():
+        archive.add_endpoint(name, function, signature)
+    archive.write_out(str(temporary), verbose=False)
+    metadata = temporary / METADATA_FILE
+    metadata.parent.mkdir()
+    metadata.write_text(
+        json.dumps(
+            {
+                'class_names': network.class_names,
+                'network': network.config.to_dict(),
+                'video_format': network.video_format.to_dict(),
+                'endpoints': list(endpoints),
+            },
+            indent=2,
+        )
+    )
+    if output.exists():
+        shutil.rmtree(output)
+    temporary.rename(output)
+    return list(endpoints)
+
+
+class ExportedNetwork:
+    """A SavedModel written by `export`, for use from Python.
+
+    Attributes:
+      class_names: tuple of str, or None.
+      config: the `NetworkConfig`.
+      video_format: the `VideoFormat`: resample videos to its `frames_per_second` before calling.
+
+    Args:
+      path: the SavedModel's folder.
+
+    Raises:
+      ExportError: where there is no SavedModel of ours.
+    """
+
+    def __init__(self, path):
+        metadata = pathlib.Path(path, METADATA_FILE)
+        if not metadata.is_file():
+            raise ExportError(
+                f'{path} is not a SavedModel written by this project: it has no {METADATA_FILE}.'
+            )
+        values = json.loads(metadata.read_text())
+        names = values['class_names']
+        self.class_names = None if names is None else tuple(names)
+        self.config = NetworkConfig.from_dict(values['network'])
+        self.video_format = VideoFormat.from_dict(values['video_format'])
+        self._model = tf.saved_model.load(str(path))
+
+    def serve(self, video):
+        """Probabilities and logits, float32 (batch, classes), of uint8 videos (batch, T, H, W, C)."""
+        return self._model.serve(video)
+
+    def features(self, video):
+        """Features, float32 (batch, channels), of uint8 videos (batch, T, H, W, C)."""
+        return self._model.features(video)
+
+    def jpeg(self, frames):
+        """Probabilities and logits, float32 (classes,), of one video's JPEG frames, string (T,)."""
+        return self._model.jpeg(frames)

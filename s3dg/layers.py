@@ -1,0 +1,463 @@
+"""Keras layers of the S3D-G family: spatio-temporal convolutions, gating, pooling, Inception blocks.
+
+All take and give channels-last activations `(batch, time, height, width, channels)`, with any dimension
+but the channels unknown until the call, and work on one device, under `tf.distribute`, under mixed
+precision and under XLA.
+"""
+
+import random
+
+import keras
+import tensorflow as tf
+
+from s3dg.normalization import BatchNormalization
+from s3dg.operations import convolve, max_pool, same_size
+
+_register = keras.saving.register_keras_serializable(package='s3dg')
+
+
+@_register
+class CenterIdentity(keras.initializers.Initializer):
+    """A temporal kernel (t, 1, 1, C, C) that passes its input through: identity at the centre, else zero.
+
+    "Critical for a desired convergence behavior" says slim's i3d_utils.py: a fresh separable network
+    computes what its 2D counterpart does.
+    """
+
+    def __call__(self, shape, dtype=None):
+        time_size, height, width, channels_in, channels_out = shape
+        if (height, width) != (1, 1) or channels_in != channels_out:
+            raise ValueError(f'CenterIdentity needs a kernel (t, 1, 1, C, C), got {tuple(shape)}.')
+        centre = tf.one_hot(time_size // 2, time_size, dtype=dtype or 'float32')
+        return centre[:, None, None, None, None] * tf.eye(channels_in, dtype=dtype or 'float32')
+
+
+@_register
+class Dropout(keras.layers.Layer):
+    """Dropout whose random state is in the checkpoint and differs between replicas.
+
+    `keras.layers.Dropout` (3.15) draws the same mask on every replica, and its state is not saved by
+    `tf.train.Checkpoint`, so that a resumed run draws other masks than an uninterrupted one.
+
+    Args:
+      rate: share of elements set to zero in training; the others are divided by `1 - rate`.
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f'Dropout: rate must be in [0, 1), got {rate}.')
+        self.rate = rate
+
+    def build(self, input_shape):
+        # (seed, calls). keras.utils.set_random_seed seeds Python's generator too.
+        seed = random.getrandbits(31)
+        self.random_state = keras.Variable(
+            lambda shape, dtype: tf.constant([seed, 0], dtype),
+            shape=(2,),
+            dtype='int64',
+            trainable=False,
+            synchronization='on_read',
+            aggregation='only_first_replica',
+            name='random_state',
+        )
+        self._track_variable(self.random_state)
+
+    def call(self, x, training=False):
+        if not training or self.rate == 0.0:
+            return x
+        replica = tf.distribute.get_replica_context()
+        number = tf.cast(replica.replica_id_in_sync_group, 'int64')
+        seed, calls = tf.unstack(tf.convert_to_tensor(self.random_state))
+        self.random_state.assign(tf.stack([seed, calls + 1]))
+        key = tf.stack([seed, calls * replica.num_replicas_in_sync + number])
+        keep = tf.random.stateless_uniform(tf.shape(x), key) >= self.rate
+        return tf.where(keep, x / (1.0 - self.rate), tf.zeros_like(x))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), 'rate': self.rate}
+
+
+@_register
+class Rescaling(keras.layers.Layer):
+    """Clips with values 0-255, uint8 or float, to the network's input range: `x * scale + offset`.
+
+    Computed in float32 whatever the policy: bfloat16 cannot tell x and x + 0.5 apart from 128 on.
+
+    Args:
+      scale, offset: a number, or one per channel. 1 / 127.5 and -1 give [-1, 1] (slim, I3D).
+    """
+
+    def __init__(self, scale=1.0 / 127.5, offset=-1.0, **kwargs):
+        super().__init__(**{**kwargs, 'autocast': False})
+        self.scale = scale
+        self.offset = offset
+
+    def call(self, x):
+        y = tf.cast(x, 'float32') * tf.constant(self.scale, 'float32')
+        return tf.cast(y + tf.constant(self.offset, 'float32'), self.compute_dtype)
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        config = {**super().get_config(), 'scale': self.scale, 'offset': self.offset}
+        config.pop('autocast', None)
+        return config
+
+
+@_register
+class MaxPool(keras.layers.Layer):
+    """SAME max-pool with size and strides given as (time, height, width)."""
+
+    def __init__(self, size, strides, **kwargs):
+        super().__init__(**kwargs)
+        self.size = tuple(size)
+        self.strides = tuple(strides)
+
+    def call(self, x):
+        return max_pool(x, self.size, self.strides)
+
+    def compute_output_shape(self, input_shape):
+        sizes = [same_size(*pair) for pair in zip(input_shape[1:4], self.strides, strict=True)]
+        return (input_shape[0], *sizes, input_shape[4])
+
+    def get_config(self):
+        return {**super().get_config(), 'size': self.size, 'strides': self.strides}
+
+
+def _build(layer, input_shape):
+    if not layer.built:  # a layer read from a file comes built
+        layer.build(input_shape)
+
+
+class _Composite(keras.layers.Layer):
+    """A layer made of others: `self.parts` is applied one after the other."""
+
+    parts = ()
+
+    def build(self, input_shape):
+        for part in self.parts:
+            _build(part, input_shape)
+            input_shape = part.compute_output_shape(input_shape)
+
+    def call(self, x):
+        for part in self.parts:  # `training` reaches them through Keras's call context
+            x = part(x)
+        return x
+
+    def compute_output_shape(self, input_shape):
+        for part in self.parts:
+            input_shape = part.compute_output_shape(input_shape)
+        return tuple(input_shape)
+
+
+@_register
+class SpatioTemporalConv(keras.layers.Layer):
+    """Convolution, then batch norm or a bias, then ReLU.
+
+    Args:
+      filters: output channels.
+      kernel_size: (time, height, width). (1, k, k) is a 2D convolution of every frame, (k, 1, 1) a
+        temporal one.
+      strides: (time, height, width).
+      batch_norm: whether batch norm follows; without it the convolution has a bias.
+      normalization: `BatchNormalization`'s `momentum`, `epsilon`, `scale`, as a dict.
+      kernel_initializer: any Keras initializer.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1, 1),
+        batch_norm=True,
+        normalization=None,
+        kernel_initializer='he_normal',
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.normalization = dict(normalization or {})
+        self.batch_norm = None
+        if batch_norm:
+            self.batch_norm = BatchNormalization(
+                name='batch_norm', dtype=self.dtype_policy, **self.normalization
+            )
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(*self.kernel_size, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+            name='kernel',
+        )
+        self.bias = None
+        if self.batch_norm is None:
+            self.bias = self.add_weight(shape=(self.filters,), initializer='zeros', name='bias')
+        else:
+            _build(self.batch_norm, self.compute_output_shape(input_shape))
+
+    def call(self, x):
+        x = convolve(x, tf.cast(self.kernel, self.compute_dtype), self.strides)
+        if self.batch_norm is None:
+            x = x + tf.cast(self.bias, self.compute_dtype)
+        else:
+            x = self.batch_norm(x)
+        return tf.nn.relu(x)
+
+    def compute_output_shape(self, input_shape):
+        sizes = [same_size(*pair) for pair in zip(input_shape[1:4], self.strides, strict=True)]
+        return (input_shape[0], *sizes, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            'filters': self.filters,
+            'kernel_size': self.kernel_size,
+            'strides': self.strides,
+            'batch_norm': self.batch_norm is not None,
+            'normalization': self.normalization,
+            'kernel_initializer': keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@_register
+class SeparableConv3D(_Composite):
+    """A 3D convolution factored into 1 x k x k (batch norm, ReLU) and k x 1 x 1 (section 4.3, Fig. 3c).
+
+    Args:
+      filters: output channels, of both parts.
+      kernel_size: (time, height, width).
+      strides: (time, height, width); the temporal stride is the temporal part's.
+      batch_norm: as in `SpatioTemporalConv`, for the spatial part.
+      temporal_batch_norm: the same for the temporal part. False is slim's: a bias and ReLU.
+      normalization, kernel_initializer: as in `SpatioTemporalConv`, the latter of the spatial part.
+      temporal_kernel_initializer: of the temporal part; default `CenterIdentity` (slim).
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1, 1),
+        batch_norm=True,
+        temporal_batch_norm=False,
+        normalization=None,
+        kernel_initializer='he_normal',
+        temporal_kernel_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        time_size, *space_size = kernel_size
+        time_stride, *space_strides = strides
+        self.spatial = SpatioTemporalConv(
+            filters,
+            (1, *space_size),
+            (1, *space_strides),
+            batch_norm=batch_norm,
+            normalization=normalization,
+            kernel_initializer=kernel_initializer,
+            name='spatial',
+            dtype=self.dtype_policy,
+        )
+        self.temporal = SpatioTemporalConv(
+            filters,
+            (time_size, 1, 1),
+            (time_stride, 1, 1),
+            batch_norm=temporal_batch_norm,
+            normalization=normalization,
+            kernel_initializer=temporal_kernel_initializer or CenterIdentity(),
+            name='temporal',
+            dtype=self.dtype_policy,
+        )
+        self.parts = [self.spatial, self.temporal]
+
+    def get_config(self):
+        spatial, temporal = self.spatial, self.temporal
+        return {
+            **super().get_config(),
+            'filters': spatial.filters,
+            'kernel_size': (temporal.kernel_size[0], *spatial.kernel_size[1:]),
+            'strides': (temporal.strides[0], *spatial.strides[1:]),
+            'batch_norm': spatial.batch_norm is not None,
+            'temporal_batch_norm': temporal.batch_norm is not None,
+            'normalization': spatial.normalization,
+            'kernel_initializer': keras.initializers.serialize(spatial.kernel_initializer),
+            'temporal_kernel_initializer': keras.initializers.serialize(
+                temporal.kernel_initializer
+            ),
+        }
+
+
+# What self-gating averages over: "across space and time" worked better than either (section 4.4).
+GATE_POOLING_AXES = {'space_time': (1, 2, 3), 'space': (2, 3), 'time': (1,)}
+
+
+@_register
+class SelfGating(keras.layers.Layer):
+    """Spatio-temporal feature gating: `Y = sigmoid(W pool(X) + b) * X` (section 4.4).
+
+    Args:
+      use_bias: whether there is a b (paper: yes; slim's s3dg.py: no).
+      pooling: 'space_time' (default), 'space' or 'time': what the average is taken over.
+    """
+
+    def __init__(self, use_bias=True, pooling='space_time', **kwargs):
+        super().__init__(**kwargs)
+        if pooling not in GATE_POOLING_AXES:
+            known = ', '.join(GATE_POOLING_AXES)
+            raise ValueError(f'SelfGating: pooling must be one of {known}, got {pooling!r}.')
+        self.use_bias = use_bias
+        self.pooling = pooling
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.kernel = self.add_weight(
+            shape=(channels, channels),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.01),  # slim
+            name='kernel',
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(channels,), initializer='zeros', name='bias')
+
+    def call(self, x):
+        pooled = tf.reduce_mean(x, GATE_POOLING_AXES[self.pooling], keepdims=True)
+        gate = tf.tensordot(pooled, tf.cast(self.kernel, self.compute_dtype), 1)
+        if self.bias is not None:
+            gate = gate + tf.cast(self.bias, self.compute_dtype)
+        return tf.sigmoid(gate) * x
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), 'use_bias': self.use_bias, 'pooling': self.pooling}
+
+
+@_register
+class Branch(_Composite):
+    """One branch of an Inception block: layers applied one after the other.
+
+    Args:
+      parts: the layers.
+    """
+
+    def __init__(self, parts, **kwargs):
+        super().__init__(**kwargs)
+        self.parts = list(parts)
+
+    def get_config(self):
+        parts = [keras.saving.serialize_keras_object(part) for part in self.parts]
+        return {**super().get_config(), 'parts': parts}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        parts = [keras.saving.deserialize_keras_object(part) for part in config.pop('parts')]
+        return cls(parts, **config)
+
+
+@_register
+class InceptionBlock(keras.layers.Layer):
+    """Parallel branches, concatenated over channels, with an optional gate on the whole cell.
+
+    Args:
+      branches: `Branch` layers, in the order of their output channels.
+      gate: a `SelfGating` for the concatenation (Model Garden's placement), or None.
+    """
+
+    def __init__(self, branches, gate=None, **kwargs):
+        super().__init__(**kwargs)
+        self.branches = list(branches)
+        self.gate = gate
+
+    def build(self, input_shape):
+        for branch in self.branches:
+            _build(branch, input_shape)
+        if self.gate is not None:
+            _build(self.gate, self.compute_output_shape(input_shape))
+
+    def call(self, x):
+        x = tf.concat([branch(x) for branch in self.branches], axis=-1)
+        return x if self.gate is None else self.gate(x)
+
+    def compute_output_shape(self, input_shape):
+        shapes = [branch.compute_output_shape(input_shape) for branch in self.branches]
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            'branches': [serialize(branch) for branch in self.branches],
+            'gate': None if self.gate is None else serialize(self.gate),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        deserialize = keras.saving.deserialize_keras_object
+        config = dict(config)
+        branches = [deserialize(branch) for branch in config.pop('branches')]
+        gate = config.pop('gate')
+        return cls(branches, None if gate is None else deserialize(gate), **config)
+
+
+@_register
+class WindowedAveragePool(keras.layers.Layer):
+    """The head's 2 x H x W average pool of stride 1: (B, T, H, W, C) to float32 (B, max(T - 1, 1), C).
+
+    Over space the mean of all positions, over time of each two neighbours (of the one frame where T is
+    1), as slim's 2x7x7 pool reduced for small inputs.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, 'dtype': 'float32'})
+
+    def call(self, x):
+        x = tf.reduce_mean(tf.cast(x, 'float32'), [2, 3])
+        time = tf.shape(x)[1]
+        earlier = x[:, : tf.maximum(time - 1, 1)]
+        later = x[:, tf.minimum(1, time - 1) :]
+        return (earlier + later) / 2.0
+
+    def compute_output_shape(self, input_shape):
+        time = None if input_shape[1] is None else max(input_shape[1] - 1, 1)
+        return (input_shape[0], time, input_shape[4])
+
+
+@_register
+class Classifier(keras.layers.Layer):
+    """Logits as the mean over time of a dense layer: float32 (B, T, C) to (B, classes).
+
+    Args:
+      num_classes: number of logits.
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**{**kwargs, 'dtype': 'float32'})
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.num_classes),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.01),  # slim
+            name='kernel',
+        )
+        self.bias = self.add_weight(shape=(self.num_classes,), initializer='zeros', name='bias')
+
+    def call(self, x):
+        # The mean of the logits is the logits of the mean: one small product instead of T - 1.
+        return tf.matmul(tf.reduce_mean(x, 1), self.kernel) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        return {**super().get_config(), 'num_classes': self.num_classes}

@@ -1,0 +1,118 @@
+"""Learning-rate schedules: the paper's step-wise ones as a table, and cosine decay for short runs."""
+
+import dataclasses
+
+import keras
+
+from s3dg.config import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSchedule:
+    """A rate that holds from one step to the next change.
+
+    Attributes:
+      steps: length of the training.
+      rates: (first step, rate) pairs, the first step of the first being 0.
+    """
+
+    steps: int
+    rates: tuple[tuple[int, float], ...]
+
+    def __post_init__(self):
+        starts = [start for start, _ in self.rates]
+        if self.steps < 1:
+            raise ConfigError(f'A schedule needs at least 1 step, got {self.steps}.')
+        if starts[0] != 0 or starts != sorted(set(starts)):
+            raise ConfigError(f'Rates must start at step 0 and at rising steps, got {self.rates}.')
+
+    def scaled(self, factor):
+        """The same schedule with every rate times `factor` (linear scaling with the batch)."""
+        return dataclasses.replace(
+            self, rates=tuple((start, rate * factor) for start, rate in self.rates)
+        )
+
+    def with_steps(self, steps):
+        """The same schedule stretched or shrunk to `steps`; changes that would coincide are dropped."""
+        rates = {start * steps // self.steps: rate for start, rate in self.rates}
+        return StepSchedule(steps, tuple(rates.items()))
+
+    def build(self):
+        """The Keras schedule; `rates[i]` holds at its first step already."""
+        if len(self.rates) == 1:  # PiecewiseConstantDecay wants at least one boundary
+            return keras.optimizers.schedules.PiecewiseConstantDecay(
+                [self.steps], [self.rates[0][1]] * 2
+            )
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            [start - 1 for start, _ in self.rates[1:]], [rate for _, rate in self.rates]
+        )
+
+    def to_dict(self):
+        return {'kind': 'steps', 'steps': self.steps, 'rates': [list(pair) for pair in self.rates]}
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineSchedule:
+    """Half a cosine from `rate` to 0 over `steps` (ours: short runs settle with it).
+
+    Attributes:
+      steps: length of the training.
+      rate: at step 0.
+      warmup_steps: steps of linear rise from 0 before it.
+    """
+
+    steps: int
+    rate: float
+    warmup_steps: int = 0
+
+    def __post_init__(self):
+        if self.steps < 1:
+            raise ConfigError(f'A schedule needs at least 1 step, got {self.steps}.')
+        if not 0 <= self.warmup_steps < self.steps:
+            raise ConfigError(
+                f'warmup_steps must be from 0 to below steps ({self.steps}), got {self.warmup_steps}.'
+            )
+
+    def scaled(self, factor):
+        """The same schedule with the rate times `factor`."""
+        return dataclasses.replace(self, rate=self.rate * factor)
+
+    def with_steps(self, steps):
+        """The same schedule over `steps`, the warm-up keeping its share."""
+        warmup = self.warmup_steps * steps // self.steps
+        return dataclasses.replace(self, steps=steps, warmup_steps=warmup)
+
+    def build(self):
+        """The Keras schedule."""
+        if self.warmup_steps:
+            return keras.optimizers.schedules.CosineDecay(
+                0.0,
+                self.steps - self.warmup_steps,
+                warmup_target=self.rate,
+                warmup_steps=self.warmup_steps,
+            )
+        return keras.optimizers.schedules.CosineDecay(self.rate, self.steps)
+
+    def to_dict(self):
+        return {'kind': 'cosine', **dataclasses.asdict(self)}
+
+
+# By training. The paper gives Mini-Kinetics, Something-Something and the fine-tuning (sections 4.1, 4.5,
+# 5.2); for Kinetics-Full it gives none: these are I3D's (deepmind/kinetics-i3d).
+SCHEDULES = {
+    'kinetics': StepSchedule(115_000, ((0, 0.1), (97_000, 0.01), (108_000, 0.001))),
+    'kinetics_flow': StepSchedule(
+        155_000,
+        (
+            (0, 0.1),
+            (97_000, 0.01),
+            (104_500, 0.001),
+            (115_000, 0.1),
+            (140_000, 0.01),
+            (150_000, 0.001),
+        ),
+    ),
+    'mini_kinetics': StepSchedule(80_000, ((0, 0.1), (60_000, 0.01), (70_000, 0.001))),
+    'something_something': StepSchedule(10_000, ((0, 0.1),)),
+    'fine_tuning': StepSchedule(8_000, ((0, 0.01), (6_000, 0.001))),
+}

@@ -1,0 +1,31 @@
+"""Installs the package `s3dg`; `data` and `experiments` are used from the checkout."""
+
+from setuptools import find_packages, setup
+
+TESTS = ['pytest>=8', 'pytest-xdist', 'ruff~=0.17.5']
+
+setup(
+    name='s3dg',
+    version='0.1.0',
+    description='S3D-G video classification in TensorFlow: training, weights, export.',
+    license='Apache-2.0',
+    packages=find_packages(include=['s3dg', 's3dg.*']),
+    python_requires='>=3.11,<3.14',
+    install_requires=[
+        'tensorflow~=2.21',
+        'tensorboard>=2.20',
+        'tensorflow-datasets~=4.9.10',
+        'importlib_resources',
+        'numpy',
+        'opencv-contrib-python-headless>=4.13',
+        'absl-py',
+        'matplotlib',
+        'scikit-learn',
+    ],
+    extras_require={
+        'test': TESTS,
+        'gpu': ['tensorflow[and-cuda]~=2.21'],
+        'beam': ['apache-beam>=2.70'],
+        'torch': ['torch>=2.4'],
+    },
+)

@@ -1,0 +1,5 @@
+"""What all tests share: a quiet TensorFlow."""
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

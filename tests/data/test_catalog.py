@@ -1,0 +1,77 @@
+"""Opening datasets by name."""
+
+import pathlib
+import shlex
+
+import pytest
+
+from data import catalog, video_builder
+
+
+def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):
+    for function in (catalog.open_dataset, catalog.make_builder):
+        with pytest.raises(video_builder.DatasetError) as error:
+            function('imagenet', data_dir=tmp_path)
+        assert str(error.value) == (
+            "dataset: found 'imagenet', expected one of moving_shapes, video_folder"
+        )
+    with pytest.raises(
+        video_builder.DatasetError, match="found config 'flow', expected one of rgb"
+    ):
+        catalog.open_dataset('moving_shapes', 'flow', tmp_path)
+
+
+@pytest.mark.parametrize('word', ['../up', 'a/b', '.hidden', '-x', 'a b'])
+def test_config_names_stay_inside_the_data_folder(tmp_path, word):
+    for function in (catalog.open_dataset, catalog.make_builder):
+        with pytest.raises(video_builder.DatasetError, match='config: found'):
+            function('video_folder', word, data_dir=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unconverted_datasets_say_how_to_convert_them(tmp_path):
+    with pytest.raises(video_builder.DatasetError) as error:
+        catalog.open_dataset('video_folder', 'mine', tmp_path)
+    message = str(error.value)
+    assert message.startswith(f'video_folder/mine: not found in {tmp_path};')
+    command = shlex.split(message.split(': ')[-1])
+    assert command[:3] == ['python', '-m', 'experiments.convert']
+    assert f'--data_dir={tmp_path}' in command
+    assert {'--dataset=video_folder', '--config=mine'} <= set(command)
+
+
+def test_unknown_fields(tmp_path):
+    with pytest.raises(video_builder.DatasetError, match="found field 'fps', expected one of"):
+        catalog.make_builder('moving_shapes', data_dir=tmp_path, fps=3)
+    for fields in (
+        {'frames_per_second': -1},
+        {'frame_size': (0, 3)},
+        {'frame_size': None, 'short_side': 0},
+        {'jpeg_quality': 101},
+        {'modality': 'smell'},
+    ):
+        with pytest.raises(video_builder.DatasetError, match=f'{list(fields)[-1]}=.*, expected'):
+            catalog.make_builder('moving_shapes', data_dir=tmp_path, **fields)
+    with pytest.raises(video_builder.DatasetError, match='expected one of them to be None'):
+        catalog.make_builder('moving_shapes', data_dir=tmp_path, short_side=3)
+
+
+def test_embedded_datasets_are_made_when_they_are_opened(tmp_path, monkeypatch):
+    (config,) = catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS
+    monkeypatch.setattr(config, 'train_per_class', 1)
+    monkeypatch.setattr(config, 'validation_per_class', 1)
+    lines = []
+    builder = catalog.open_dataset('moving_shapes', data_dir=tmp_path, report=lines.append)
+    assert builder.info.splits['train'].num_examples == 10
+    assert pathlib.Path(builder.data_dir) == tmp_path / 'moving_shapes' / 'rgb' / '1.0.0'
+    assert any('20/20 videos' in line for line in lines)
+    lines.clear()
+    again = catalog.open_dataset('moving_shapes', 'rgb', tmp_path, lines.append)
+    assert again.info.splits['validation'].num_examples == 10
+    assert lines == []
+
+
+def test_default_folder_is_tfds_own(monkeypatch, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    with pytest.raises(video_builder.DatasetError, match=f'{tmp_path}/tensorflow_datasets'):
+        catalog.open_dataset('video_folder')

@@ -1,0 +1,119 @@
+"""What the entry points share: the folder of a run, words of the command line, errors in one line."""
+
+import json
+
+import pytest
+
+from data.video import VideoError
+from experiments import run
+from experiments.network_fields import parse_fields
+from s3dg.training import TrainingInterrupted
+
+
+def test_a_run_writes_its_settings_and_is_finished_by_its_results(tmp_path):
+    settings = {'network': {'width': 0.5, 'input_scale': (1, 2)}, 'seed': 3}
+    this = run.Run('train', tmp_path / 'run', settings)
+    assert this.results is None
+    saved = json.loads((tmp_path / 'run' / 'config.json').read_text())
+    assert saved == {
+        'program': 'train',
+        'network': {'width': 0.5, 'input_scale': [1, 2]},
+        'seed': 3,
+    }
+    this.finish({'top1': 0.5}, '# report')
+    assert run.Run('train', tmp_path / 'run', settings).results == {'top1': 0.5}
+
+
+def test_other_settings_are_refused_and_overwrite_starts_anew(tmp_path):
+    run.Run('train', tmp_path, {'a': {'b': 1}, 'log': 1}).finish({}, '')
+    with pytest.raises(run.UsageError, match='a.b was 1 and is now 2. Give another --workdir'):
+        run.Run('train', tmp_path, {'a': {'b': 2}, 'log': 1})
+    with pytest.raises(run.UsageError, match="program was 'train' and is now 'export'"):
+        run.Run('export', tmp_path, {'a': {'b': 1}, 'log': 1})
+    assert run.Run('train', tmp_path, {'a': {'b': 1}, 'log': 2}, free=('log',)).results == {}
+    assert run.Run('train', tmp_path, {'a': {'b': 2}}, overwrite=True).results is None
+
+
+def test_a_folder_with_somebody_elses_config_is_left_alone(tmp_path):
+    (tmp_path / 'config.json').write_text('{"mine": 1}')
+    with pytest.raises(run.UsageError, match='was not written by this project'):
+        run.Run('train', tmp_path, {}, overwrite=True)
+    assert json.loads((tmp_path / 'config.json').read_text()) == {'mine': 1}
+
+
+def test_words_become_fields():
+    words = [
+        'width=0.5',
+        'gating=none',
+        'separable=False',
+        'temporal_from=Mixed_4b',
+        'input_scale=1,2',
+    ]
+    assert parse_fields(words) == {
+        'width': 0.5,
+        'gating': None,
+        'separable': False,
+        'temporal_from': 'Mixed_4b',
+        'input_scale': (1, 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['width'], "expected FIELD=VALUE, found 'width'"),
+        (['wdth=1'], "no field 'wdth'; the fields are num_classes"),
+        (['width=1', 'width=2'], 'width is set twice'),
+    ],
+)
+def test_words_that_cannot_be(words, message):
+    with pytest.raises(run.UsageError, match=message):
+        parse_fields(words)
+
+
+@pytest.mark.parametrize(
+    ('error', 'code', 'line'),
+    [
+        (run.UsageError('--x: wrong'), 2, 'error: --x: wrong'),
+        (VideoError('no\nframes'), 1, 'error: no frames'),
+        (FileNotFoundError(2, 'no', 'a/b.mp4'), 1, 'error: a/b.mp4: No such file or directory'),
+        (TrainingInterrupted(7), 143, 'Stopped at step 7; run the same command again'),
+    ],
+)
+def test_users_errors_end_in_one_line(error, code, line, capsys):
+    def main(arguments):
+        raise error
+
+    assert run.guard(main)(['program']) == code
+    written = capsys.readouterr().err
+    assert written.startswith(line)
+    assert written.count('\n') == 1
+
+
+def test_our_own_faults_keep_their_traceback():
+    def main(arguments):
+        raise KeyError('fault')
+
+    with pytest.raises(KeyError):
+        run.guard(main)(['program'])
+
+
+def test_stray_arguments_are_refused(capsys):
+    assert run.guard(lambda arguments: 0)(['program', 'stray']) == 2
+    assert "Unexpected argument 'stray'" in capsys.readouterr().err
+    assert run.guard(lambda arguments: len(arguments), takes_arguments=True)(['program', 'x']) == 1
+
+
+def test_network_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(run.UsageError, match='--model: expected a .keras file, found .*not there'):
+        run.load_network(tmp_path / 'none.keras')
+    with pytest.raises(run.UsageError, match='--init: expected a .keras file, found .*a folder'):
+        run.load_network(tmp_path, '--init')
+    (tmp_path / 'text.keras').write_text('no network')
+    with pytest.raises(run.UsageError, match='text.keras cannot be read as a network'):
+        run.load_network(tmp_path / 'text.keras')
+
+
+def test_tables_line_up():
+    table = run.markdown_table(('a', 'b'), [(1, 0.25), ('x', None)])
+    assert table == '| a | b |\n| --- | --- |\n| 1 | 0.2500 |\n| x | None |\n'

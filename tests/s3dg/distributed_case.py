@@ -1,0 +1,118 @@
+"""Run as a program: trains a small network on given clips on one or several logical CPUs.
+
+A failed collective poisons its process, and logical devices are fixed before TensorFlow starts: each case
+of test_distribution.py is a process of its own. Writes what it finds to an .npz file.
+"""
+
+import argparse
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import s3dg
+import s3dg.history
+from s3dg import evaluation, training
+from s3dg.schedules import CosineSchedule
+
+FRAMES, SIDE, BATCH = 8, 32, 8
+
+
+def clips(first_example, context, batch_size):
+    """An endless row of examples whose clip and label depend on their number alone."""
+    del context
+
+    def example(number):
+        seed = tf.stack([number, 0])
+        clip = tf.random.stateless_uniform((FRAMES, SIDE, SIDE, 3), seed, 0, 256, tf.int32)
+        return {'clip': tf.cast(clip, tf.uint8), 'label': tf.cast(number % 5, tf.int32)}
+
+    numbers = tf.data.Dataset.counter(first_example)
+    return numbers.map(example).batch(batch_size, drop_remainder=True)
+
+
+def create_network(arguments):
+    keras.utils.set_random_seed(0)
+    network = s3dg.build(
+        's3d_g',
+        5,
+        width=0.1,
+        kernel_initializer='he_normal',
+        batch_norm_decay=0.9,
+        dropout_rate=arguments.dropout,
+    )
+    if arguments.batch_norm == 'frozen':
+        training.freeze_batch_norm(network)
+    if arguments.batch_norm == 'synchronized':
+        training.synchronize_batch_norm(network)
+    return network
+
+
+def weights(network):
+    return {v.path: v.numpy() for v in network.variables if v.name != 'random_state'}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--replicas', type=int, required=True)
+    parser.add_argument('--batch_norm', choices=['own', 'frozen', 'synchronized'], required=True)
+    parser.add_argument('--steps', type=int, default=10)
+    parser.add_argument('--accumulation', type=int, default=1)
+    parser.add_argument('--dropout', type=float, default=0.0)
+    parser.add_argument('--output', type=pathlib.Path, required=True)
+    arguments = parser.parse_args()
+    cpu = tf.config.list_physical_devices('CPU')[0]
+    parts = [tf.config.LogicalDeviceConfiguration()] * arguments.replicas
+    tf.config.set_logical_device_configuration(cpu, parts)
+    strategy = training.create_strategy('auto')
+    assert strategy.num_replicas_in_sync == arguments.replicas
+
+    config = training.TrainingConfig(
+        CosineSchedule(arguments.steps, 0.01),
+        BATCH,
+        arguments.accumulation,
+        log_every=1,
+        checkpoint_every=5,
+    )
+    workdir = arguments.output.parent / f'{arguments.output.stem}_run'
+    network, _ = training.train(
+        lambda: create_network(arguments), clips, config, workdir, strategy=strategy
+    )
+    losses = [row['loss'] for row in s3dg.history.read_history(workdir)]
+    found = {'losses': losses, **weights(network)}
+
+    # What is saved, as it is read back on one device, and what the checkpoint restores.
+    network.save(workdir / 'network.keras')
+    loaded = keras.models.load_model(workdir / 'network.keras')
+    found |= {f'saved/{name}': value for name, value in weights(loaded).items()}
+    restored, _ = training.train(
+        lambda: create_network(arguments), clips, config, workdir, strategy=strategy
+    )
+    found |= {f'restored/{name}': value for name, value in weights(restored).items()}
+    copies = [v for v in network.variables if v.name in ('moving_mean', 'random_state')]
+    for variable in copies:
+        for i, copy in enumerate(strategy.experimental_local_results(variable.value)):
+            found[f'copy{i}/{variable.path}'] = copy.numpy()
+
+    # Evaluation of 5 videos, which do not divide by the replicas.
+    def windows():
+        for i in range(5):
+            clip = np.random.default_rng(i).integers(0, 256, (1, FRAMES, SIDE, SIDE, 3), 'uint8')
+            yield {'clip': clip, 'label': [i], 'id': [b'%d' % i], 'window': [0], 'windows': [1]}
+
+    spec = {
+        'clip': tf.TensorSpec([None, FRAMES, SIDE, SIDE, 3], tf.uint8),
+        'label': tf.TensorSpec([None], tf.int32),
+        'id': tf.TensorSpec([None], tf.string),
+        'window': tf.TensorSpec([None], tf.int32),
+        'windows': tf.TensorSpec([None], tf.int32),
+    }
+    dataset = tf.data.Dataset.from_generator(windows, output_signature=spec).unbatch().batch(4)
+    predictions = evaluation.predict(network, dataset, 4, strategy=strategy)
+    found['predicted_ids'], found['predicted_logits'] = predictions.ids, predictions.logits
+    np.savez(arguments.output, **found)
+
+
+if __name__ == '__main__':
+    main()

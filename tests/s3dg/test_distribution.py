@@ -1,0 +1,109 @@
+"""One device against two: the same global batch must train the same network."""
+
+import os
+import pathlib
+import subprocess
+import sys
+from concurrent import futures
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+# Name of the case: flags of distributed_case.py.
+CASES = {
+    'one_synchronized': ['--replicas=1', '--batch_norm=synchronized'],
+    'two_synchronized': ['--replicas=2', '--batch_norm=synchronized'],
+    'one_frozen': ['--replicas=1', '--batch_norm=frozen'],
+    'two_frozen': ['--replicas=2', '--batch_norm=frozen'],
+    'one_frozen_accumulating': ['--replicas=1', '--batch_norm=frozen', '--accumulation=4'],
+    'two_own_accumulating': [
+        '--replicas=2',
+        '--batch_norm=own',
+        '--accumulation=2',
+        '--steps=3',
+        '--dropout=0.5',
+    ],
+}
+
+
+@pytest.fixture(scope='module')
+def cases(tmp_path_factory):
+    """Runs every case in a process of its own, two at a time; what each found, by its name."""
+    folder = tmp_path_factory.mktemp('distribution')
+
+    def run(name):
+        output = folder / f'{name}.npz'
+        program = [sys.executable, '-m', 'tests.s3dg.distributed_case']
+        done = subprocess.run(
+            [*program, *CASES[name], f'--output={output}'],
+            cwd=ROOT,
+            env={**os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            return done.stderr[-3000:]
+        with np.load(output) as file:
+            return dict(file)
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        found = dict(zip(CASES, pool.map(run, CASES), strict=True))
+    for name, arrays in found.items():
+        assert isinstance(arrays, dict), f'{name}: {arrays}'
+    return found
+
+
+def _assert_same(one, two, atol):
+    assert one.keys() >= {'losses', 'predicted_logits'}
+    for name in one:
+        if name.startswith('copy'):
+            continue
+        if one[name].dtype.kind == 'U':
+            assert one[name].tolist() == two[name].tolist()
+            continue
+        np.testing.assert_allclose(one[name], two[name], atol=atol, err_msg=name)
+
+
+@pytest.mark.parametrize('batch_norm', ['synchronized', 'frozen'])
+def test_two_replicas_train_as_one(cases, batch_norm):
+    one, two = cases[f'one_{batch_norm}'], cases[f'two_{batch_norm}']
+    _assert_same(one, two, 1e-5)
+    assert len(one['losses']) == 10
+    assert one['losses'][0] != one['losses'][-1]
+    _assert_saved_is_trained(one)
+    _assert_saved_is_trained(two)
+
+
+def _assert_saved_is_trained(found):
+    names = [name for name in found if name.endswith(('kernel', 'moving_mean', 'moving_variance'))]
+    names = [
+        name for name in names if '/' in name and name.split('/')[0] not in ('saved', 'restored')
+    ]
+    names = [name for name in names if not name.startswith('copy')]
+    assert len(names) > 100
+    for name in names:
+        np.testing.assert_array_equal(found[f'saved/{name}'], found[name], err_msg=name)
+        np.testing.assert_array_equal(found[f'restored/{name}'], found[name], err_msg=name)
+
+
+def test_own_statistics_are_saved_as_their_mean(cases):
+    """Each replica's own statistics drift apart; read, saved and restored is their mean."""
+    two = cases['two_own_accumulating']
+    assert np.isfinite(two['losses']).all()
+    _assert_saved_is_trained(two)
+    means = [name for name in two if name.startswith('copy0/') and name.endswith('moving_mean')]
+    drifted = 0
+    for name in means:
+        path = name.removeprefix('copy0/')
+        mean = (two[name] + two[f'copy1/{path}']) / 2
+        np.testing.assert_allclose(two[path], mean, atol=1e-7)
+        drifted += not np.array_equal(two[name], two[f'copy1/{path}'])
+    assert drifted > len(means) / 2
+
+
+def test_accumulated_micro_batches_are_one_batch(cases):
+    _assert_same(cases['one_frozen'], cases['one_frozen_accumulating'], 1e-5)

@@ -1,0 +1,155 @@
+"""The SavedModel against the network, OpenCV's resize and windows worked out by hand."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import s3dg
+from s3dg import export
+from tests.s3dg.test_network import SMALL, _clip, _randomize
+
+FORMAT = s3dg.VideoFormat(
+    frame_size=(40, 48), crop_size=(32, 40), clip_frames=8, evaluation_frames=8
+)
+
+
+def _network(**fields):
+    names = ['a', 'b', 'c', 'd', 'e']
+    return _randomize(
+        s3dg.build('s3d_g', class_names=names, video_format=FORMAT, **SMALL, **fields)
+    )
+
+
+@pytest.fixture(scope='module')
+def network():
+    return _network()
+
+
+@pytest.fixture(scope='module')
+def exported(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp('export') / 'saved_model'
+    assert export.export(network, path) == ['serve', 'features', 'jpeg']
+    return export.ExportedNetwork(path)
+
+
+def _probabilities(logits):
+    odds = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize('fields', [{}, {'batch_norm_scale': True, 'temporal_batch_norm': True}])
+def test_folded_network_agrees(fields):
+    network = _network(**fields)
+    folded = export.fold_batch_norm(network)
+    clip = _clip(2, 8, 32, 40, 3)
+    np.testing.assert_allclose(folded(clip), network(clip), rtol=1e-3, atol=1e-4)
+    assert np.abs(network(clip)).max() > 0.1
+    assert not [v for v in folded.variables if 'batch_norm' in v.path]
+
+
+@pytest.mark.parametrize(
+    ('length', 'frames', 'starts'),
+    [(8, 8, [0]), (3, 8, [0]), (9, 8, [0, 1]), (16, 8, [0, 8]), (20, 8, [0, 6, 12]), (1, 4, [0])],
+)
+def test_windows_cover_the_video(length, frames, starts):
+    windows = export.window_indices(tf.constant(length), frames).numpy()
+    assert windows[:, 0].tolist() == starts
+    for start, window in zip(starts, windows, strict=True):
+        assert window.tolist() == [(start + i) % length for i in range(frames)]
+    assert set(windows.ravel()) == set(range(length))
+
+
+def test_frames_are_resized_as_opencv_does_and_cropped_in_the_middle():
+    frames = _clip(3, 90, 70, 3)
+    prepared = export.prepare_frames(tf.constant(frames), FORMAT).numpy()
+    expected = [cv2.resize(f, (48, 40), interpolation=cv2.INTER_LINEAR)[4:36, 4:44] for f in frames]
+    assert np.abs(prepared - np.float32(expected)).max() <= 1
+    short = s3dg.VideoFormat(frame_size=None, short_side=40, crop_size=(32, 40))
+    prepared = export.prepare_frames(tf.constant(frames), short).numpy()
+    resized = [cv2.resize(f, (40, 51), interpolation=cv2.INTER_LINEAR) for f in frames]  # 90/70*40
+    expected = np.stack(resized)[:, 9:41]
+    assert np.abs(prepared - np.float32(expected)).max() <= 1
+
+
+def test_serve_is_the_network_on_the_crop(network, exported):
+    video = _clip(2, 8, 40, 48, 3)
+    logits = network(video[:, :, 4:36, 4:44]).numpy()
+    served = exported.serve(video)
+    np.testing.assert_allclose(served['logits'], logits, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(served['probabilities'], _probabilities(logits), atol=1e-4)
+    assert _probabilities(logits).std() > 0.01
+
+
+def test_longer_and_shorter_videos_are_cut_and_looped(network, exported):
+    video = _clip(1, 20, 40, 48, 3)
+    crop = video[:, :, 4:36, 4:44]
+    expected = np.mean([network(crop[:, s : s + 8]) for s in (0, 6, 12)], axis=0)
+    np.testing.assert_allclose(exported.serve(video)['logits'], expected, rtol=1e-3, atol=1e-4)
+    looped = network(crop[:, [0, 1, 2, 0, 1, 2, 0, 1]])
+    np.testing.assert_allclose(exported.serve(video[:, :3])['logits'], looped, rtol=1e-3, atol=1e-4)
+
+
+def test_any_size_is_resized(exported):
+    video = np.repeat(np.repeat(_clip(1, 8, 40, 48, 3), 2, axis=2), 2, axis=3)
+    logits = exported.serve(video)['logits'].numpy()
+    halved = np.stack([cv2.resize(f, (48, 40), interpolation=cv2.INTER_LINEAR) for f in video[0]])
+    np.testing.assert_allclose(logits, exported.serve(halved[None])['logits'], atol=0.05)
+
+
+def test_jpeg_endpoint_decodes_its_frames(exported):
+    coarse = cv2.resize(_clip(8, 6, 9, 3)[0], (60, 50))
+    frames = [cv2.imencode('.jpg', np.roll(coarse, i, axis=1))[1].tobytes() for i in range(8)]
+    decoded = np.stack(
+        [cv2.imdecode(np.frombuffer(f, 'uint8'), cv2.IMREAD_COLOR_RGB) for f in frames]
+    )
+    served = exported.serve(decoded[None])
+    for name, values in exported.jpeg(frames).items():
+        np.testing.assert_allclose(values, served[name][0], atol=1e-5, err_msg=name)
+
+
+def test_features_are_what_the_classifier_sees(network, exported):
+    video = _clip(2, 8, 40, 48, 3)
+    features = exported.features(video)['features'].numpy()
+    logits = features @ network.get_layer('logits').kernel.numpy()
+    logits += network.get_layer('logits').bias.numpy()
+    np.testing.assert_allclose(logits, exported.serve(video)['logits'], rtol=1e-3, atol=1e-4)
+
+
+def test_default_signature_and_metadata(exported, tmp_path):
+    model = exported._model
+    assert set(model.signatures) == {'serving_default', 'serve', 'features', 'jpeg'}
+    assert set(model.signatures['serving_default'].structured_outputs) == {
+        'logits',
+        'probabilities',
+    }
+    assert exported.class_names == ('a', 'b', 'c', 'd', 'e')
+    assert exported.video_format == FORMAT
+
+
+def test_flow_network_has_no_jpeg_endpoint():
+    network = s3dg.build('s3d_g', channels=2, video_format=FORMAT, **SMALL)
+    assert set(export.create_endpoints(network)) == {'serve', 'features'}
+
+
+def test_too_small_a_video_says_so():
+    network_format = s3dg.VideoFormat(frame_size=None, crop_size=(32, 40), evaluation_frames=8)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='too small for a crop of 32x40'):
+        export.prepare_frames(tf.constant(_clip(2, 30, 60, 3)), network_format)
+
+
+def test_other_folders_are_refused(tmp_path):
+    with pytest.raises(export.ExportError, match='not a SavedModel written by this project'):
+        export.ExportedNetwork(tmp_path)
+
+
+def test_an_earlier_export_is_replaced_whole(network, tmp_path):
+    path = tmp_path / 'saved_model'
+    path.mkdir()
+    (path / 'stale').write_text('')
+    export.export(network, path)
+    assert not (path / 'stale').exists()
+    assert json.loads((path / export.METADATA_FILE).read_text())['class_names'] == list('abcde')
+    assert [p.name for p in tmp_path.iterdir()] == ['saved_model']

@@ -1,0 +1,75 @@
+"""Convolution and pooling against plain NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from s3dg import operations
+from tests.s3dg import reference
+
+SHAPES = [(2, 5, 6, 7, 3), (1, 4, 9, 8, 3), (1, 1, 3, 2, 3)]
+
+
+def _random(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize(
+    ('kernel', 'strides'),
+    [
+        ((1, 1, 1), (1, 1, 1)),
+        ((1, 3, 3), (1, 1, 1)),
+        ((1, 7, 7), (2, 2, 2)),
+        ((1, 7, 7), (1, 2, 2)),
+        ((3, 1, 1), (1, 1, 1)),
+        ((7, 1, 1), (2, 1, 1)),
+        ((3, 3, 3), (1, 1, 1)),
+        ((3, 7, 7), (2, 2, 2)),
+    ],
+)
+def test_convolution_equals_numpy(shape, kernel, strides):
+    x, weights = _random(*shape), _random(*kernel, shape[-1], 4)
+    y = operations.convolve(tf.constant(x, tf.float32), tf.constant(weights, tf.float32), strides)
+    np.testing.assert_allclose(y, reference.convolution(x, weights, strides), atol=2e-4)
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize(
+    ('size', 'strides'),
+    [
+        ((1, 3, 3), (1, 2, 2)),
+        ((3, 3, 3), (2, 2, 2)),
+        ((2, 2, 2), (2, 2, 2)),
+        ((3, 3, 3), (1, 1, 1)),
+        ((1, 3, 3), (1, 1, 1)),
+        ((2, 1, 1), (2, 1, 1)),
+    ],
+)
+def test_max_pool_equals_numpy(shape, size, strides):
+    x = _random(*shape) - 5.0  # negative: padding with zeros would show
+    y = operations.max_pool(tf.constant(x, tf.float32), size, strides)
+    np.testing.assert_allclose(y, reference.max_pool(x, size, strides), rtol=1e-6)
+
+
+def test_unknown_dimensions_give_the_same():
+    weights = tf.constant(_random(1, 3, 3, 3, 4), tf.float32)
+    x = tf.constant(_random(2, 5, 6, 7, 3), tf.float32)
+    unknown = tf.TensorSpec([None, None, None, None, 3], tf.float32)
+
+    @tf.function(input_signature=[unknown])
+    def compute(x):
+        y = operations.convolve(x, weights, (1, 1, 1))
+        return operations.max_pool(y, (3, 3, 3), (2, 2, 2))
+
+    expected = operations.max_pool(operations.convolve(x, weights, (1, 1, 1)), (3, 3, 3), (2, 2, 2))
+    np.testing.assert_array_equal(compute(x), expected)
+
+
+def test_all_ones_count_the_positions_under_the_kernel():
+    x = tf.ones([1, 3, 3, 3, 1])
+    y = operations.convolve(x, tf.ones([3, 3, 3, 1, 1]), (1, 1, 1))[0, ..., 0].numpy()
+    assert y[1, 1, 1] == 27
+    assert y[0, 1, 1] == 18
+    assert y[0, 0, 1] == 12
+    assert y[0, 0, 0] == 8

@@ -1,0 +1,222 @@
+"""The training loop on one device: what a step does, stopping and going on, freezing, what is refused."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import s3dg
+from s3dg import training
+from s3dg.config import ConfigError
+from s3dg.history import read_history
+from s3dg.schedules import CosineSchedule, StepSchedule
+from s3dg.training import TrainingConfig
+
+FRAMES, SIDE, CLASSES = 4, 16, 3
+
+
+def _clips(change=lambda number, clip: clip):
+    """The `clips` argument of `train`: example k is the same clip whatever came before."""
+
+    def create(first_example, context, batch_size):
+        del context
+
+        def example(number):
+            seed = tf.stack([number, 1])
+            clip = tf.random.stateless_uniform((FRAMES, SIDE, SIDE, 3), seed, 0.0, 255.0)
+            return {
+                'clip': change(number, clip),
+                'label': tf.cast(number % CLASSES, tf.int32),
+            }
+
+        numbers = tf.data.Dataset.counter(first_example)
+        return numbers.map(example).batch(batch_size, drop_remainder=True)
+
+    return create
+
+
+def _network(**fields):
+    keras.utils.set_random_seed(0)
+    fields = {'width': 0.1, 'kernel_initializer': 'he_normal', 'batch_norm_decay': 0.9, **fields}
+    return s3dg.build('s3d_slim', CLASSES, **fields)
+
+
+def _config(steps=4, rate=0.01, **fields):
+    fields = {'checkpoint_every': 2, 'log_every': 1, **fields}
+    return TrainingConfig(StepSchedule(steps, ((0, rate),)), 4, **fields)
+
+
+def _values(network):
+    return {v.path: v.numpy() for v in network.variables}
+
+
+def _assert_equal(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    """Four steps with dropout in one go: (weights, history)."""
+    workdir = tmp_path_factory.mktemp('uninterrupted')
+    network, _ = training.train(_network, _clips(), _config(), workdir)
+    return _values(network), read_history(workdir)
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize('after', [1, 3])
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(uninterrupted, tmp_path, after):
+    """Cut off without warning after any step; goes on from the checkpoint before it, to the bit."""
+
+    def kill(line):
+        if line.startswith(f'step {after}/'):
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        training.train(_network, _clips(), _config(), tmp_path, report=kill)
+    lines = []
+    network, row = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    weights, history = uninterrupted
+    _assert_equal(_values(network), weights)
+    assert any('resuming' in line for line in lines) == (after == 3)
+    found = read_history(tmp_path)
+    assert [r['step'] for r in found] == [1, 2, 3, 4]
+    assert [r['loss'] for r in found] == [r['loss'] for r in history]
+    assert row['step'] == 4
+
+
+def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path):
+    training.train(_network, _clips(), _config(), tmp_path)
+
+    def no_input(*_):
+        raise AssertionError('asked for input')
+
+    network, row = training.train(_network, no_input, _config(), tmp_path)
+    _assert_equal(_values(network), uninterrupted[0])
+    assert row['step'] == 4
+
+
+def test_termination_saves_and_stops(uninterrupted, tmp_path, monkeypatch):
+    class Requested:
+        requested = True
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, 'Termination', Requested)
+        with pytest.raises(training.TrainingInterrupted, match='Stopped at step 1;'):
+            training.train(_network, _clips(), _config(), tmp_path)
+    lines = []
+    network, _ = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    assert lines[0].endswith('ckpt-1')
+    _assert_equal(_values(network), uninterrupted[0])
+
+
+def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
+    def poison(number, clip):  # the third batch of four
+        return tf.where(number == 9, clip * np.nan, clip)
+
+    with pytest.raises(training.NonFiniteLossError, match='is nan at step 3;'):
+        training.train(_network, _clips(poison), _config(), tmp_path)
+    assert tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')).endswith('ckpt-2')
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')))
+    for name in reader.get_variable_to_shape_map():
+        if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
+            assert np.isfinite(reader.get_tensor(name)).all(), name
+
+
+def test_one_step_is_momentum_sgd_on_cross_entropy_and_weight_decay(tmp_path):
+    """The first step by other means: Keras's own gradient of the written-out objective."""
+    rate, decay = 0.05, 0.1
+    network = _network(dropout_rate=0.0)
+    batch = next(iter(_clips()(0, None, 4)))
+    with tf.GradientTape() as tape:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(
+            batch['label'], network(batch['clip'], training=True)
+        )
+        kernels = [v for v in network.trainable_variables if v.name == 'kernel']
+        objective = loss + decay * sum(0.5 * tf.reduce_sum(tf.square(k)) for k in kernels)
+    before = {v.path: v.numpy() for v in network.trainable_variables}
+    gradients = tape.gradient(objective, network.trainable_variables)
+    expected = {
+        v.path: before[v.path] - rate * g.numpy()
+        for v, g in zip(network.trainable_variables, gradients, strict=True)
+    }
+    config = _config(1, rate, weight_decay=decay)
+    trained, row = training.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path)
+    for variable in trained.trainable_variables:
+        np.testing.assert_allclose(variable.numpy(), expected[variable.path], atol=2e-6)
+    assert row['loss'] == pytest.approx(float(loss), rel=1e-5)  # without the decay
+
+
+def test_history_has_a_row_per_interval_and_the_rate(tmp_path):
+    config = TrainingConfig(CosineSchedule(4, 0.01), 4, log_every=2, evaluate_every=4)
+    training.train(_network, _clips(), config, tmp_path, evaluate=lambda network: 0.25)
+    rows = read_history(tmp_path)
+    assert [row['step'] for row in rows] == [2, 4]
+    assert [row['learning_rate'] for row in rows] == pytest.approx([0.005, 0.0], abs=1e-9)
+    assert [row['top1'] for row in rows] == [None, 0.25]
+    assert all(0 <= row['input_wait_share'] <= 1 for row in rows)
+    assert all(row['clips_per_second'] > 0 for row in rows)
+    assert list((tmp_path / 'tensorboard').glob('events.*'))
+
+
+@pytest.mark.parametrize('dtype', ['mixed_bfloat16', 'mixed_float16'])
+def test_mixed_precision_learns_float32_weights(tmp_path, dtype):
+    keras.config.set_dtype_policy(dtype)
+    try:
+        network, row = training.train(_network, _clips(), _config(2), tmp_path)
+        assert network.get_layer('Mixed_5c').compute_dtype == dtype.removeprefix('mixed_')
+    finally:
+        keras.config.set_dtype_policy('float32')
+    assert {v.dtype for v in network.trainable_variables} == {'float32'}
+    assert row['loss'] == pytest.approx(np.log(CLASSES), rel=0.2)
+
+
+def test_jit_computes_the_same(uninterrupted, tmp_path):
+    """Without dropout, whose masks are drawn alike, and up to the order of roundings."""
+    config = _config(1)
+    plain, _ = training.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path / 'a')
+    jitted, _ = training.train(
+        lambda: _network(dropout_rate=0.0), _clips(), _config(1, jit=True), tmp_path / 'b'
+    )
+    for one, two in zip(plain.variables, jitted.variables, strict=True):
+        if one.name != 'random_state':
+            np.testing.assert_allclose(one.numpy(), two.numpy(), atol=1e-4, err_msg=one.path)
+
+
+def test_freezing_below_an_endpoint_and_of_batch_norm(tmp_path):
+    def create():
+        network = _network()
+        training.freeze_until(network, 'Mixed_5b')
+        training.freeze_batch_norm(network)
+        return network
+
+    before = _values(create())
+    network, _ = training.train(create, _clips(), _config(2), tmp_path)
+    changed = {
+        path.split('/')[0] for path, v in _values(network).items() if (v != before[path]).any()
+    }
+    assert changed == {'Mixed_5b', 'Mixed_5c', 'logits', 'dropout'}
+    for path, value in _values(network).items():
+        if 'batch_norm' in path:
+            np.testing.assert_array_equal(value, before[path], err_msg=path)
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ConfigError, match="freeze_until must be one of .*; got 'Mixed_9z'"):
+        training.freeze_until(_network(), 'Mixed_9z')
+    with pytest.raises(ConfigError, match='accumulation must be at least 1, got 0'):
+        _config(accumulation=0)
+    with pytest.raises(ConfigError, match='must divide by replicas x accumulation = 2 x 3, got 4'):
+        _config(accumulation=3).micro_batch_size(2)
+    with pytest.raises(ConfigError, match="no strategy 'tpu'"):
+        training.create_strategy('tpu')
