@@ -36,7 +36,6 @@ SPATIO_TEMPORAL_ENDPOINTS = tuple(
 
 GATE_PLACEMENTS = ('temporal', 'branch', 'cell')
 KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
-TEMPORAL_KERNEL_INITIALIZERS = ('center_identity', 'he_normal')
 
 
 class ConfigError(ValueError):
@@ -125,11 +124,7 @@ class NetworkConfig(_Record):
       batch_norm_scale: whether batch norm has a gamma; slim's has not.
       dropout_rate: before the classifier; 0.2 is slim's (keep 0.8), I3D trained with 0.5.
       kernel_initializer: 'truncated_normal' (deviation 0.01 [C]) or 'he_normal', which short trainings
-        need. [ours]
-      temporal_kernel_initializer: of the temporal part of separable convolutions: 'center_identity', with
-        which a fresh network computes what its 2D counterpart does ("critical for a desired convergence
-        behavior" [C]), or 'he_normal', which has direction in it from the start and learns motion in
-        fewer steps. [ours]
+        need [ours]. The temporal part of separable convolutions starts as identity either way [C].
       input_scale, input_offset: values 0-255 become `x * scale + offset`: numbers, or one per channel.
     """
 
@@ -154,7 +149,6 @@ class NetworkConfig(_Record):
     batch_norm_scale: bool = False
     dropout_rate: float = 0.2
     kernel_initializer: str = 'truncated_normal'
-    temporal_kernel_initializer: str = 'center_identity'
     input_scale: float | tuple[float, ...] = 1.0 / 127.5
     input_offset: float | tuple[float, ...] = -1.0
 
@@ -194,7 +188,6 @@ class NetworkConfig(_Record):
             'branch_pool_temporal_size': (3, 1),
             'temporal_halving': ('strided', 'pairs'),
             'kernel_initializer': KERNEL_INITIALIZERS,
-            'temporal_kernel_initializer': TEMPORAL_KERNEL_INITIALIZERS,
         }
         for name, known in choices.items():
             check(name, getattr(self, name) in known, f'one of {", ".join(map(str, known))}')

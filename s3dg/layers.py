@@ -237,8 +237,8 @@ class SeparableConv3D(_Composite):
       strides: (time, height, width); the temporal stride is the temporal part's.
       batch_norm: as in `SpatioTemporalConv`, for the spatial part.
       temporal_batch_norm: the same for the temporal part. False is slim's: a bias and ReLU.
-      normalization, kernel_initializer: as in `SpatioTemporalConv`, the latter of the spatial part.
-      temporal_kernel_initializer: of the temporal part; default `CenterIdentity` (slim).
+      normalization, kernel_initializer: as in `SpatioTemporalConv`, the latter of the spatial part; the
+        temporal one starts as `CenterIdentity` (slim).
     """
 
     def __init__(
@@ -250,7 +250,6 @@ class SeparableConv3D(_Composite):
         temporal_batch_norm=False,
         normalization=None,
         kernel_initializer='he_normal',
-        temporal_kernel_initializer=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -272,7 +271,7 @@ class SeparableConv3D(_Composite):
             (time_stride, 1, 1),
             batch_norm=temporal_batch_norm,
             normalization=normalization,
-            kernel_initializer=temporal_kernel_initializer or CenterIdentity(),
+            kernel_initializer=CenterIdentity(),
             name='temporal',
             dtype=self.dtype_policy,
         )
@@ -289,9 +288,6 @@ class SeparableConv3D(_Composite):
             'temporal_batch_norm': temporal.batch_norm is not None,
             'normalization': spatial.normalization,
             'kernel_initializer': keras.initializers.serialize(spatial.kernel_initializer),
-            'temporal_kernel_initializer': keras.initializers.serialize(
-                temporal.kernel_initializer
-            ),
         }
 
 

@@ -37,7 +37,6 @@ MAX_POOLS = {
 INITIALIZERS = {
     'truncated_normal': lambda: keras.initializers.TruncatedNormal(stddev=0.01),  # slim
     'he_normal': keras.initializers.HeNormal,
-    'center_identity': layers.CenterIdentity,
 }
 
 # What follows the last endpoint, by slim's name: float32 (batch, max(time - 1, 1), channels).
@@ -68,12 +67,7 @@ class _Builder:
         }
         if separable and temporal > 1:
             with_norm = self.config.batch_norm and self.config.temporal_batch_norm
-            temporal_initializer = INITIALIZERS[self.config.temporal_kernel_initializer]()
-            return layers.SeparableConv3D(
-                temporal_batch_norm=with_norm,
-                temporal_kernel_initializer=temporal_initializer,
-                **options,
-            )
+            return layers.SeparableConv3D(temporal_batch_norm=with_norm, **options)
         return layers.SpatioTemporalConv(**options)
 
     def gate(self):

@@ -28,6 +28,8 @@ MARGIN = 6  # pixels; what moves stays this far from the border, inside every tr
 LENGTHS = (16, 20)  # frames, both included
 LONGEST_HOLD = 6  # frames for which the first state, and the last one, may be held
 SHORTEST_MOVEMENT = 8  # frames
+FIRST_ANGLE = (-30, 30)  # degrees from upright, of a clockwise turn
+TURN = (80, 120)  # degrees
 CONTRAST = 80  # least difference in brightness (0-255) between a shape and its whole background
 
 
@@ -88,7 +90,7 @@ _OUTLINES = {
     'circle': _circle(),
     'square': np.array([(-0.7, -0.7), (0.7, -0.7), (0.7, 0.7), (-0.7, 0.7)]),
     'triangle': np.array([(0, -1), (0.6, 0.75), (-0.6, 0.75)]),
-    'bar': np.array([(-0.95, -0.28), (0.95, -0.28), (0.95, 0.28), (-0.95, 0.28)]),
+    'bar': np.array([(-0.28, -0.95), (0.28, -0.95), (0.28, 0.95), (-0.28, 0.95)]),
     'arrow': np.array(
         [
             (0, -1),
@@ -104,7 +106,7 @@ _OUTLINES = {
         [(-0.6, -0.75), (-0.1, -0.75), (-0.1, 0.3), (0.6, 0.3), (0.6, 0.75), (-0.6, 0.75)]
     ),
 }
-# Shapes on which a turn of 90 to 150 degrees can be followed by eye from frame to frame.
+# Shapes on which such a turn can be followed by eye from frame to frame.
 _TURNING = ('triangle', 'bar', 'arrow', 'corner')
 
 
@@ -163,9 +165,12 @@ def _grow(rng, steps):
 
 
 def _turn(rng, steps):
-    radius = rng.uniform(26, 36)
-    # y points down, so a growing angle turns clockwise on the screen.
-    angles = rng.uniform(0, 2 * np.pi) + np.deg2rad(rng.uniform(90, 150)) * steps
+    radius = rng.uniform(20, 32)
+    # Clockwise from upright to lying, give or take: to be told from its reversal as the other pairs are,
+    # by what comes first. From any angle to any other it takes thousands of steps to learn. y points
+    # down, so a growing angle turns clockwise on the screen.
+    first = rng.uniform(*FIRST_ANGLE)
+    angles = np.deg2rad(first + rng.uniform(*TURN) * steps)
     return (
         _constant(_any_outline(rng, _TURNING), steps),
         _constant(_still_centre(rng, radius), steps),

@@ -13,35 +13,37 @@ import tensorflow as tf
 
 import s3dg
 import s3dg.history
+from experiments.presets import find_preset
 from s3dg import evaluation, training
 from s3dg.schedules import CosineSchedule
+from tests.s3dg.small import small_network
 
-FRAMES, SIDE, BATCH = 8, 32, 8
+BATCH, CLASSES = 8, 5
 
 
-def clips(first_example, context, batch_size):
+def create_clips(shape):
     """An endless row of examples whose clip and label depend on their number alone."""
-    del context
 
     def example(number):
         seed = tf.stack([number, 0])
-        clip = tf.random.stateless_uniform((FRAMES, SIDE, SIDE, 3), seed, 0, 256, tf.int32)
-        return {'clip': tf.cast(clip, tf.uint8), 'label': tf.cast(number % 5, tf.int32)}
+        clip = tf.random.stateless_uniform(shape, seed, 0, 256, tf.int32)
+        return {'clip': tf.cast(clip, tf.uint8), 'label': tf.cast(number % CLASSES, tf.int32)}
 
-    numbers = tf.data.Dataset.counter(first_example)
-    return numbers.map(example).batch(batch_size, drop_remainder=True)
+    def clips(first_example, context, batch_size):
+        del context
+        numbers = tf.data.Dataset.counter(first_example)
+        return numbers.map(example).batch(batch_size, drop_remainder=True)
+
+    return clips
 
 
 def create_network(arguments):
-    keras.utils.set_random_seed(0)
-    network = s3dg.build(
-        's3d_g',
-        5,
-        width=0.1,
-        kernel_initializer='he_normal',
-        batch_norm_decay=0.9,
-        dropout_rate=arguments.dropout,
-    )
+    if arguments.network == 'small':
+        network = small_network(CLASSES, arguments.dropout)
+    else:
+        keras.utils.set_random_seed(0)
+        fields = find_preset('tiny', 'moving_shapes').network
+        network = s3dg.build(arguments.network, CLASSES, **fields)
     if arguments.batch_norm == 'frozen':
         training.freeze_batch_norm(network)
     if arguments.batch_norm == 'synchronized':
@@ -49,12 +51,19 @@ def create_network(arguments):
     return network
 
 
+def named(variables):
+    """Variables by number and name: paths differ between a network made and one read from a file."""
+    return {f'{i:03}/{v.name}': v for i, v in enumerate(variables)}
+
+
 def weights(network):
-    return {v.path: v.numpy() for v in network.variables if v.name != 'random_state'}
+    found = named(network.variables)
+    return {name: v.numpy() for name, v in found.items() if v.name != 'random_state'}
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument('--network', default='small')
     parser.add_argument('--replicas', type=int, required=True)
     parser.add_argument('--batch_norm', choices=['own', 'frozen', 'synchronized'], required=True)
     parser.add_argument('--steps', type=int, default=10)
@@ -68,6 +77,8 @@ def main():
     strategy = training.create_strategy('auto')
     assert strategy.num_replicas_in_sync == arguments.replicas
 
+    shape = (4, 16, 16, 3) if arguments.network == 'small' else (16, 64, 64, 3)
+    clips = create_clips(shape)
     config = training.TrainingConfig(
         CosineSchedule(arguments.steps, 0.01),
         BATCH,
@@ -90,19 +101,19 @@ def main():
         lambda: create_network(arguments), clips, config, workdir, strategy=strategy
     )
     found |= {f'restored/{name}': value for name, value in weights(restored).items()}
-    copies = [v for v in network.variables if v.name in ('moving_mean', 'random_state')]
-    for variable in copies:
-        for i, copy in enumerate(strategy.experimental_local_results(variable.value)):
-            found[f'copy{i}/{variable.path}'] = copy.numpy()
+    for name, variable in named(network.variables).items():
+        if variable.name == 'moving_mean':
+            for i, copy in enumerate(strategy.experimental_local_results(variable.value)):
+                found[f'copy{i}/{name}'] = copy.numpy()
 
     # Evaluation of 5 videos, which do not divide by the replicas.
     def windows():
         for i in range(5):
-            clip = np.random.default_rng(i).integers(0, 256, (1, FRAMES, SIDE, SIDE, 3), 'uint8')
+            clip = np.random.default_rng(i).integers(0, 256, (1, *shape), 'uint8')
             yield {'clip': clip, 'label': [i], 'id': [b'%d' % i], 'window': [0], 'windows': [1]}
 
     spec = {
-        'clip': tf.TensorSpec([None, FRAMES, SIDE, SIDE, 3], tf.uint8),
+        'clip': tf.TensorSpec([None, *shape], tf.uint8),
         'label': tf.TensorSpec([None], tf.int32),
         'id': tf.TensorSpec([None], tf.string),
         'window': tf.TensorSpec([None], tf.int32),

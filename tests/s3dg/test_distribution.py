@@ -4,7 +4,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from concurrent import futures
 
 import numpy as np
 import pytest
@@ -29,32 +28,27 @@ CASES = {
 }
 
 
+def _run(folder, name, flags):
+    """Runs a case in a process of its own; the arrays it found."""
+    output = folder / f'{name}.npz'
+    done = subprocess.run(
+        [sys.executable, '-m', 'tests.s3dg.distributed_case', *flags, f'--output={output}'],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f'{name}: {done.stderr[-3000:]}'
+    with np.load(output) as file:
+        return dict(file)
+
+
 @pytest.fixture(scope='module')
 def cases(tmp_path_factory):
-    """Runs every case in a process of its own, two at a time; what each found, by its name."""
+    """What every case found, by its name."""
     folder = tmp_path_factory.mktemp('distribution')
-
-    def run(name):
-        output = folder / f'{name}.npz'
-        program = [sys.executable, '-m', 'tests.s3dg.distributed_case']
-        done = subprocess.run(
-            [*program, *CASES[name], f'--output={output}'],
-            cwd=ROOT,
-            env={**os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            return done.stderr[-3000:]
-        with np.load(output) as file:
-            return dict(file)
-
-    with futures.ThreadPoolExecutor(2) as pool:
-        found = dict(zip(CASES, pool.map(run, CASES), strict=True))
-    for name, arrays in found.items():
-        assert isinstance(arrays, dict), f'{name}: {arrays}'
-    return found
+    return {name: _run(folder, name, flags) for name, flags in CASES.items()}
 
 
 def _assert_same(one, two, atol):
@@ -84,7 +78,7 @@ def _assert_saved_is_trained(found):
         name for name in names if '/' in name and name.split('/')[0] not in ('saved', 'restored')
     ]
     names = [name for name in names if not name.startswith('copy')]
-    assert len(names) > 100
+    assert len(names) >= 10
     for name in names:
         np.testing.assert_array_equal(found[f'saved/{name}'], found[name], err_msg=name)
         np.testing.assert_array_equal(found[f'restored/{name}'], found[name], err_msg=name)
@@ -107,3 +101,12 @@ def test_own_statistics_are_saved_as_their_mean(cases):
 
 def test_accumulated_micro_batches_are_one_batch(cases):
     _assert_same(cases['one_frozen'], cases['one_frozen_accumulating'], 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('batch_norm', ['synchronized', 'frozen'])
+def test_two_replicas_train_the_whole_s3d_g_as_one(tmp_path, batch_norm):
+    flags = ['--network=s3d_g', f'--batch_norm={batch_norm}']
+    one = _run(tmp_path, 'one', [*flags, '--replicas=1'])
+    two = _run(tmp_path, 'two', [*flags, '--replicas=2'])
+    _assert_same(one, two, 1e-5)
