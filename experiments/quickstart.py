@@ -28,7 +28,7 @@ def define_flags():
     """The flags of this program: those of `train`, with the preset and dataset set."""
     train.define_flags()
     for name, value in {'dataset': DATASET, 'workdir': 'runs/quickstart'}.items():
-        flags.set_default(FLAGS[name], value)
+        FLAGS.set_default(name, value)
 
 
 def draw_samples(builder, names, predicted, path):

@@ -121,7 +121,7 @@ class Run:
             before = json.loads(config.read_text())
             if 'program' not in before:
                 raise UsageError(f'--workdir: {config} was not written by this project.')
-            if overwrite:
+            if overwrite and before['program'] == program:
                 shutil.rmtree(self.path)
             else:
                 self._check_same(before, settings, free)

@@ -67,6 +67,8 @@ class Dropout(keras.layers.Layer):
         if not training or self.rate == 0.0:
             return x
         replica = tf.distribute.get_replica_context()
+        if replica is None:
+            raise RuntimeError('Dropout in training: call the network inside strategy.run.')
         number = tf.cast(replica.replica_id_in_sync_group, 'int64')
         seed, calls = tf.unstack(tf.convert_to_tensor(self.random_state))
         self.random_state.assign(tf.stack([seed, calls + 1]))

@@ -28,8 +28,9 @@ def test_other_settings_are_refused_and_overwrite_starts_anew(tmp_path):
     run.Run('train', tmp_path, {'a': {'b': 1}, 'log': 1}).finish({}, '')
     with pytest.raises(run.UsageError, match='a.b was 1 and is now 2. Give another --workdir'):
         run.Run('train', tmp_path, {'a': {'b': 2}, 'log': 1})
-    with pytest.raises(run.UsageError, match="program was 'train' and is now 'export'"):
-        run.Run('export', tmp_path, {'a': {'b': 1}, 'log': 1})
+    for overwrite in (False, True):  # one program does not delete what another has left
+        with pytest.raises(run.UsageError, match="program was 'train' and is now 'export'"):
+            run.Run('export', tmp_path, {'a': {'b': 1}, 'log': 1}, overwrite)
     assert run.Run('train', tmp_path, {'a': {'b': 1}, 'log': 2}, free=('log',)).results == {}
     assert run.Run('train', tmp_path, {'a': {'b': 2}}, overwrite=True).results is None
 

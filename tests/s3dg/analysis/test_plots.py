@@ -1,0 +1,53 @@
+"""Pictures: that they are drawn, and that what they show is in them."""
+
+import cv2
+import numpy as np
+
+from s3dg.analysis import plots
+
+
+def _rows(top1):
+    return [
+        {'step': s, 'loss': 2.0 / s, 'accuracy': s / 10, 'learning_rate': 0.1, 'top1': t}
+        for s, t in zip((1, 5, 10), top1, strict=True)
+    ]
+
+
+def test_curves_show_the_evaluations_where_there_are_any(tmp_path):
+    plots.training_curves(_rows([None, None, None]), tmp_path / 'without.png')
+    plots.training_curves(_rows([None, 0.2, 0.9]), tmp_path / 'with.png')
+    without, with_them = (cv2.imread(str(tmp_path / f'{n}.png')) for n in ('without', 'with'))
+    assert without.shape == with_them.shape
+    panels = [
+        np.abs(a.astype(int) - b).sum()
+        for a, b in zip(
+            np.array_split(without, 3, axis=1), np.array_split(with_them, 3, axis=1), strict=True
+        )
+    ]
+    assert panels[1] > 0
+
+
+def test_confusion_matrices_are_dark_where_the_videos_are(tmp_path):
+    diagonal = np.eye(3, dtype=int) * 5
+    plots.confusion_matrices({'one': diagonal, 'two': diagonal[::-1]}, 'abc', tmp_path / 'c.png')
+    image = cv2.imread(str(tmp_path / 'c.png'))
+    assert image.shape[1] > 1.8 * image.shape[0]
+    dark = (image.sum(axis=2) < 300).mean()
+    empty = tmp_path / 'empty.png'
+    plots.confusion_matrices({'one': diagonal * 0, 'two': diagonal * 0}, 'abc', empty)
+    assert dark > (cv2.imread(str(empty)).sum(axis=2) < 300).mean() + 0.02
+
+
+def test_many_classes_are_drawn_without_names(tmp_path):
+    names = [f'class {i}' for i in range(400)]
+    plots.confusion_matrices({'all': np.eye(400, dtype=int)}, names, tmp_path / 'many.png')
+    assert max(cv2.imread(str(tmp_path / 'many.png')).shape) < 2000
+
+
+def test_contact_sheet_holds_the_frames(tmp_path):
+    clips = [np.full((12, 20, 20, 3), colour, 'uint8') for colour in ((255, 0, 0), (0, 0, 255))]
+    plots.contact_sheet(clips + clips[:1], ['red', 'blue', 'red'], tmp_path / 'sheet.png')
+    image = cv2.imread(str(tmp_path / 'sheet.png'))  # BGR
+    red = (image == (0, 0, 255)).all(axis=2).sum()
+    blue = (image == (255, 0, 0)).all(axis=2).sum()
+    assert red > 1.8 * blue > 0
