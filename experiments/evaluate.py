@@ -24,7 +24,7 @@ def define_flags():
     flags.DEFINE_string('model', None, 'The .keras file.')
     flags.DEFINE_string('split', 'validation', 'Split to evaluate.')
     flags.DEFINE_enum('order', 'normal', ['normal', 'reversed'], 'Order of the frames.')
-    flags.DEFINE_integer('batch_size', 16, 'Windows per step, at most.')
+    flags.DEFINE_integer('batch_size', 16, 'Windows per replica and step, at most.')
 
 
 def check_same_classes(network, builder, flag='--model'):
@@ -75,7 +75,9 @@ def main(arguments):
         builder,
         FLAGS.split,
         strategy=strategy,
-        batch_size=training_run.evaluation_batch_size(strategy, FLAGS.batch_size),
+        batch_size=training_run.evaluation_batch_size(
+            strategy, network.video_format, FLAGS.batch_size
+        ),
         reverse=FLAGS.order == 'reversed',
         report=run.report,
     )

@@ -73,7 +73,7 @@ def main(arguments):
             builder,
             plan.splits[1],
             strategy=strategy,
-            batch_size=training_run.evaluation_batch_size(strategy),
+            batch_size=training_run.evaluation_batch_size(strategy, plan.video_format),
             reverse=order == 'reversed',
             report=run.report,
         )

@@ -10,7 +10,7 @@ import zipfile
 
 import keras
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
 from data.clips import ClipError
 from data.video import VideoError
@@ -258,6 +258,7 @@ def guard(main, takes_arguments=False):
     """
 
     def guarded(argv):
+        logging.set_verbosity(logging.WARNING)  # TensorFlow narrates its saving at INFO
         try:
             if len(argv) > 1 and not takes_arguments:
                 raise UsageError(f'Unexpected argument {argv[1]!r}; this program takes flags only.')

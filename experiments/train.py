@@ -181,7 +181,7 @@ def main(arguments):
         builder,
         plan.splits[1],
         strategy=strategy,
-        batch_size=training_run.evaluation_batch_size(strategy),
+        batch_size=training_run.evaluation_batch_size(strategy, plan.video_format),
         report=run.report,
     )
     predictions.save(this / 'predictions.npz')

@@ -1,6 +1,7 @@
 """One train-and-evaluate run, as `train` does it once and the experiments several times."""
 
 import dataclasses
+import math
 import pathlib
 
 import keras
@@ -151,10 +152,16 @@ def evaluate_split(network, builder, split, **options):
     return evaluation.compute_metrics(predictions, expected), predictions
 
 
-def evaluation_batch_size(strategy, most=16):
-    """A batch for evaluation that divides by the replicas."""
-    replicas = strategy.num_replicas_in_sync
-    return max(most // replicas, 1) * replicas
+# Pixels, over all frames, that one replica evaluates at once: a window of the paper's 250 frames of
+# 224x224, whose activations take about 2 GiB.
+_EVALUATION_PIXELS = 250 * 224 * 224
+
+
+def evaluation_batch_size(strategy, video_format, most=16):
+    """Windows evaluated at once: up to `most` small ones on every replica, or one of the paper's."""
+    pixels = video_format.evaluation_frames * math.prod(video_format.crop_size)
+    each = min(max(_EVALUATION_PIXELS // pixels, 1), most)
+    return each * strategy.num_replicas_in_sync
 
 
 def train(builder, plan, workdir, strategy, report):
@@ -165,7 +172,7 @@ def train(builder, plan, workdir, strategy, report):
     """
     workdir = pathlib.Path(workdir)
     names = class_names(builder)
-    batch_size = evaluation_batch_size(strategy)
+    batch_size = evaluation_batch_size(strategy, plan.video_format)
 
     def top1(network):
         metrics, _ = evaluate_split(

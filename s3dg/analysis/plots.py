@@ -14,7 +14,7 @@ def _figure(path, size, **options):
     figure = Figure(figsize=size, layout='constrained', **options)
     FigureCanvasAgg(figure)
     yield figure
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches='tight', pad_inches=0.1)
 
 
 def training_curves(rows, path):
