@@ -45,6 +45,13 @@ def convolve(x, kernel, strides):
         return on_frames(lambda frames: tf.nn.conv2d(frames, kernel[0], space_strides, 'SAME'), x)
     if (height, width) == (1, 1) and space_strides == [1, 1]:
         return on_time(lambda rows: tf.nn.conv2d(rows, kernel[:, 0], [time_stride, 1], 'SAME'), x)
+    if x.dtype == tf.bfloat16 and not tf.config.list_logical_devices('GPU'):
+        # Measured on TensorFlow 2.21: the CPU's gradient of a bfloat16 conv3d's kernel is NaN or infinite
+        # now and then, for the same numbers that are finite in the next call.
+        wide = tf.nn.conv3d(
+            tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), [1, *strides, 1], 'SAME'
+        )
+        return tf.cast(wide, x.dtype)
     return tf.nn.conv3d(x, kernel, [1, *strides, 1], 'SAME')
 
 

@@ -104,9 +104,23 @@ def test_accumulated_micro_batches_are_one_batch(cases):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('batch_norm', ['synchronized', 'frozen'])
-def test_two_replicas_train_the_whole_s3d_g_as_one(tmp_path, batch_norm):
-    flags = ['--network=s3d_g', f'--batch_norm={batch_norm}']
+def test_two_replicas_train_the_whole_s3d_g_as_one(tmp_path):
+    """With batch norm frozen. Synchronised, the first loss agrees (below), and no further step can.
+
+    The gradients of a fresh, deep batch-norm network magnify the last digit of a float32: one device
+    drifts as far from itself when the examples of each batch are merely put in another order.
+    """
+    one = _run(tmp_path, 'one', ['--network=s3d_g', '--batch_norm=frozen', '--replicas=1'])
+    two = _run(tmp_path, 'two', ['--network=s3d_g', '--batch_norm=frozen', '--replicas=2'])
+    _assert_same(one, two, 1e-5)
+
+
+@pytest.mark.slow
+def test_two_replicas_see_the_whole_s3d_g_s_batch_statistics_as_one(tmp_path):
+    flags = ['--network=s3d_g', '--batch_norm=synchronized', '--steps=1']
     one = _run(tmp_path, 'one', [*flags, '--replicas=1'])
     two = _run(tmp_path, 'two', [*flags, '--replicas=2'])
-    _assert_same(one, two, 1e-5)
+    np.testing.assert_allclose(one['losses'], two['losses'], atol=1e-5)
+    for name in one:
+        if name.endswith(('moving_mean', 'moving_variance')) and not name.startswith('copy'):
+            np.testing.assert_allclose(one[name], two[name], atol=1e-5, err_msg=name)

@@ -243,5 +243,5 @@ def test_compile_and_fit_learn():
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=['accuracy'],
     )
-    network.fit(clips, labels, batch_size=8, epochs=5, verbose=0)
+    network.fit(clips, labels, batch_size=8, epochs=10, verbose=0)
     assert network.evaluate(clips, labels, verbose=0)[1] == 1.0
