@@ -148,6 +148,7 @@ def resolve_plan(builder, strategy, report):
             log_every=FLAGS.log_every,
             evaluate_every=FLAGS.evaluate_every,
             jit=FLAGS.jit,
+            deterministic=FLAGS.deterministic,
         ),
         flip=flip,
         seed=FLAGS.seed,

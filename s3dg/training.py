@@ -53,6 +53,9 @@ class TrainingConfig:
       log_every: steps between lines of progress, `history.csv` and TensorBoard.
       evaluate_every: steps between evaluations; 0: none during training.
       jit: whether forward and backward pass are compiled by XLA.
+      deterministic: whether TensorFlow's deterministic operations are on
+        (`tf.config.experimental.enable_op_determinism`), which allow no clock: the time waited for input
+        is not measured then.
     """
 
     schedule: StepSchedule | CosineSchedule
@@ -64,6 +67,7 @@ class TrainingConfig:
     log_every: int = 100
     evaluate_every: int = 0
     jit: bool = False
+    deterministic: bool = False
 
     def __post_init__(self):
         for name in ('batch_size', 'accumulation', 'checkpoint_every', 'log_every'):
@@ -221,7 +225,9 @@ def create_train_steps(strategy, network, optimizer, config):
             accumulator.assign(tf.zeros_like(accumulator))
 
     def fetch(iterator):
-        """The next batch, and the seconds it took to come."""
+        """The next batch, and the seconds it took to come (NaN where clocks are not allowed)."""
+        if config.deterministic:
+            return next(iterator), tf.constant(math.nan, 'float64')
         started = tf.timestamp()
         batch = next(iterator)
         tensors = [t for v in batch.values() for t in strategy.experimental_local_results(v)]
@@ -396,13 +402,14 @@ def _row(window, step, optimizer, config, top1):
     steps = len(window['loss'])
     timed = steps - window.get('untimed', 0)
     timings = timed > 0 and window['seconds'] > 0
+    waits = timings and math.isfinite(window['waited'])
     return {
         'step': step,
         'loss': sum(window['loss']) / steps,
         'accuracy': sum(window['accuracy']) / steps,
         'learning_rate': float(optimizer.learning_rate),
         'clips_per_second': timed * config.batch_size / window['seconds'] if timings else None,
-        'input_wait_share': window['waited'] / window['seconds'] if timings else None,
+        'input_wait_share': window['waited'] / window['seconds'] if waits else None,
         'top1': top1,
     }
 
@@ -413,10 +420,9 @@ def _progress(row, total, seconds_per_step):
         f'rate {row["learning_rate"]:.3g}'
     )
     if row['clips_per_second'] is not None:
-        line += (
-            f'  {row["clips_per_second"]:.1f} clips/s  waiting for input '
-            f'{row["input_wait_share"]:.0%}'
-        )
+        line += f'  {row["clips_per_second"]:.1f} clips/s'
+    if row['input_wait_share'] is not None:
+        line += f'  waiting for input {row["input_wait_share"]:.0%}'
     if row['top1'] is not None:
         line += f'  top-1 {row["top1"]:.3f}'
     return line + f'  ETA {_time((total - row["step"]) * seconds_per_step)}'
