@@ -75,7 +75,6 @@ def define_runtime_flags():
         'logical_cpus', 0, 'Split the CPU into so many devices, for trials of several replicas.'
     )
     flags.DEFINE_enum('dtype', 'float32', DTYPES, 'Keras dtype policy of the network.')
-    flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
     flags.DEFINE_bool(
         'deterministic', False, 'Same result to the last bit in every run, at some speed.'
     )
@@ -280,4 +279,9 @@ def guard(main, takes_arguments=False):
 
 def start(main, takes_arguments=False):
     """Runs `main(arguments)` as an absl program; see `guard`."""
+    # --helpshort lists the main module's flags: also those that it had defined for it.
+    for module, defined in FLAGS.flags_by_module_dict().items():
+        if module.startswith('experiments.'):
+            for flag in defined:
+                FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(guard(main, takes_arguments))

@@ -62,6 +62,7 @@ def define_flags():
         'freeze_batch_norm', False, 'Keep batch norm as it is; wise for small batches.'
     )
     flags.DEFINE_string('freeze_until', None, 'Freeze everything below this endpoint (or logits).')
+    flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
     flags.DEFINE_bool('sync_batch_norm', False, 'Batch statistics over all replicas together.')
     flags.DEFINE_integer('checkpoint_every', 500, 'Steps between checkpoints.')
     flags.DEFINE_integer('log_every', 50, 'Steps between lines of progress.')
@@ -116,6 +117,12 @@ def resolve_plan(builder, strategy, report):
     name = FLAGS.preset or ('tiny' if dataset in catalog.EMBEDDED else 'paper')
     preset = find_preset(name, dataset)
     names = training_run.class_names(builder)
+    for flag in ('train_split', 'eval_split'):  # before hours of training, not after
+        if FLAGS[flag].value not in builder.info.splits:
+            raise run.UsageError(
+                f'--{flag}: {builder.info.full_name} has no split {FLAGS[flag].value!r}; '
+                f'its splits are {", ".join(builder.info.splits)}.'
+            )
     if FLAGS.init is not None:
         if FLAGS['network'].present:
             raise run.UsageError('--network and --init: the file already says which network it is.')

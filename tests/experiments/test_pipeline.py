@@ -241,6 +241,14 @@ def test_fine_tuning_from_the_model_keeps_the_classifier_of_the_same_classes(wor
     np.testing.assert_allclose(tuned.logits, trained.logits, atol=1e-4)
 
 
+def test_a_split_that_is_not_there_is_noticed_before_training(work):
+    flags = ('--dataset=video_folder', '--config=mine', f'--data_dir={work / "data"}', *TINY)
+    workdir = f'--workdir={work / "unsplit"}'
+    done = programs.run('train', *flags, workdir, '--eval_split=test', code=2)
+    assert "has no split 'test'; its splits are train, validation" in done.stderr.splitlines()[-1]
+    assert not (work / 'unsplit').exists()
+
+
 @pytest.mark.parametrize(
     ('program', 'flags', 'code', 'message'),
     [
