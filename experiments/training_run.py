@@ -153,7 +153,7 @@ def evaluate_split(network, builder, split, **options):
 
 
 # Pixels, over all frames, that one replica evaluates at once: a window of the paper's 250 frames of
-# 224x224, whose activations take about 2 GiB.
+# 224x224, so that memory is bounded by that window.
 _EVALUATION_PIXELS = 250 * 224 * 224
 
 

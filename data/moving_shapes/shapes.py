@@ -167,7 +167,7 @@ def _grow(rng, steps):
 def _turn(rng, steps):
     radius = rng.uniform(20, 32)
     # Clockwise from upright to lying, give or take: to be told from its reversal as the other pairs are,
-    # by what comes first. From any angle to any other it takes thousands of steps to learn. y points
+    # by what comes first. From any angle to any other it was not learnt in a thousand steps. y points
     # down, so a growing angle turns clockwise on the screen.
     first = rng.uniform(*FIRST_ANGLE)
     angles = np.deg2rad(first + rng.uniform(*TURN) * steps)
