@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-from experiments.quickstart import NEW_CLASS
 from tests.experiments import programs
 
 pytestmark = pytest.mark.slow
@@ -33,7 +32,10 @@ def test_s3d_g_reads_the_order_of_frames(quickstart):
     assert results['top1_reversed'] <= 0.05
     assert results['videos_seen'] == results['videos_expected'] == 400
     assert results['max_difference'] <= 1e-4
-    assert next(iter(results['new_video']['classes'])) == NEW_CLASS
+    # Any one of ten videos may be among the few in a hundred that a network takes for something else.
+    new_videos = results['new_videos']
+    assert len(new_videos) == len(list((quickstart / 'new_videos').glob('*.mp4'))) == 10
+    assert sum(name == row['taken_for'] for name, row in new_videos.items()) >= 9
 
 
 def test_order_blind_i2d_cannot(quickstart, data_dir, tmp_path):
