@@ -70,6 +70,7 @@ def main(arguments):
         raise run.UsageError(
             f'--model: {FLAGS.model} takes {model.config.channels} channels, video files have 3.'
         )
+    run.require_classes(model, FLAGS.model)
     failed = 0
     for path in arguments:
         try:

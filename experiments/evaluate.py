@@ -47,6 +47,19 @@ def check_same_classes(network, builder, flag='--model'):
         )
 
 
+def report_other_rate(network, builder):
+    """Says so where the dataset's videos run at another rate than the network was made for."""
+    rate, stored = (
+        network.video_format.frames_per_second,
+        builder.info.metadata['frames_per_second'],
+    )
+    if rate != stored:
+        run.report(
+            f'{builder.info.full_name} is stored at {stored} frames a second, the network was made for '
+            f'{rate}: convert it again at that rate for the best accuracy'
+        )
+
+
 def main(arguments):
     del arguments
     run.required('model')
@@ -57,7 +70,9 @@ def main(arguments):
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
     with strategy.scope():
         network = run.load_network(FLAGS.model)
+    run.require_classes(network, FLAGS.model)
     check_same_classes(network, builder)
+    report_other_rate(network, builder)
     settings = {
         'model': run.file_identity(FLAGS.model),
         'dataset': FLAGS.dataset,

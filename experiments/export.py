@@ -40,7 +40,8 @@ def export_network(network, output):
     """Exports, and compares with the network.
 
     Returns:
-      (endpoint names, largest difference of a probability).
+      (endpoint names, largest difference of a probability; of an embedding, as a share of its largest
+      dimension).
 
     Raises:
       ExportError: where they differ by more than `TOLERANCE`.
@@ -49,13 +50,17 @@ def export_network(network, output):
     video = generated_video(network)
     height, width = network.video_format.crop_size
     top, left = ((video.shape[i + 2] - size) // 2 for i, size in enumerate((height, width)))
-    logits = network(video[:, :, top : top + height, left : left + width], training=False).numpy()
-    odds = np.exp(logits - logits.max())
-    served = export.ExportedNetwork(output).serve(video)['probabilities'].numpy()
-    difference = float(np.abs(served - odds / odds.sum()).max())
+    outputs = network(video[:, :, top : top + height, left : left + width], training=False).numpy()
+    served = export.ExportedNetwork(output).serve(video)
+    if network.config.head == 'embedding':
+        scale = np.abs(outputs).max()
+        difference = float(np.abs(served['embedding'].numpy() - outputs).max() / scale)
+    else:
+        odds = np.exp(outputs - outputs.max())
+        difference = float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
     if not difference <= TOLERANCE:
         raise export.ExportError(
-            f"{output}: probabilities differ from the network's by {difference:.2g}, "
+            f"{output}: its answers differ from the network's by {difference:.2g}, "
             f'expected at most {TOLERANCE}.'
         )
     return endpoints, difference
@@ -74,10 +79,10 @@ def main(arguments):
     endpoints, difference = export_network(network, FLAGS.output)
     results = {'endpoints': endpoints, 'max_difference': difference, 'saved_model': FLAGS.output}
     rows = [('SavedModel', FLAGS.output), ('endpoints', ', '.join(endpoints))]
-    rows.append(('largest difference of a probability', f'{difference:.1e}'))
+    rows.append(("largest difference from the network's answer", f'{difference:.1e}'))
     this.finish(results, f'# Export\n\n{run.markdown_table(("what", "value"), rows)}')
     run.report(
-        f'{FLAGS.output}: endpoints {", ".join(endpoints)}; probabilities within {difference:.1e} of the '
+        f'{FLAGS.output}: endpoints {", ".join(endpoints)}; answers within {difference:.1e} of the '
         f"network's"
     )
 

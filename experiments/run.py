@@ -185,6 +185,19 @@ def load_network(path, flag='--model'):
     return network
 
 
+def require_classes(model, path):
+    """Refuses a network, or SavedModel, at `path` whose outputs are no classes.
+
+    Raises:
+      UsageError: saying what they are.
+    """
+    if model.config.head == 'embedding':
+        raise UsageError(
+            f'--model: {path} gives an embedding of {model.config.num_classes} dimensions, expected '
+            f'classes; train on a dataset with --init first.'
+        )
+
+
 def _what(path):
     if not path.exists():
         return ', which is not there'

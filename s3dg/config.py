@@ -35,6 +35,8 @@ SPATIO_TEMPORAL_ENDPOINTS = tuple(
 )
 
 GATE_PLACEMENTS = ('temporal', 'branch', 'cell')
+POOL_PADDINGS = ('same', 'symmetric', 'trailing')
+HEADS = ('classifier', 'embedding')
 KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
 
 
@@ -86,6 +88,10 @@ def _is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_size(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig(_Record):
     """One network of the I3D / S3D / S3D-G family.
@@ -102,16 +108,24 @@ class NetworkConfig(_Record):
         temporal_from ... temporal_until, else 7 for dense networks and 3 for separable ones ("7 in the
         original I3D and S3D-G but 3 gives better performance"). A number holds whatever is temporal.
         [C]
-      stem_separable: the stem too is factored (Fig. 6). Default dense, the released code's: with it
-        the ratio of multiply-adds of S3D to I3D is the paper's. [P][C]
+      stem_separable: the stem too is factored (Fig. 6; torchvision, kylemin). Default dense, the released
+        code's: with it the ratio of multiply-adds of S3D to I3D is the paper's. [P][C]
+      stem_spatial_size: height and width of the stem's kernel: 7; 8 where a space-to-depth stem was made
+        dense (HowTo100M).
+      stem_padding: 'same' [C]; 'symmetric', size // 2 before and after (torchvision, kylemin); or the
+        number of rows before (time, height, width), those after following from the size (HowTo100M).
+      pool_padding: of the max-pools between endpoints: 'same' [C]; 'symmetric', 1 for a size of 3 and none
+        for MaxPool_5a_2x2, which drops an odd last row (torchvision, kylemin); 'trailing', none before and
+        what is needed after, which is 'same' for even sizes (HowTo100M's "TF padding").
       temporal_branches: how many branches of a separable Inception block get temporal convolutions:
         4 (footnote 5: "whenever we refer to an S3D model, we mean S3D with such configuration") or 2
         (branches 1 and 2 only: Fig. 3c, slim). Dense blocks always have them in branches 1 and 2.
       temporal_batch_norm: batch norm after the temporal part of a separable convolution; False: a bias
-        (slim). Other ports have batch norm.
+        (slim). The ports to torch have batch norm.
       gating: where `SelfGating` stands: None, 'temporal' (after each temporal convolution but the
         stem's: the paper's text), 'branch' (after Conv2d_2c and every branch of every block: slim) or
         'cell' (after Conv2d_2c and every block: the Model Garden's port). [P 4.4]
+      gating_from: the first endpoint with gates (slim's gating_startat). [C]
       gate_bias: whether the gate has a bias: the paper's does, slim's does not.
       gate_pooling: 'space_time' (found best), 'space' or 'time'. [P 4.4]
       branch_pool_temporal_size: temporal size of the pool in branch 3 of the blocks: 3, also in slim's
@@ -120,12 +134,21 @@ class NetworkConfig(_Record):
         'pairs': time is halved by disjoint pairs only, which makes an I2D blind to order. [ours]
       batch_norm: whether convolutions have batch norm; False: biases, which is what a network with its
         batch norm folded in has.
-      batch_norm_decay, batch_norm_epsilon: 0.999 and 1e-3. [C]
-      batch_norm_scale: whether batch norm has a gamma; slim's has not.
+      batch_norm_decay, batch_norm_epsilon: 0.999 and 1e-3 [C]; HowTo100M's epsilon is 1e-5.
+      batch_norm_scale: whether batch norm has a gamma; slim's and DeepMind's have not, torch's has.
+      head: 'classifier', whose outputs are logits, or 'embedding', whose `num_classes` outputs are the
+        dimensions of a joint space and not to be put through a softmax (HowTo100M).
+      head_temporal_window: frames averaged before the classifier: 2 weighs the first and the last one
+        half, being the mean of the logits of all neighbours (slim, I3D, torch ports); 1 weighs all alike
+        (HowTo100M).
+      head_spatial_window: height and width of the head's average pool of stride 1, reduced for smaller
+        activations: None, all of them (slim, kylemin), or torchvision's 7, which weighs the middle more
+        where frames are larger than 224x224.
       dropout_rate: before the classifier; 0.2 is slim's (keep 0.8), I3D trained with 0.5.
       kernel_initializer: 'truncated_normal' (deviation 0.01 [C]) or 'he_normal', which short trainings
         need [ours]. The temporal part of separable convolutions starts as identity either way [C].
       input_scale, input_offset: values 0-255 become `x * scale + offset`: numbers, or one per channel.
+        Default [-1, 1], which is slim's, DeepMind's and kylemin's.
     """
 
     num_classes: int = 400
@@ -136,9 +159,13 @@ class NetworkConfig(_Record):
     separable: bool = True
     stem_temporal_size: int | None = None
     stem_separable: bool = False
+    stem_spatial_size: int = 7
+    stem_padding: str | tuple[int, int, int] = 'same'
+    pool_padding: str = 'same'
     temporal_branches: int = 4
     temporal_batch_norm: bool = False
     gating: str | None = None
+    gating_from: str = 'Conv2d_2c_3x3'
     gate_bias: bool = True
     gate_pooling: str = 'space_time'
     branch_pool_temporal_size: int = 3
@@ -147,6 +174,9 @@ class NetworkConfig(_Record):
     batch_norm_decay: float = 0.999
     batch_norm_epsilon: float = 1e-3
     batch_norm_scale: bool = False
+    head: str = 'classifier'
+    head_temporal_window: int = 2
+    head_spatial_window: int | None = None
     dropout_rate: float = 0.2
     kernel_initializer: str = 'truncated_normal'
     input_scale: float | tuple[float, ...] = 1.0 / 127.5
@@ -172,6 +202,13 @@ class NetworkConfig(_Record):
             )
         size = self.stem_temporal_size
         check('stem_temporal_size', size is None or _is_count(size), 'None or a positive integer')
+        check('stem_spatial_size', _is_count(self.stem_spatial_size), 'a positive integer')
+        padding = self.stem_padding
+        rows = isinstance(padding, tuple) and len(padding) == 3 and all(map(_is_size, padding))
+        expected = "'same', 'symmetric' or rows before (time, height, width)"
+        check('stem_padding', padding in ('same', 'symmetric') or rows, expected)
+        window = self.head_spatial_window
+        check('head_spatial_window', window is None or _is_count(window), 'None or a length')
         for name in (
             'separable',
             'stem_separable',
@@ -184,13 +221,20 @@ class NetworkConfig(_Record):
         choices = {
             'temporal_branches': (4, 2),
             'gating': (None, *GATE_PLACEMENTS),
+            'gating_from': SPATIO_TEMPORAL_ENDPOINTS[1:],
             'gate_pooling': tuple(GATE_POOLING_AXES),
+            'pool_padding': POOL_PADDINGS,
+            'head': HEADS,
+            'head_temporal_window': (2, 1),
             'branch_pool_temporal_size': (3, 1),
             'temporal_halving': ('strided', 'pairs'),
             'kernel_initializer': KERNEL_INITIALIZERS,
         }
         for name, known in choices.items():
             check(name, getattr(self, name) in known, f'one of {", ".join(map(str, known))}')
+        pairs = self.temporal_halving == 'pairs'
+        unpadded = self.stem_padding == self.pool_padding == 'same'
+        check('temporal_halving', unpadded or not pairs, "'strided' where paddings are not 'same'")
         for name in ('batch_norm_decay', 'dropout_rate'):
             value = getattr(self, name)
             check(name, _is_number(value) and 0 <= value < 1, 'a number in [0, 1)')
@@ -220,6 +264,13 @@ class NetworkConfig(_Record):
         if not self._is_within('Conv2d_1a_7x7'):
             return 1
         return 3 if self.separable else 7
+
+    def has_gates(self, endpoint):
+        """Whether `endpoint` is one of those that gates stand in."""
+        if self.gating is None or endpoint not in SPATIO_TEMPORAL_ENDPOINTS:
+            return False
+        order = SPATIO_TEMPORAL_ENDPOINTS.index
+        return order(self.gating_from) <= order(endpoint)
 
     def filters(self, number):
         """A filter number of the Inception table times the width, at least 16 (slim)."""

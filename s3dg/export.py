@@ -2,7 +2,7 @@
 
 Endpoints, all with any number of frames of any size at the network's frame rate:
   serve (the default): uint8 `video` (batch, time, height, width, channels) -> float32 `probabilities` and
-    `logits` (batch, classes).
+    `logits` (batch, classes); for a network whose head is an embedding, `embedding` alone.
   features: the same input -> float32 `features` (batch, channels), what the classifier sees.
   jpeg (RGB networks): string `frames` (time,), encoded frames of one video -> as serve, without batch.
 Inside, a video is treated as in evaluation: frames resized, centre crop, looped where it is shorter than
@@ -19,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from s3dg.config import NetworkConfig, VideoFormat
-from s3dg.layers import Classifier, SelfGating, SpatioTemporalConv
+from s3dg.head import Classifier
+from s3dg.layers import SelfGating, SpatioTemporalConv
 from s3dg.network import POOLED_FEATURES, Network
 
 METADATA_FILE = 'assets.extra/network.json'
@@ -162,11 +163,13 @@ def create_endpoints(network):
         batch, length = tf.shape(video)[0], tf.shape(video)[1]
         return _mean_over_windows(of_window, length, video_format, zeros(batch))
 
-    def with_probabilities(logits):
-        return {'probabilities': tf.nn.softmax(logits), 'logits': logits}
+    def answers(outputs):
+        if config.head == 'embedding':
+            return {'embedding': outputs}
+        return {'probabilities': tf.nn.softmax(outputs), 'logits': outputs}
 
     def serve(video):
-        return with_probabilities(of_video(video)['logits'])
+        return answers(of_video(video)['logits'])
 
     def features(video):
         return {'features': of_video(video)['features']}
@@ -183,7 +186,7 @@ def create_endpoints(network):
 
         length = tf.shape(frames)[0]
         logits = _mean_over_windows(of_window, length, video_format, zeros(1))['logits']
-        return with_probabilities(logits[0])
+        return answers(logits[0])
 
     endpoints = {'serve': (serve, [video_spec]), 'features': (features, [video_spec])}
     if config.channels == 3:
@@ -259,7 +262,10 @@ class ExportedNetwork:
         self._model = tf.saved_model.load(str(path))
 
     def serve(self, video):
-        """Probabilities and logits, float32 (batch, classes), of uint8 videos (batch, T, H, W, C)."""
+        """Probabilities and logits, float32 (batch, classes), of uint8 videos (batch, T, H, W, C).
+
+        Of a network whose head is an embedding: `embedding`, float32 (batch, dimensions).
+        """
         return self._model.serve(video)
 
     def features(self, video):
@@ -267,5 +273,5 @@ class ExportedNetwork:
         return self._model.features(video)
 
     def jpeg(self, frames):
-        """Probabilities and logits, float32 (classes,), of one video's JPEG frames, string (T,)."""
+        """As `serve`, without the batch, of one video's JPEG frames, string (T,)."""
         return self._model.jpeg(frames)

@@ -5,13 +5,11 @@ but the channels unknown until the call, and work on one device, under `tf.distr
 precision and under XLA.
 """
 
-import random
-
 import keras
 import tensorflow as tf
 
 from s3dg.normalization import BatchNormalization
-from s3dg.operations import convolve, max_pool, same_size
+from s3dg.operations import convolve, max_pool, output_sizes
 
 _register = keras.saving.register_keras_serializable(package='s3dg')
 
@@ -30,57 +28,6 @@ class CenterIdentity(keras.initializers.Initializer):
             raise ValueError(f'CenterIdentity needs a kernel (t, 1, 1, C, C), got {tuple(shape)}.')
         centre = tf.one_hot(time_size // 2, time_size, dtype=dtype or 'float32')
         return centre[:, None, None, None, None] * tf.eye(channels_in, dtype=dtype or 'float32')
-
-
-@_register
-class Dropout(keras.layers.Layer):
-    """Dropout whose random state is in the checkpoint and differs between replicas.
-
-    `keras.layers.Dropout` (3.15) draws the same mask on every replica, and its state is not saved by
-    `tf.train.Checkpoint`, so that a resumed run draws other masks than an uninterrupted one.
-
-    Args:
-      rate: share of elements set to zero in training; the others are divided by `1 - rate`.
-    """
-
-    def __init__(self, rate, **kwargs):
-        super().__init__(**kwargs)
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f'Dropout: rate must be in [0, 1), got {rate}.')
-        self.rate = rate
-
-    def build(self, input_shape):
-        # (seed, calls). keras.utils.set_random_seed seeds Python's generator too.
-        seed = random.getrandbits(31)
-        self.random_state = keras.Variable(
-            lambda shape, dtype: tf.constant([seed, 0], dtype),
-            shape=(2,),
-            dtype='int64',
-            trainable=False,
-            synchronization='on_read',
-            aggregation='only_first_replica',
-            name='random_state',
-        )
-        self._track_variable(self.random_state)
-
-    def call(self, x, training=False):
-        if not training or self.rate == 0.0:
-            return x
-        replica = tf.distribute.get_replica_context()
-        if replica is None:
-            raise RuntimeError('Dropout in training: call the network inside strategy.run.')
-        number = tf.cast(replica.replica_id_in_sync_group, 'int64')
-        seed, calls = tf.unstack(tf.convert_to_tensor(self.random_state))
-        self.random_state.assign(tf.stack([seed, calls + 1]))
-        key = tf.stack([seed, calls * replica.num_replicas_in_sync + number])
-        keep = tf.random.stateless_uniform(tf.shape(x), key) >= self.rate
-        return tf.where(keep, x / (1.0 - self.rate), tf.zeros_like(x))
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), 'rate': self.rate}
 
 
 @_register
@@ -113,22 +60,28 @@ class Rescaling(keras.layers.Layer):
 
 @_register
 class MaxPool(keras.layers.Layer):
-    """SAME max-pool with size and strides given as (time, height, width)."""
+    """Max-pool with size and strides given as (time, height, width); `padding` as in operations.py."""
 
-    def __init__(self, size, strides, **kwargs):
+    def __init__(self, size, strides, padding='same', **kwargs):
         super().__init__(**kwargs)
         self.size = tuple(size)
         self.strides = tuple(strides)
+        self.padding = _as_padding(padding)
 
     def call(self, x):
-        return max_pool(x, self.size, self.strides)
+        return max_pool(x, self.size, self.strides, self.padding)
 
     def compute_output_shape(self, input_shape):
-        sizes = [same_size(*pair) for pair in zip(input_shape[1:4], self.strides, strict=True)]
+        sizes = output_sizes(input_shape[1:4], self.size, self.strides, self.padding)
         return (input_shape[0], *sizes, input_shape[4])
 
     def get_config(self):
-        return {**super().get_config(), 'size': self.size, 'strides': self.strides}
+        config = {'size': self.size, 'strides': self.strides, 'padding': self.padding}
+        return {**super().get_config(), **config}
+
+
+def _as_padding(padding):
+    return padding if isinstance(padding, str) else tuple(padding)
 
 
 def _build(layer, input_shape):
@@ -169,6 +122,7 @@ class SpatioTemporalConv(keras.layers.Layer):
       batch_norm: whether batch norm follows; without it the convolution has a bias.
       normalization: `BatchNormalization`'s `momentum`, `epsilon`, `scale`, as a dict.
       kernel_initializer: any Keras initializer.
+      padding: as in operations.py.
     """
 
     def __init__(
@@ -179,6 +133,7 @@ class SpatioTemporalConv(keras.layers.Layer):
         batch_norm=True,
         normalization=None,
         kernel_initializer='he_normal',
+        padding='same',
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -186,6 +141,7 @@ class SpatioTemporalConv(keras.layers.Layer):
         self.kernel_size = tuple(kernel_size)
         self.strides = tuple(strides)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.padding = _as_padding(padding)
         self.normalization = dict(normalization or {})
         self.batch_norm = None
         if batch_norm:
@@ -206,7 +162,7 @@ class SpatioTemporalConv(keras.layers.Layer):
             _build(self.batch_norm, self.compute_output_shape(input_shape))
 
     def call(self, x):
-        x = convolve(x, tf.cast(self.kernel, self.compute_dtype), self.strides)
+        x = convolve(x, tf.cast(self.kernel, self.compute_dtype), self.strides, self.padding)
         if self.batch_norm is None:
             x = x + tf.cast(self.bias, self.compute_dtype)
         else:
@@ -214,7 +170,7 @@ class SpatioTemporalConv(keras.layers.Layer):
         return tf.nn.relu(x)
 
     def compute_output_shape(self, input_shape):
-        sizes = [same_size(*pair) for pair in zip(input_shape[1:4], self.strides, strict=True)]
+        sizes = output_sizes(input_shape[1:4], self.kernel_size, self.strides, self.padding)
         return (input_shape[0], *sizes, self.filters)
 
     def get_config(self):
@@ -226,6 +182,7 @@ class SpatioTemporalConv(keras.layers.Layer):
             'batch_norm': self.batch_norm is not None,
             'normalization': self.normalization,
             'kernel_initializer': keras.initializers.serialize(self.kernel_initializer),
+            'padding': self.padding,
         }
 
 
@@ -241,6 +198,7 @@ class SeparableConv3D(_Composite):
       temporal_batch_norm: the same for the temporal part. False is slim's: a bias and ReLU.
       normalization, kernel_initializer: as in `SpatioTemporalConv`, the latter of the spatial part; the
         temporal one starts as `CenterIdentity` (slim).
+      padding: as in operations.py, of both parts together.
     """
 
     def __init__(
@@ -252,11 +210,16 @@ class SeparableConv3D(_Composite):
         temporal_batch_norm=False,
         normalization=None,
         kernel_initializer='he_normal',
+        padding='same',
         **kwargs,
     ):
         super().__init__(**kwargs)
         time_size, *space_size = kernel_size
         time_stride, *space_strides = strides
+        space_padding = time_padding = padding
+        if not isinstance(padding, str):
+            space_padding, time_padding = (0, *padding[1:]), (padding[0], 0, 0)
+        self.padding = _as_padding(padding)
         self.spatial = SpatioTemporalConv(
             filters,
             (1, *space_size),
@@ -264,6 +227,7 @@ class SeparableConv3D(_Composite):
             batch_norm=batch_norm,
             normalization=normalization,
             kernel_initializer=kernel_initializer,
+            padding=space_padding,
             name='spatial',
             dtype=self.dtype_policy,
         )
@@ -274,6 +238,7 @@ class SeparableConv3D(_Composite):
             batch_norm=temporal_batch_norm,
             normalization=normalization,
             kernel_initializer=CenterIdentity(),
+            padding=time_padding,
             name='temporal',
             dtype=self.dtype_policy,
         )
@@ -290,6 +255,7 @@ class SeparableConv3D(_Composite):
             'temporal_batch_norm': temporal.batch_norm is not None,
             'normalization': spatial.normalization,
             'kernel_initializer': keras.initializers.serialize(spatial.kernel_initializer),
+            'padding': self.padding,
         }
 
 
@@ -405,57 +371,3 @@ class InceptionBlock(keras.layers.Layer):
         branches = [deserialize(branch) for branch in config.pop('branches')]
         gate = config.pop('gate')
         return cls(branches, None if gate is None else deserialize(gate), **config)
-
-
-@_register
-class WindowedAveragePool(keras.layers.Layer):
-    """The head's 2 x H x W average pool of stride 1: (B, T, H, W, C) to float32 (B, max(T - 1, 1), C).
-
-    Over space the mean of all positions, over time of each two neighbours (of the one frame where T is
-    1), as slim's 2x7x7 pool reduced for small inputs.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(**{**kwargs, 'dtype': 'float32'})
-
-    def call(self, x):
-        x = tf.reduce_mean(tf.cast(x, 'float32'), [2, 3])
-        time = tf.shape(x)[1]
-        earlier = x[:, : tf.maximum(time - 1, 1)]
-        later = x[:, tf.minimum(1, time - 1) :]
-        return (earlier + later) / 2.0
-
-    def compute_output_shape(self, input_shape):
-        time = None if input_shape[1] is None else max(input_shape[1] - 1, 1)
-        return (input_shape[0], time, input_shape[4])
-
-
-@_register
-class Classifier(keras.layers.Layer):
-    """Logits as the mean over time of a dense layer: float32 (B, T, C) to (B, classes).
-
-    Args:
-      num_classes: number of logits.
-    """
-
-    def __init__(self, num_classes, **kwargs):
-        super().__init__(**{**kwargs, 'dtype': 'float32'})
-        self.num_classes = num_classes
-
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.num_classes),
-            initializer=keras.initializers.TruncatedNormal(stddev=0.01),  # slim
-            name='kernel',
-        )
-        self.bias = self.add_weight(shape=(self.num_classes,), initializer='zeros', name='bias')
-
-    def call(self, x):
-        # The mean of the logits is the logits of the mean: one small product instead of T - 1.
-        return tf.matmul(tf.reduce_mean(x, 1), self.kernel) + self.bias
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_classes)
-
-    def get_config(self):
-        return {**super().get_config(), 'num_classes': self.num_classes}

@@ -2,7 +2,7 @@
 
 import keras
 
-from s3dg import layers
+from s3dg import head, layers
 from s3dg.config import ENDPOINTS, ConfigError, NetworkConfig, VideoFormat, named_config
 
 # Filters of the Inception-v1 blocks: branch 0 | branch 1 reduce, out | branch 2 reduce, out | branch 3
@@ -21,7 +21,7 @@ INCEPTION_FILTERS = {
 
 # Filters and spatial kernel size of the convolutions before the blocks.
 STEM_CONVOLUTIONS = {
-    'Conv2d_1a_7x7': (64, 7),
+    'Conv2d_1a_7x7': (64, 7),  # or config.stem_spatial_size
     'Conv2d_2b_1x1': (64, 1),
     'Conv2d_2c_3x3': (192, 3),
 }
@@ -39,7 +39,7 @@ INITIALIZERS = {
     'he_normal': keras.initializers.HeNormal,
 }
 
-# What follows the last endpoint, by slim's name: float32 (batch, max(time - 1, 1), channels).
+# What follows the last endpoint, by slim's name: float32 (batch, time of the head's windows, channels).
 POOLED_FEATURES = 'AvgPool_0a_7x7'
 
 
@@ -54,12 +54,18 @@ class _Builder:
             'scale': config.batch_norm_scale,
         }
 
-    def convolution(self, name, filters, size, temporal, separable, strides=(1, 1, 1)):
+    def convolution(
+        self, name, filters, size, temporal, separable, strides=(1, 1, 1), padding='same'
+    ):
         """A convolution of spatial `size` and temporal size `temporal`; the latter 1 makes it 2D."""
+        kernel_size = (temporal, size, size)
+        if padding == 'symmetric':
+            padding = tuple(size // 2 for size in kernel_size)
         options = {
             'filters': self.config.filters(filters),
-            'kernel_size': (temporal, size, size),
+            'kernel_size': kernel_size,
             'strides': strides,
+            'padding': padding,
             'batch_norm': self.config.batch_norm,
             'normalization': self.normalization,
             'kernel_initializer': INITIALIZERS[self.config.kernel_initializer](),
@@ -75,12 +81,15 @@ class _Builder:
             self.config.gate_bias, self.config.gate_pooling, name='self_gating'
         )
 
-    def gated(self, convolutions, temporal):
+    def gated(self, endpoint, convolutions, temporal):
         """The layers of a branch: `convolutions`, and a gate where the configuration has one there."""
-        placement = self.config.gating
+        placement = self.config.gating if self.config.has_gates(endpoint) else None
         if placement == 'branch' or (placement == 'temporal' and temporal):
             return [*convolutions, self.gate()]
         return convolutions
+
+    def has_cell_gate(self, endpoint):
+        return self.config.gating == 'cell' and self.config.has_gates(endpoint)
 
     def stem_convolution(self, name):
         config = self.config
@@ -91,10 +100,11 @@ class _Builder:
                 self.convolution(
                     'convolution',
                     filters,
-                    size,
+                    config.stem_spatial_size,
                     config.resolved_stem_temporal_size,
                     config.stem_separable,
                     (time_stride, 2, 2),
+                    config.stem_padding,
                 )
             ]
             if config.temporal_halving == 'pairs':
@@ -105,8 +115,8 @@ class _Builder:
             self.convolution('convolution', filters, size, 3 if temporal else 1, config.separable)
         ]
         if name == 'Conv2d_2c_3x3':
-            parts = self.gated(parts, temporal)
-            if config.gating == 'cell':
+            parts = self.gated(name, parts, temporal)
+            if self.has_cell_gate(name):
                 parts.append(self.gate())
         return layers.Branch(parts, name=name)
 
@@ -114,7 +124,12 @@ class _Builder:
         size, strides = MAX_POOLS[name]
         if self.config.temporal_halving == 'pairs':
             size = (strides[0], *size[1:])
-        return layers.MaxPool(size, strides, name=name)
+        padding = {
+            'same': 'same',
+            'symmetric': 'valid' if name == 'MaxPool_5a_2x2' else tuple(n // 2 for n in size),
+            'trailing': (0, 0, 0),
+        }[self.config.pool_padding]
+        return layers.MaxPool(size, strides, padding, name=name)
 
     def inception_block(self, name):
         config = self.config
@@ -143,10 +158,10 @@ class _Builder:
         ]
         return layers.InceptionBlock(
             [
-                layers.Branch(self.gated(parts, has_temporal), name=f'Branch_{i}')
+                layers.Branch(self.gated(name, parts, has_temporal), name=f'Branch_{i}')
                 for i, (parts, has_temporal) in enumerate(branches)
             ],
-            gate=self.gate() if config.gating == 'cell' else None,
+            gate=self.gate() if self.has_cell_gate(name) else None,
             name=name,
         )
 
@@ -161,7 +176,8 @@ class Network(keras.Model):
     """A network of the family, as a Keras functional model.
 
     Called on clips with values 0-255, uint8 or float, `(batch, time, height, width, channels)`, any
-    length and size; gives float32 logits `(batch, classes)`. Its precision is that of Keras's dtype
+    length and size; gives float32 logits `(batch, classes)`, or an embedding where the configuration's
+    `head` says so. Its precision is that of Keras's dtype
     policy when it is built or loaded, so a network trained in bfloat16 may be used in float32.
 
     Args:
@@ -185,9 +201,12 @@ class Network(keras.Model):
         activations = {}
         for endpoint in ENDPOINTS:
             x = activations[endpoint] = builder.endpoint(endpoint)(x)
-        x = activations[POOLED_FEATURES] = layers.WindowedAveragePool(name=POOLED_FEATURES)(x)
-        x = layers.Dropout(config.dropout_rate, name='dropout', dtype='float32')(x)
-        logits = layers.Classifier(config.num_classes, name='logits')(x)
+        pool = head.WindowedAveragePool(
+            config.head_temporal_window, config.head_spatial_window, name=POOLED_FEATURES
+        )
+        x = activations[POOLED_FEATURES] = pool(x)
+        x = head.Dropout(config.dropout_rate, name='dropout', dtype='float32')(x)
+        logits = head.Classifier(config.num_classes, name='logits')(x)
         super().__init__(inputs=clip, outputs=logits, name=name, **kwargs)
         self.config = config
         self.class_names = None if class_names is None else tuple(class_names)
@@ -199,7 +218,8 @@ class Network(keras.Model):
 
         Args:
           name: one of `ENDPOINTS`, for `(batch, time, height, width, channels)` in the policy's compute
-            dtype; or 'AvgPool_0a_7x7' for float32 `(batch, max(time - 1, 1), channels)`.
+            dtype; or 'AvgPool_0a_7x7' for float32 `(batch, max(time - 1, 1), channels)` (`time` where
+            the configuration's `head_temporal_window` is 1).
 
         Raises:
           ConfigError: for another name.
@@ -218,7 +238,7 @@ class Network(keras.Model):
 
     def with_classes(self, num_classes, class_names=None, video_format=None):
         """A new network with these weights and a fresh classifier for other classes (fine-tuning)."""
-        config = self.config.replace(num_classes=num_classes)
+        config = self.config.replace(num_classes=num_classes, head='classifier')
         network = Network(config, class_names, video_format or self.video_format)
         copy_weights(self, network, skip=('logits',))
         return network

@@ -2,7 +2,13 @@
 
 A convolution or pool that spans only space, or only time, is computed as a 2D one on a reshaped view:
 the values are the same to the last bit, and the 2D kernels (oneDNN, cuDNN NHWC, TFLite) are the better
-ones. Padding is TensorFlow's SAME throughout, as in the released code (slim: nets/s3dg.py).
+ones.
+
+`padding` is 'same' (TensorFlow's SAME, which the released code has throughout: slim nets/s3dg.py),
+'valid' (none: an incomplete last window is dropped), or how many rows (time, height, width) come before
+the first, for weights from other frameworks: as many come after the last as give SAME's output size,
+`ceil(size / stride)`. At stride 2, SAME puts the odd row of padding at the end, so a kernel of 7 sees two
+rows before the first of an even number of rows, and other values than with a symmetric three.
 """
 
 import tensorflow as tf
@@ -14,9 +20,20 @@ def known_shape(x):
     return [dynamic[i] if size is None else size for i, size in enumerate(x.shape)]
 
 
-def same_size(size, stride):
-    """Output size of a SAME convolution or pool, None where the input's is unknown."""
-    return None if size is None else -(-size // stride)
+def output_sizes(sizes, windows, strides, padding):
+    """Output (time, height, width) of a convolution or pool, None where the input's is unknown.
+
+    Args:
+      sizes: the input's (time, height, width), each an int or None.
+      windows: of the kernel or pool.
+      strides: of its steps.
+      padding: see the module.
+    """
+    valid = padding == 'valid'
+    return tuple(
+        None if size is None else (size - window) // stride + 1 if valid else -(-size // stride)
+        for size, window, stride in zip(sizes, windows, strides, strict=True)
+    )
 
 
 def on_frames(operation, x):
@@ -35,30 +52,51 @@ def on_time(operation, x):
     return tf.reshape(y, [batch, time, height, width, channels])
 
 
-def convolve(x, kernel, strides):
-    """SAME convolution of `x` (B, T, H, W, C) with `kernel` (t, h, w, C, D), strides (t, h, w)."""
+def _pad(x, windows, strides, padding, value):
+    """Pads (time, height, width) of `x` as 'valid' windows need it, and names the padding left to do."""
+    if isinstance(padding, str):
+        return x, padding.upper()
+    pairs = []
+    rows = zip(known_shape(x)[1:4], windows, strides, padding, strict=True)
+    for size, window, stride, before in rows:
+        after = (-(-size // stride) - 1) * stride + window - size - before
+        pairs.append([before, tf.maximum(after, 0)])
+    return tf.pad(x, [[0, 0], *pairs, [0, 0]], constant_values=value), 'VALID'
+
+
+def convolve(x, kernel, strides, padding='same'):
+    """Convolution of `x` (B, T, H, W, C) with `kernel` (t, h, w, C, D), strides (t, h, w)."""
+    x, padding = _pad(x, kernel.shape[:3], strides, padding, 0)
     time_size, height, width = kernel.shape[:3]
     time_stride, *space_strides = strides
     if time_size == 1:
-        if time_stride > 1:  # SAME with a kernel of 1 keeps the frames 0, stride, 2 * stride, ...
+        if time_stride > 1:  # a kernel of 1 keeps the frames 0, stride, 2 * stride, ...
             x = x[:, ::time_stride]
-        return on_frames(lambda frames: tf.nn.conv2d(frames, kernel[0], space_strides, 'SAME'), x)
+        return on_frames(lambda frames: tf.nn.conv2d(frames, kernel[0], space_strides, padding), x)
     if (height, width) == (1, 1) and space_strides == [1, 1]:
-        return on_time(lambda rows: tf.nn.conv2d(rows, kernel[:, 0], [time_stride, 1], 'SAME'), x)
+        return on_time(lambda rows: tf.nn.conv2d(rows, kernel[:, 0], [time_stride, 1], padding), x)
     if x.dtype == tf.bfloat16 and not tf.config.list_logical_devices('GPU'):
         # Measured on TensorFlow 2.21: the CPU's gradient of a bfloat16 conv3d's kernel is NaN or infinite
         # now and then, for the same numbers that are finite in the next call.
         wide = tf.nn.conv3d(
-            tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), [1, *strides, 1], 'SAME'
+            tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), [1, *strides, 1], padding
         )
         return tf.cast(wide, x.dtype)
-    return tf.nn.conv3d(x, kernel, [1, *strides, 1], 'SAME')
+    return tf.nn.conv3d(x, kernel, [1, *strides, 1], padding)
 
 
-def max_pool(x, size, strides):
-    """SAME max-pool of `x` (B, T, H, W, C), size and strides as (t, h, w): over space, then over time."""
+def max_pool(x, size, strides, padding='same'):
+    """Max-pool of `x` (B, T, H, W, C), size and strides as (t, h, w): over space, then over time."""
+    if padding == 'valid':
+        for axis, name in enumerate(('frames', 'rows', 'columns'), start=1):
+            least = size[axis - 1]
+            message = (
+                f'Clip too small for a pool without padding: fewer than {least} {name} reach it.'
+            )
+            tf.debugging.assert_greater_equal(tf.shape(x)[axis], least, message)
+    x, padding = _pad(x, size, strides, padding, x.dtype.min)
     if max(*size[1:], *strides[1:]) > 1:
-        x = on_frames(lambda frames: tf.nn.max_pool2d(frames, size[1:], strides[1:], 'SAME'), x)
+        x = on_frames(lambda frames: tf.nn.max_pool2d(frames, size[1:], strides[1:], padding), x)
     if max(size[0], strides[0]) > 1:
-        x = on_time(lambda r: tf.nn.max_pool2d(r, [size[0], 1], [strides[0], 1], 'SAME'), x)
+        x = on_time(lambda r: tf.nn.max_pool2d(r, [size[0], 1], [strides[0], 1], padding), x)
     return x

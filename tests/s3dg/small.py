@@ -2,7 +2,7 @@
 
 import keras
 
-from s3dg import layers
+from s3dg import head, layers
 
 
 def small_network(classes, dropout_rate=0.2, synchronized=False):
@@ -28,5 +28,5 @@ def small_network(classes, dropout_rate=0.2, synchronized=False):
         ],
         name='block',
     )(x)
-    x = layers.Dropout(dropout_rate, name='dropout')(layers.WindowedAveragePool()(x))
-    return keras.Model(clip, layers.Classifier(classes, name='logits')(x))
+    x = head.Dropout(dropout_rate, name='dropout')(head.WindowedAveragePool()(x))
+    return keras.Model(clip, head.Classifier(classes, name='logits')(x))

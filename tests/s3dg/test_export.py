@@ -129,6 +129,15 @@ def test_default_signature_and_metadata(exported, tmp_path):
     assert exported.video_format == FORMAT
 
 
+def test_an_embedding_is_served_as_such(tmp_path):
+    network = _network(head='embedding', head_temporal_window=1)
+    export.export(network, tmp_path / 'saved_model')
+    served = export.ExportedNetwork(tmp_path / 'saved_model').serve(_clip(1, 8, 40, 48, 3))
+    assert set(served) == {'embedding'}
+    expected = network(_clip(1, 8, 40, 48, 3)[:, :, 4:36, 4:44])
+    np.testing.assert_allclose(served['embedding'], expected, rtol=1e-3, atol=1e-4)
+
+
 def test_flow_network_has_no_jpeg_endpoint():
     network = s3dg.build('s3d_g', channels=2, video_format=FORMAT, **SMALL)
     assert set(export.create_endpoints(network)) == {'serve', 'features'}

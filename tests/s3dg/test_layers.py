@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from s3dg import layers
+from s3dg import head, layers
 from tests.s3dg import reference
 
 
@@ -102,19 +102,6 @@ def test_gate_refuses_an_unknown_pooling():
         layers.SelfGating(pooling='spce')
 
 
-@pytest.mark.parametrize('time', [1, 2, 7, 8])
-def test_head_equals_the_published_pool_and_mean(time):
-    """slim: a 2x7x7 average pool of stride 1, a 1x1x1 convolution, the mean of its logits over time."""
-    x = _random(2, time, 7, 7, 5)
-    classifier = layers.Classifier(4)
-    logits = classifier(layers.WindowedAveragePool()(x))
-    pooled = tf.nn.avg_pool3d(x, [1, min(2, time), 7, 7, 1], 1, 'VALID')
-    expected = tf.reduce_mean(
-        tf.nn.conv3d(pooled, classifier.kernel[None, None, None], [1] * 5, 'SAME'), [1, 2, 3]
-    )
-    np.testing.assert_allclose(logits, expected, atol=1e-6)
-
-
 def test_rescaling_keeps_fractions_and_is_float32_inside():
     x = np.array([0.0, 127.5, 200.25, 255.0], 'float32').reshape(1, 1, 1, 4, 1)
     np.testing.assert_allclose(
@@ -125,30 +112,6 @@ def test_rescaling_keeps_fractions_and_is_float32_inside():
     np.testing.assert_allclose(
         tf.cast(half, 'float32').numpy().ravel(), [1.0, 254 / 127.5 - 1], atol=4e-3
     )
-
-
-def test_dropout_drops_its_share_and_keeps_the_mean():
-    keras.utils.set_random_seed(3)
-    layer = layers.Dropout(0.25)
-    x = tf.ones((100, 1000))
-    y = layer(x, training=True).numpy()
-    assert set(np.unique(y)) == {0.0, np.float32(1 / 0.75)}
-    assert abs((y == 0).mean() - 0.25) < 0.01  # six deviations
-    assert not np.array_equal(y, layer(x, training=True))
-    np.testing.assert_array_equal(layer(x, training=False), x)
-
-
-def test_dropout_goes_on_from_a_checkpoint(tmp_path):
-    x = tf.ones((4, 50))
-    layer = layers.Dropout(0.5)
-    layer(x, training=True)
-    path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / 'ckpt'))
-    expected = [layer(x, training=True).numpy() for _ in range(2)]
-    fresh = layers.Dropout(0.5)
-    fresh.build(x.shape)
-    tf.train.Checkpoint(layer=fresh).restore(path).assert_consumed()
-    for masks in expected:
-        np.testing.assert_array_equal(fresh(x, training=True), masks)
 
 
 def test_layers_compose_into_a_users_own_model(tmp_path):
@@ -165,8 +128,8 @@ def test_layers_compose_into_a_users_own_model(tmp_path):
         ],
         gate=layers.SelfGating(False),
     )(x)
-    x = layers.Dropout(0.5)(layers.WindowedAveragePool()(x))
-    model = keras.Model(clip, layers.Classifier(3)(x))
+    x = head.Dropout(0.5)(head.WindowedAveragePool()(x))
+    model = keras.Model(clip, head.Classifier(3)(x))
     values = _random(2, 5, 12, 10, 3)
     model.save(tmp_path / 'own.keras')
     loaded = tf.keras.models.load_model(tmp_path / 'own.keras')

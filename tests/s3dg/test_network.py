@@ -144,6 +144,53 @@ def test_fresh_separable_network_is_its_2d_counterpart():
     np.testing.assert_allclose(s3d(clip), i2d(clip), rtol=1e-4, atol=1e-6)
 
 
+# As torchvision's S3D, and as HowTo100M's S3D-G, but small.
+OTHER_FIELDS = {
+    'torch': {
+        'stem_separable': True,
+        'stem_temporal_size': 7,
+        'stem_padding': 'symmetric',
+        'pool_padding': 'symmetric',
+        'head_spatial_window': 7,
+        'temporal_batch_norm': True,
+        'batch_norm_scale': True,
+        'input_scale': (0.01, 0.02, 0.03),
+        'input_offset': (-1.0, -2.0, -3.0),
+    },
+    'howto100m': {
+        'head': 'embedding',
+        'head_temporal_window': 1,
+        'stem_temporal_size': 4,
+        'stem_spatial_size': 8,
+        'stem_padding': (0, 2, 2),
+        'pool_padding': 'trailing',
+        'gating': 'branch',
+        'gating_from': 'Mixed_3c',
+    },
+}
+
+
+@pytest.mark.parametrize('fields', OTHER_FIELDS.values(), ids=OTHER_FIELDS)
+def test_networks_of_other_sources_are_saved_and_loaded(fields, tmp_path):
+    network = _randomize(s3dg.build('s3d_slim', **SMALL, **fields))
+    network.save(tmp_path / 'network.keras')
+    loaded = tf.keras.models.load_model(tmp_path / 'network.keras')
+    clip = _clip(1, 16, 64, 72, 3)
+    np.testing.assert_array_equal(loaded(clip), network(clip))
+    assert loaded.config == network.config
+
+
+def test_gates_stand_from_an_endpoint_on():
+    network = s3dg.build('s3d_g_slim', gating_from='Mixed_4b', **SMALL)
+    gated = {v.path.split('/')[0] for v in network.variables if 'self_gating' in v.path}
+    assert gated == {name for name in s3dg.ENDPOINTS if name >= 'Mixed_4b'}
+
+
+def test_an_embedding_becomes_a_classifier_for_fine_tuning():
+    network = s3dg.build('s3d_slim', 512, width=0.25, head='embedding')
+    assert network.with_classes(3, ['a', 'b', 'c']).config.head == 'classifier'
+
+
 @pytest.mark.parametrize('frames', [8, 16, 24])
 def test_order_blind_network_does_not_see_the_order(frames):
     network = _randomize(s3dg.build('i2d_order_blind', **SMALL))

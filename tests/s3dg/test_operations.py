@@ -52,6 +52,62 @@ def test_max_pool_equals_numpy(shape, size, strides):
     np.testing.assert_allclose(y, reference.max_pool(x, size, strides), rtol=1e-6)
 
 
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize(
+    ('kernel', 'strides'),
+    [
+        ((7, 7, 7), (2, 2, 2)),
+        ((1, 7, 7), (1, 2, 2)),
+        ((7, 1, 1), (2, 1, 1)),
+        ((3, 3, 3), (1, 1, 1)),
+    ],
+)
+def test_symmetric_convolution_equals_numpy(shape, kernel, strides):
+    x, weights = _random(*shape), _random(*kernel, shape[-1], 4)
+    before = tuple(size // 2 for size in kernel)
+    y = operations.convolve(
+        tf.constant(x, tf.float32), tf.constant(weights, tf.float32), strides, before
+    )
+    expected = reference.convolution(x, weights, strides, reference.symmetric_padding)
+    np.testing.assert_allclose(y, expected, atol=2e-4)
+    sizes = operations.output_sizes(shape[1:4], kernel, strides, before)
+    assert sizes == tuple(y.shape[1:4])
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize(('size', 'strides'), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2))])
+def test_symmetric_max_pool_equals_numpy(shape, size, strides):
+    x = _random(*shape) - 5.0
+    before = tuple(rows // 2 for rows in size)
+    y = operations.max_pool(tf.constant(x, tf.float32), size, strides, before)
+    expected = reference.max_pool(x, size, strides, reference.symmetric_padding)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+def test_pool_without_padding_drops_what_does_not_fill_a_window():
+    x = _random(2, 5, 6, 7, 3)
+    y = operations.max_pool(tf.constant(x, tf.float32), (2, 2, 2), (2, 2, 2), 'valid')
+    expected = reference.max_pool(x, (2, 2, 2), (2, 2, 2), reference.no_padding)
+    assert y.shape == (2, 2, 3, 3, 3)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert operations.output_sizes((5, 6, None), (2, 2, 2), (2, 2, 2), 'valid') == (2, 3, None)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='fewer than 2 frames reach it'):
+        operations.max_pool(tf.constant(x[:, :1]), (2, 2, 2), (2, 2, 2), 'valid')
+
+
+def test_trailing_padding_is_same_for_even_sizes_only():
+    even, odd = _random(1, 4, 6, 8, 3), _random(1, 5, 7, 9, 3)
+    window = ((3, 3, 3), (2, 2, 2))
+    np.testing.assert_array_equal(
+        operations.max_pool(tf.constant(even), *window, (0, 0, 0)),
+        operations.max_pool(tf.constant(even), *window),
+    )
+    y = operations.max_pool(tf.constant(odd), *window, (0, 0, 0)).numpy()
+    assert y.shape == (1, 3, 4, 5, 3)
+    np.testing.assert_array_equal(y[:, 0, 0, 0], odd[:, :3, :3, :3].max(axis=(1, 2, 3)))
+    np.testing.assert_array_equal(y[:, 2, 3, 4], odd[:, 4, 6, 8])
+
+
 def test_unknown_dimensions_give_the_same():
     weights = tf.constant(_random(1, 3, 3, 3, 4), tf.float32)
     x = tf.constant(_random(2, 5, 6, 7, 3), tf.float32)
