@@ -10,6 +10,7 @@ setup(
     description='S3D-G video classification in TensorFlow: training, weights, export.',
     license='Apache-2.0',
     packages=find_packages(include=['s3dg', 's3dg.*']),
+    package_data={'s3dg.weights': ['labels/*.txt']},
     python_requires='>=3.11,<3.14',
     install_requires=[
         'tensorflow~=2.21',

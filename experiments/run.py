@@ -20,6 +20,7 @@ from s3dg.evaluation import EvaluationError
 from s3dg.export import ExportError
 from s3dg.network import Network
 from s3dg.training import NonFiniteLossError, TrainingInterrupted, create_strategy
+from s3dg.weights import WeightsError
 
 FLAGS = flags.FLAGS
 
@@ -42,6 +43,7 @@ _USER_ERRORS = (
     EvaluationError,
     ExportError,
     NonFiniteLossError,
+    WeightsError,
 )
 
 

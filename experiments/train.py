@@ -21,6 +21,7 @@ from s3dg.analysis import plots
 from s3dg.config import NETWORKS, named_config
 from s3dg.schedules import StepSchedule
 from s3dg.training import TrainingConfig
+from s3dg.weights import inherited_fields
 
 FLAGS = flags.FLAGS
 
@@ -36,6 +37,12 @@ def define_flags():
     flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. temporal_from=Mixed_4b.')
     flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
+    flags.DEFINE_string(
+        'inflate_from',
+        None,
+        'A .keras file of a network with other temporal convolutions to start --network from, e.g. an I3D '
+        'for an S3D: an approximation, see s3dg/weights/inflation.py.',
+    )
     flags.DEFINE_string('train_split', 'train', 'Split trained on.')
     flags.DEFINE_string('eval_split', 'validation', 'Split evaluated.')
     flags.DEFINE_integer('steps', None, 'Length of the training; the schedule is stretched to it.')
@@ -126,9 +133,16 @@ def resolve_plan(builder, strategy, report):
     if FLAGS.init is not None:
         if FLAGS['network'].present:
             raise run.UsageError('--network and --init: the file already says which network it is.')
-        config = run.load_network(FLAGS.init, '--init').config.replace(num_classes=len(names))
+        if FLAGS.inflate_from is not None:
+            raise run.UsageError('--init and --inflate_from: a network starts from one file.')
+        config = run.load_network(FLAGS.init, '--init').config
+        config = config.replace(num_classes=len(names), head='classifier')
     else:
-        config = named_config(FLAGS.network, num_classes=len(names), **preset.network)
+        fields = dict(preset.network)
+        if FLAGS.inflate_from is not None:
+            source = run.load_network(FLAGS.inflate_from, '--inflate_from')
+            fields.update(inherited_fields(source.config))
+        config = named_config(FLAGS.network, num_classes=len(names), **fields)
     config = config.replace(**parse_fields(FLAGS.set))
     schedule, batch_size = resolve_schedule(preset, report)
     accumulation = resolve_accumulation(preset, batch_size, strategy.num_replicas_in_sync, report)
@@ -160,6 +174,7 @@ def resolve_plan(builder, strategy, report):
         flip=flip,
         seed=FLAGS.seed,
         init=FLAGS.init,
+        inflate_from=FLAGS.inflate_from,
         freeze_batch_norm=FLAGS.freeze_batch_norm,
         freeze_until=FLAGS.freeze_until,
         sync_batch_norm=FLAGS.sync_batch_norm,

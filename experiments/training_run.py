@@ -14,6 +14,7 @@ from s3dg.analysis import plots
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.history import read_history
 from s3dg.network import Network, copy_weights
+from s3dg.weights import inflate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Plan:
       flip: whether half of the training clips are mirrored.
       seed: of clips, crops, flips, order and initial weights.
       init: a `.keras` file to start from, or None.
+      inflate_from: a `.keras` file of a network with other temporal convolutions to start from, or None.
       freeze_batch_norm, freeze_until, sync_batch_norm: as the flags of `train`.
       dtype, deterministic: as the flags.
     """
@@ -41,6 +43,7 @@ class Plan:
     flip: bool
     seed: int
     init: str | None = None
+    inflate_from: str | None = None
     freeze_batch_norm: bool = False
     freeze_until: str | None = None
     sync_batch_norm: bool = False
@@ -84,16 +87,18 @@ def class_names(builder):
 
 
 def create_network(plan, names, report):
-    """The network a plan starts from: untrained, or read from `plan.init`.
+    """The network a plan starts from: untrained, or from `plan.init` or `plan.inflate_from`.
 
     Where the file's classes are others than `names`, its classifier is replaced by a fresh one.
     """
-    if plan.init is None:
-        network = Network(plan.network, names, plan.video_format)
-    else:
+    network = Network(plan.network, names, plan.video_format)
+    if plan.inflate_from is not None:
+        source = run.load_network(plan.inflate_from, '--inflate_from')
+        kept = inflate(source, network)
+        report(f'{plan.inflate_from}: inflated; fresh: {", ".join(kept) or "nothing"}')
+    elif plan.init is not None:
         # Loaded weights, but this run's classes, dropout, batch-norm decay and so on.
         source = run.load_network(plan.init, '--init')
-        network = Network(plan.network, names, plan.video_format)
         same_classes = source.class_names == names
         copy_weights(source, network, skip=() if same_classes else ('logits',))
         kept = 'kept' if same_classes else 'replaced by a fresh one'

@@ -1,0 +1,116 @@
+"""Released weights of published networks, as networks of this project.
+
+Each source has a module that translates its variables' names and layouts; `assign` does the rest, the same
+for all. A file is used whole or refused: every variable has its place or is known to need none.
+"""
+
+import dataclasses
+
+from s3dg.config import NetworkConfig, named_config
+from s3dg.network import Network
+from s3dg.weights import deepmind_i3d, files, howto100m, inception_v1, kylemin, slim, torchvision
+from s3dg.weights.assign import WeightsError, assign
+from s3dg.weights.class_names import kinetics_labels
+from s3dg.weights.inflation import inflate, inherited_fields
+
+__all__ = [
+    'SOURCES',
+    'Imported',
+    'WeightsError',
+    'from_arrays',
+    'inflate',
+    'inherited_fields',
+    'kinetics_labels',
+    'load',
+]
+
+SOURCES = {
+    'inception_v1': inception_v1.SOURCE,
+    'slim': slim.SOURCE,
+    'deepmind_i3d': deepmind_i3d.SOURCE,
+    'torchvision': torchvision.SOURCE,
+    'kylemin': kylemin.SOURCE,
+    'howto100m': howto100m.SOURCE,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """A network with released weights, and what became of the file's variables.
+
+    Attributes:
+      network: the `Network`.
+      variables_used: how many of the file's variables are in it.
+      variables_left_out: names of those that have no place in it.
+      layers_kept: names of the network's layers that the file has nothing for and that are as they
+        were initialised.
+    """
+
+    network: Network
+    variables_used: int
+    variables_left_out: list[str]
+    layers_kept: list[str]
+
+
+def load(source, path, **options):
+    """Reads a released checkpoint.
+
+    Args:
+      source: one of `SOURCES`.
+      path: the file. TensorFlow's checkpoints are given as to `tf.train.load_checkpoint`, or as one of
+        their files.
+      **options: as of `from_arrays`.
+
+    Returns:
+      An `Imported`.
+
+    Raises:
+      WeightsError: where the file is not what it should be; the message names it.
+      ConfigError: where a field cannot be.
+    """
+    try:
+        arrays = files.read_torch(path) if SOURCES[source].torch else files.read_tensorflow(path)
+        return from_arrays(source, arrays, **options)
+    except WeightsError as error:
+        raise WeightsError(f'{path}: {error}') from error
+
+
+def from_arrays(source, arrays, network=None, class_names=None, **fields):
+    """Makes a network of a released checkpoint's variables.
+
+    Args:
+      source: one of `SOURCES`.
+      arrays: dict from the variables' names to NumPy arrays, in the file's own layout.
+      network: for 'inception_v1', which of `s3dg.NETWORKS` is to be made from it; the other sources'
+        files say which network they hold.
+      class_names: one string per class; None: those of Kinetics where the source and the number of
+        classes say so.
+      **fields: fields of `NetworkConfig` that are to differ, e.g. `dropout_rate=0.5`, or for
+        'inception_v1' `channels=2`, `num_classes=101`.
+
+    Returns:
+      An `Imported`.
+
+    Raises:
+      WeightsError: where a variable is missing, unknown, or of another shape.
+      ConfigError: where a field cannot be.
+    """
+    known = SOURCES[source]
+    inflated = bool(known.kept)
+    if inflated != (network is not None):
+        needs = 'needs to be told which' if inflated else 'says itself which'
+        raise WeightsError(f'source {source} {needs} network it becomes.')
+    own = known.fields_of(arrays)
+    config = NetworkConfig.from_dict(own if inflated else {**own, **fields})
+    if class_names is None and known.labels and not inflated:
+        class_names = kinetics_labels(config.num_classes)
+    loaded = Network(config, None if inflated else class_names, known.video_format)
+    used, left_out = assign(
+        loaded, arrays, known.names_of, known.convert, known.left_out, known.kept
+    )
+    if not inflated:
+        return Imported(loaded, used, left_out, [])
+    inherited = inherited_fields(loaded.config)
+    wanted = named_config(network, **{**inherited, **fields})
+    target = Network(wanted, class_names, known.video_format)
+    return Imported(target, used, left_out, inflate(loaded, target, known.kept))

@@ -1,0 +1,128 @@
+"""Puts arrays from a file into a network, and accounts for every variable on both sides."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+
+class WeightsError(ValueError):
+    """Weights that do not fit: one line saying which variable, what was found, what was expected."""
+
+
+class Address(NamedTuple):
+    """Where a variable stands in a `Network`; the sources translate it into names of their own.
+
+    Attributes:
+      endpoint: one of `ENDPOINTS`, or 'logits'.
+      branch: 0-3 in an Inception block, else None.
+      layer: 'convolution' before the blocks, 'Conv2d_0a_1x1' and the like in them, 'self_gating', or ''
+        for the classifier.
+      part: 'spatial' or 'temporal' in a separable convolution, else None.
+      leaf: 'kernel', 'bias', or batch norm's 'gamma', 'beta', 'moving_mean', 'moving_variance'.
+    """
+
+    endpoint: str
+    branch: int | None
+    layer: str
+    part: str | None
+    leaf: str
+
+    @classmethod
+    def of(cls, path):
+        """The address of the variable with this `path`, e.g. 'Mixed_3b/Branch_0/self_gating/kernel'."""
+        endpoint, *inner, leaf = path.split('/')
+        if inner and inner[-1] == 'batch_norm':
+            inner.pop()
+        part = inner.pop() if inner and inner[-1] in ('spatial', 'temporal') else None
+        branch = None
+        if inner and inner[0].startswith('Branch_'):
+            branch = int(inner.pop(0).removeprefix('Branch_'))
+        return cls(endpoint, branch, inner[0] if inner else '', part, leaf)
+
+
+def network_weights(network):
+    """The variables of a `Network` that are weights or statistics, by path."""
+    return {
+        variable.path: variable
+        for variable in network.variables
+        if not variable.path.endswith('/random_state')  # dropout's
+    }
+
+
+def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
+    """Sets every variable of `network` from `arrays`, or changes nothing.
+
+    Args:
+      network: a `Network`.
+      arrays: dict from variable name to array, as the file has them.
+      names_of: from an `Address` to the names that its variable may have in the file.
+      convert: from (address, array) to the array in TensorFlow's layout; None: it is in it. Shapes may then
+        still differ by leading ones.
+      left_out: patterns (`re.fullmatch`) of names in the file that have no place in the network.
+      kept: endpoints whose variables keep their values, the file having none for them.
+
+    Returns:
+      (number of the file's variables that were used, sorted names of those left out).
+
+    Raises:
+      WeightsError: where a variable is missing, unknown, of another shape, or not finite.
+    """
+    values, used, missing = {}, set(), []
+    for path, variable in network_weights(network).items():
+        address = Address.of(path)
+        if address.endpoint in kept:
+            continue
+        names = names_of(address)
+        name = next((name for name in names if name in arrays), None)
+        if name is None:
+            missing.append(names[0])
+            continue
+        used.add(name)
+        values[path] = _fitting(name, arrays[name], path, variable, address, convert)
+    if missing:
+        raise WeightsError(f'{_counted(missing)} missing.')
+    rest = sorted(set(arrays) - used)
+    unknown = [name for name in rest if not any(re.fullmatch(p, name) for p in left_out)]
+    if unknown:
+        raise WeightsError(
+            f'{_counted(unknown)} unknown: not of the network that the rest describe.'
+        )
+    for path, variable in network_weights(network).items():
+        if path in values:
+            variable.assign(values[path])
+    return len(used), rest
+
+
+def _fitting(name, array, path, variable, address, convert):
+    found = array.shape
+    if array.dtype.kind not in 'fV':  # V: bfloat16, which NumPy does not know
+        raise WeightsError(f'variable {name} holds {array.dtype}, expected floating-point numbers.')
+    array = array.astype('float32')
+    try:
+        converted = array if convert is None else convert(address, array)
+        fits = _without_leading_ones(converted.shape) == _without_leading_ones(variable.shape)
+    except ValueError:  # too few dimensions for the conversion, or other ones
+        fits = False
+    if not fits:
+        raise WeightsError(
+            f'variable {name} has shape {list(found)}, which does not fit {path}, '
+            f'{list(variable.shape)} here.'
+        )
+    if not np.isfinite(converted).all():
+        raise WeightsError(f'variable {name} holds values that are not finite.')
+    return converted.reshape(variable.shape)
+
+
+def _without_leading_ones(shape):
+    shape = list(shape)
+    while shape and shape[0] == 1:
+        shape.pop(0)
+    return shape
+
+
+def _counted(names, shown=3):
+    listed = ', '.join(names[:shown]) + (', ...' if len(names) > shown else '')
+    if len(names) == 1:
+        return f'variable {listed} is'
+    return f'{len(names)} variables ({listed}) are'

@@ -1,0 +1,53 @@
+"""DeepMind's I3D checkpoints (kinetics-i3d): RGB, flow, and the Kinetics-600 file, which has no prefix."""
+
+from s3dg.config import VideoFormat
+from s3dg.weights import slim
+from s3dg.weights.source import NOT_WEIGHTS, Source, find
+
+PREFIXES = ('RGB/inception_i3d/', 'Flow/inception_i3d/', '')
+
+_LEAVES = {
+    'kernel': 'conv_3d/w',
+    'bias': 'conv_3d/b',
+    'gamma': 'batch_norm/gamma',
+    'beta': 'batch_norm/beta',
+    'moving_mean': 'batch_norm/moving_mean',
+    'moving_variance': 'batch_norm/moving_variance',
+}
+_LOGITS = 'Logits/Conv3d_0c_1x1'
+
+
+def names_of(address):
+    """The names that the variable at an `Address` may have in the file."""
+    scopes = (_LOGITS,)
+    if address.endpoint != 'logits':
+        scopes = tuple(scope.replace('Conv2d_', 'Conv3d_') for scope in slim.scopes(address))
+    return tuple(
+        f'{prefix}{scope}/{_LEAVES[address.leaf]}' for prefix in PREFIXES for scope in scopes
+    )
+
+
+def fields_of(arrays):
+    """The `NetworkConfig` fields of the network that the file holds."""
+    logits, stem = (
+        find(arrays, [f'{prefix}{scope}/conv_3d/w' for prefix in PREFIXES], 5)
+        for scope in (_LOGITS, 'Conv3d_1a_7x7')
+    )
+    return {
+        'num_classes': logits.shape[-1],
+        'channels': stem.shape[3],
+        'separable': False,
+        'dropout_rate': 0.5,  # what it was trained with
+    }
+
+
+SOURCE = Source(
+    describes="DeepMind's I3D, RGB or flow (kinetics-i3d)",
+    torch=False,
+    fields_of=fields_of,
+    names_of=names_of,
+    convert=None,
+    left_out=NOT_WEIGHTS,
+    # Frames keep their aspect ratio, the shorter side becomes 256. (Carreira & Zisserman 2017, section 3)
+    video_format=VideoFormat(frame_size=None, short_side=256),
+)

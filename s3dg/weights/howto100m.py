@@ -1,0 +1,92 @@
+"""The video tower of the S3D-G trained on HowTo100M (Miech et al. 2020; github.com/antoine77340/S3D_HowTo100M).
+
+Its outputs are 512 dimensions of a space shared with text, not logits; its text tower is left out.
+"""
+
+from s3dg.config import VideoFormat
+from s3dg.weights.kylemin import LEAVES
+from s3dg.weights.source import Source, find
+from s3dg.weights.torchvision import COUNTERS, to_channels_last
+
+_CONVOLUTIONS = {
+    'Conv2d_1a_7x7': 'conv1',
+    'Conv2d_2b_1x1': 'conv_2b',
+    'Conv2d_2c_3x3': 'conv_2c',
+}
+_LAYERS = {
+    (0, 'Conv2d_0a_1x1'): 'conv_b0',
+    (1, 'Conv2d_0a_1x1'): 'conv_b1_a',
+    (1, 'Conv2d_0b_3x3'): 'conv_b1_b',
+    (2, 'Conv2d_0a_1x1'): 'conv_b2_a',
+    (2, 'Conv2d_0b_3x3'): 'conv_b2_b',
+    (3, 'Conv2d_0b_1x1'): 'conv_b3_b',
+}
+_PARTS = {'spatial': '1', 'temporal': '2', None: '1'}
+
+
+def names_of(address):
+    """The names that the variable at an `Address` may have in the file."""
+    linear = {'kernel': 'weight', 'bias': 'bias'}
+    if address.endpoint == 'logits':
+        return (f'fc.{linear[address.leaf]}',)
+    if address.layer == 'self_gating':
+        gate = 'gating'
+        if address.branch is not None:
+            gate = f'{address.endpoint.lower()}.gating_b{address.branch}'
+        return (f'{gate}.fc.{linear[address.leaf]}',)
+    scope = _CONVOLUTIONS.get(address.endpoint)
+    if scope is None:
+        scope = f'{address.endpoint.lower()}.{_LAYERS[address.branch, address.layer]}'
+    return (f'{scope}.{LEAVES[address.leaf].format(_PARTS[address.part])}',)
+
+
+def convert(address, array):
+    """torch's layouts as TensorFlow's, and the stem's kernel as one on frames.
+
+    The file's stem is a convolution of 2x4x4 on frames put through space-to-depth: 2x2x2 neighbours
+    become 8 times the channels, channel c of neighbour (t, h, w) at ((t * 2 + h) * 2 + w) * 3 + c. That is a
+    convolution of 4x8x8 with stride 2 on the frames themselves.
+    """
+    if address.endpoint != 'Conv2d_1a_7x7' or address.leaf != 'kernel':
+        return to_channels_last(address, array)
+    filters, depth, time, height, width = array.shape
+    channels = depth // 8
+    blocks = array.reshape(filters, 2, 2, 2, channels, time, height, width)
+    taps = blocks.transpose(5, 1, 6, 2, 7, 3, 4, 0)  # neighbours next to the taps they belong to
+    return taps.reshape(2 * time, 2 * height, 2 * width, channels, filters)
+
+
+def fields_of(arrays):
+    """The `NetworkConfig` fields of the network that the file holds."""
+    return {
+        'num_classes': find(arrays, ['fc.weight'], 2).shape[0],
+        'head': 'embedding',
+        'head_temporal_window': 1,
+        'dropout_rate': 0.0,
+        'stem_temporal_size': 4,
+        'stem_spatial_size': 8,
+        # Padding 1, 2, 2 in units of two frames, rows and columns, the first of each dropped again: 0, 2, 2
+        # rows before; those after, 2, 4, 4, follow from the size of the output.
+        'stem_padding': (0, 2, 2),
+        'pool_padding': 'trailing',
+        'temporal_branches': 2,
+        'temporal_batch_norm': True,
+        'batch_norm_scale': True,
+        'batch_norm_epsilon': 1e-5,
+        'gating': 'branch',
+        'input_scale': 1.0 / 255.0,
+        'input_offset': 0.0,
+    }
+
+
+SOURCE = Source(
+    describes='the video tower of the S3D-G trained on HowTo100M (MIL-NCE)',
+    torch=True,
+    fields_of=fields_of,
+    names_of=names_of,
+    convert=convert,
+    left_out=(*COUNTERS, r'text_module\..*'),
+    # Trained on 32 frames of 200x200 at 10 a second; its authors advise 32 frames and sides of 200 to 256.
+    video_format=VideoFormat(frames_per_second=10.0, clip_frames=32, evaluation_frames=32),
+    labels=False,
+)

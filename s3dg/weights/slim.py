@@ -1,0 +1,104 @@
+"""Checkpoints of the authors' released code: I3D, S3D and S3D-G (TF-slim nets/i3d.py, nets/s3dg.py).
+
+Which network a file holds is read off its variables: channels, stem, where the temporal convolutions
+begin and end, dense or separable, gates, classes. The files for Kinetics-400 and -600 that d3dhelper
+(github.com/princeton-vl/d3dhelper) links are of this kind.
+"""
+
+from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS, VideoFormat
+from s3dg.network import INCEPTION_FILTERS
+from s3dg.weights.assign import WeightsError
+from s3dg.weights.source import NOT_WEIGHTS, Source, find
+
+_SCOPE = 'InceptionV1/'
+_LOGITS = _SCOPE + 'Logits/Conv2d_0c_1x1'
+_LEAVES = {
+    'kernel': 'weights',
+    'bias': 'biases',
+    'gamma': 'BatchNorm/gamma',
+    'beta': 'BatchNorm/beta',
+    'moving_mean': 'BatchNorm/moving_mean',
+    'moving_variance': 'BatchNorm/moving_variance',
+}
+# The last convolution of each branch, in whose scope its gate is.
+LAST_CONVOLUTIONS = ('Conv2d_0a_1x1', 'Conv2d_0b_3x3', 'Conv2d_0b_3x3', 'Conv2d_0b_1x1')
+
+# Inception-v1's files and DeepMind's call this one so. (slim: nets/inception_v1.py)
+OTHERWISE_NAMED = {('Mixed_5b', 2, 'Conv2d_0b_3x3'): 'Conv2d_0a_3x3'}
+
+
+def scopes(address):
+    """The scopes, below the network's, that the variable's layer may have in the file."""
+    if address.branch is None:
+        return (address.endpoint,)
+    layer = address.layer
+    if layer == 'self_gating':
+        layer = LAST_CONVOLUTIONS[address.branch]
+    names = [layer, OTHERWISE_NAMED.get((address.endpoint, address.branch, layer))]
+    return tuple(f'{address.endpoint}/Branch_{address.branch}/{name}' for name in names if name)
+
+
+def names_of(address):
+    """The names that the variable at an `Address` may have in the file."""
+    leaf = _LEAVES[address.leaf]
+    if address.endpoint == 'logits':
+        return (f'{_LOGITS}/{leaf}',)
+    if address.layer == 'self_gating':
+        leaf = f'self_gating/transformer_W/{leaf}'
+    elif address.part == 'temporal':
+        leaf = f'temporal/{leaf}'
+    return tuple(f'{_SCOPE}{scope}/{leaf}' for scope in scopes(address))
+
+
+def fields_of(arrays):
+    """The `NetworkConfig` fields of the network that the file holds."""
+    scopes_3x3 = {'Conv2d_2c_3x3': 'Conv2d_2c_3x3'}
+    scopes_3x3.update({name: f'{name}/Branch_1/Conv2d_0b_3x3' for name in INCEPTION_FILTERS})
+    separable = [name for name, scope in scopes_3x3.items() if _holds(arrays, scope, 'temporal/')]
+    dense = [name for name, scope in scopes_3x3.items() if _kernel(arrays, scope).shape[0] > 1]
+    if separable and dense:
+        raise WeightsError(f'{separable[0]} is separable and {dense[0]} is dense.')
+    temporal = separable or dense
+    stem = _kernel(arrays, 'Conv2d_1a_7x7')
+    gated = [name for name in SPATIO_TEMPORAL_ENDPOINTS if _holds(arrays, name, 'self_gating/')]
+    fields = {
+        'num_classes': find(arrays, [f'{_LOGITS}/biases'], 1).shape[0],
+        'channels': stem.shape[3],
+        'temporal_from': None,
+        'temporal_until': None,
+        'separable': not dense,
+        'stem_temporal_size': stem.shape[0],
+        'temporal_branches': 4 if _holds(arrays, 'Mixed', 'Branch_0/', 'temporal/') else 2,
+        'temporal_batch_norm': _holds(arrays, '', 'temporal/BatchNorm/'),
+        'batch_norm_scale': _holds(arrays, '', 'BatchNorm/gamma'),
+    }
+    if temporal:
+        fields['temporal_from'], fields['temporal_until'] = temporal[0], temporal[-1]
+        if temporal[0] == 'Conv2d_2c_3x3' and stem.shape[0] > 1:
+            fields['temporal_from'] = 'Conv2d_1a_7x7'
+    if gated:
+        fields['gating'], fields['gating_from'] = 'branch', gated[0]
+        fields['gate_bias'] = _holds(arrays, '', 'self_gating/transformer_W/biases')
+    return fields
+
+
+def _holds(arrays, scope, *parts):
+    """Whether there is a variable whose name starts with `scope` and holds all `parts`."""
+    return any(
+        name.startswith(_SCOPE + scope) and all(part in name for part in parts) for name in arrays
+    )
+
+
+def _kernel(arrays, scope):
+    return find(arrays, [f'{_SCOPE}{scope}/weights'], 5)
+
+
+SOURCE = Source(
+    describes="I3D, S3D and S3D-G of the authors' released code (TF-slim)",
+    torch=False,
+    fields_of=fields_of,
+    names_of=names_of,
+    convert=None,
+    left_out=NOT_WEIGHTS,
+    video_format=VideoFormat(),
+)

@@ -1,0 +1,57 @@
+"""What there is to know about a source of released weights."""
+
+import dataclasses
+from collections.abc import Callable
+
+from s3dg.config import VideoFormat
+from s3dg.weights.assign import WeightsError
+
+# What optimisers and savers leave in TensorFlow 1 checkpoints beside the weights.
+NOT_WEIGHTS = (
+    r'(.*/)?global_step',
+    r'.*/(Momentum|RMSProp(_1)?|Adam(_1)?|ExponentialMovingAverage)',
+    r'(.*/)?beta[12]_power',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A source of released weights: how its files are read and what its networks are.
+
+    Attributes:
+      describes: what it is, for people.
+      torch: whether its files are torch's; else they are TensorFlow's.
+      fields_of: from the file's arrays to the fields of `NetworkConfig`.
+      names_of: from an `Address` to the names its variable may have; see `assign`.
+      convert: from (address, array) to TensorFlow's layout, or None; see `assign`.
+      left_out: patterns of names that have no place in the network; see `assign`.
+      video_format: how the network was given its videos.
+      kept: endpoints that the files have nothing for; then the network is there to be inflated.
+      labels: whether 400 and 600 classes are those of Kinetics in their published order.
+    """
+
+    describes: str
+    torch: bool
+    fields_of: Callable
+    names_of: Callable
+    convert: Callable | None
+    left_out: tuple[str, ...]
+    video_format: VideoFormat
+    kept: tuple[str, ...] = ()
+    labels: bool = True
+
+
+def find(arrays, names, dimensions):
+    """The array under the first of `names` that the file has.
+
+    Raises:
+      WeightsError: where it has none of them, or the array has other than `dimensions` dimensions.
+    """
+    name = next((name for name in names if name in arrays), None)
+    if name is None:
+        raise WeightsError(f'variable {" or ".join(names)} is missing.')
+    if arrays[name].ndim != dimensions:
+        raise WeightsError(
+            f'variable {name} has {arrays[name].ndim} dimensions, expected {dimensions}.'
+        )
+    return arrays[name]

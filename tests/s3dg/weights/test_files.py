@@ -1,0 +1,132 @@
+"""Checkpoint files as users bring them, whole and otherwise."""
+
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from s3dg.weights import files
+from s3dg.weights.assign import WeightsError
+from tests.s3dg.weights import golden
+
+ARRAYS = {
+    'a/weights': np.arange(6, dtype='float32').reshape(2, 3),
+    'a/biases': np.float32([0.5, -1.0]),
+    'global_step': np.int64(3),
+}
+
+
+def _same(found, expected):
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return golden.write_tensorflow_checkpoint(ARRAYS, tmp_path / 'model.ckpt')
+
+
+def test_tensorflow_checkpoint_by_any_of_its_names(checkpoint, tmp_path):
+    for path in (checkpoint, checkpoint + '.index', checkpoint + '.data-00000-of-00001', tmp_path):
+        _same(files.read_tensorflow(path), ARRAYS)
+
+
+def test_tensorflow_checkpoint_of_the_first_format(tmp_path):
+    """One file, as inception_v1.ckpt is."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        saved = {name: tf.compat.v1.Variable(array) for name, array in ARRAYS.items()}
+        session.run(tf.compat.v1.global_variables_initializer())
+        saver = tf.compat.v1.train.Saver(saved, write_version=tf.compat.v1.train.SaverDef.V1)
+        path = saver.save(session, str(tmp_path / 'inception_v1.ckpt'), write_meta_graph=False)
+    assert not (tmp_path / 'inception_v1.ckpt.index').exists()
+    _same(files.read_tensorflow(path), ARRAYS)
+
+
+def test_no_tensorflow_checkpoint(tmp_path):
+    text = tmp_path / 'notes.ckpt'
+    text.write_text('not a checkpoint\n' * 100)
+    with pytest.raises(WeightsError, match='not a readable TensorFlow checkpoint'):
+        files.read_tensorflow(text)
+    with pytest.raises(WeightsError, match='there is no such TensorFlow checkpoint'):
+        files.read_tensorflow(tmp_path / 'missing.ckpt')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(WeightsError, match='not a readable TensorFlow checkpoint'):
+        files.read_tensorflow(tmp_path / 'empty')
+
+
+def test_truncated_tensorflow_checkpoint(checkpoint):
+    data = checkpoint + '.data-00000-of-00001'
+    with open(data, 'rb+') as file:
+        file.truncate(8)
+    with pytest.raises(WeightsError, match='not a readable TensorFlow checkpoint'):
+        files.read_tensorflow(checkpoint)
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip('torch')
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+@pytest.mark.parametrize('key', [None, 'state_dict', 'model'])
+@pytest.mark.parametrize('zipped', [True, False])
+def test_torch_state_dict(torch, tmp_path, prefix, key, zipped):
+    expected = {'a.weight': ARRAYS['a/weights'], 'a.running_mean': ARRAYS['a/biases']}
+    state = {prefix + name: torch.from_numpy(array) for name, array in expected.items()}
+    content = state if key is None else {key: state, 'epoch': 3}
+    path = tmp_path / 'model.pth'
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    _same(files.read_torch(path), expected)
+
+
+def test_torch_bfloat16_becomes_float(torch, tmp_path):
+    torch.save({'a.weight': torch.tensor([0.5, 2.0], dtype=torch.bfloat16)}, tmp_path / 'b.pth')
+    np.testing.assert_array_equal(files.read_torch(tmp_path / 'b.pth')['a.weight'], [0.5, 2.0])
+
+
+class _Shout:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), 'w')
+
+
+def test_code_in_a_pickle_is_not_run(torch, tmp_path):
+    path, mark = tmp_path / 'model.pth', tmp_path / 'it_ran'
+    torch.save({'a.weight': torch.zeros(3), 'b': _Shout(mark)}, path)
+    with pytest.raises(WeightsError, match='not a torch state dict: .* more than tensors'):
+        files.read_torch(path)
+    path.write_bytes(pickle.dumps(_Shout(mark)))
+    with pytest.raises(WeightsError, match='not a torch state dict'):
+        files.read_torch(path)
+    assert not mark.exists()
+
+
+def test_no_torch_file(torch, tmp_path):
+    path = tmp_path / 'model.pth'
+    with pytest.raises(WeightsError, match='there is no such file'):
+        files.read_torch(path)
+    path.write_text('not a state dict\n')
+    with pytest.raises(WeightsError, match='not a (readable )?torch'):
+        files.read_torch(path)
+    path.write_bytes(b'')
+    with pytest.raises(WeightsError, match='not a (readable )?torch'):
+        files.read_torch(path)
+    torch.save(torch.zeros(3), path)
+    with pytest.raises(WeightsError, match='holds a Tensor, expected a state dict'):
+        files.read_torch(path)
+    torch.save({'a.weight': torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(WeightsError, match='not a readable torch file'):
+        files.read_torch(path)
+
+
+def test_torch_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    (tmp_path / 'model.pth').write_bytes(b'')
+    with pytest.raises(WeightsError, match=r"needs torch: pip install '.\[torch\]'"):
+        files.read_torch(tmp_path / 'model.pth')
