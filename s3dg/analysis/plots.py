@@ -1,4 +1,4 @@
-"""Pictures of a run, as PNG files: training curves, confusion matrices, contact sheets."""
+"""Pictures of a run, as PNG files: training curves, confusion matrices, contact sheets, costs."""
 
 import contextlib
 import math
@@ -96,3 +96,31 @@ def contact_sheet(clips, titles, path, frames=8, columns=2):
             strip = [np.pad(clip[i], ((0, 0), (1, 1), (0, 0)), constant_values=255) for i in chosen]
             axes.imshow(np.concatenate(strip, axis=1))
             axes.set_title(title, fontsize=9, loc='left')
+
+
+def cost_per_endpoint(costs, path):
+    """Draws what networks cost at each of their endpoints, as bars side by side.
+
+    Args:
+      costs: dict from network name to dict from endpoint to `s3dg.cost.Cost`, all with the same endpoints.
+      path: PNG file to write.
+    """
+    endpoints = list(next(iter(costs.values())))
+    thickness = 0.84 / len(costs)
+    with _figure(path, (11, 7)) as figure:
+        panels = figure.subplots(2, 1, sharex=True)
+        for number, (name, by_endpoint) in enumerate(costs.items()):
+            places = np.arange(len(endpoints)) + (number - (len(costs) - 1) / 2) * thickness
+            rows = [by_endpoint[endpoint] for endpoint in endpoints]
+            multiply_adds = [row.multiply_adds / 1e9 for row in rows]
+            parameters = [row.parameters / 1e6 for row in rows]
+            panels[0].bar(places, multiply_adds, thickness, label=name)
+            panels[1].bar(places, parameters, thickness, label=name)
+        panels[0].set(title='cost of one clip', ylabel='multiply-adds (billions)')
+        panels[1].set(title='size', ylabel='trainable parameters (millions)')
+        panels[0].legend(loc='upper right')
+        panels[1].set_xticks(range(len(endpoints)), endpoints, rotation=30, ha='right')
+        for axes in panels:
+            axes.grid(axis='y', alpha=0.3)
+            axes.set_axisbelow(True)
+            axes.margins(x=0.01)
