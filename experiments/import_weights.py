@@ -118,7 +118,9 @@ def main(arguments):
     this.finish(results, _markdown(imported, output))
     run.report(f'{output}: {imported.variables_used} variables used, {len(left_out)} left out')
     if imported.layers_kept:
-        run.report(f'as initialised, not from the file: {", ".join(imported.layers_kept)}')
+        gates = len(imported.layers_kept) - 1
+        also = f' and {gates} gates' if gates else ''
+        run.report(f'as initialised, not from the file: {imported.layers_kept[-1]}{also}')
     if network.class_names is None and network.config.head == 'classifier':
         run.report('the classes have no names; --class_names gives them')
 

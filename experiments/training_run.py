@@ -95,7 +95,8 @@ def create_network(plan, names, report):
     if plan.inflate_from is not None:
         source = run.load_network(plan.inflate_from, '--inflate_from')
         kept = inflate(source, network)
-        report(f'{plan.inflate_from}: inflated; fresh: {", ".join(kept) or "nothing"}')
+        which = f'all but {len(kept)} layers ({kept[0]}, ...)' if kept else 'all layers'
+        report(f'{plan.inflate_from}: inflated, {which}')
     elif plan.init is not None:
         # Loaded weights, but this run's classes, dropout, batch-norm decay and so on.
         source = run.load_network(plan.init, '--init')

@@ -2,7 +2,7 @@
 
 from s3dg.config import VideoFormat
 from s3dg.weights import slim
-from s3dg.weights.source import NOT_WEIGHTS, Source, find
+from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
 PREFIXES = ('RGB/inception_i3d/', 'Flow/inception_i3d/', '')
 
@@ -35,7 +35,7 @@ def fields_of(arrays):
     )
     return {
         'num_classes': logits.shape[-1],
-        'channels': stem.shape[3],
+        'channels': stem_channels(stem.shape[3], 'Conv3d_1a_7x7/conv_3d/w'),
         'separable': False,
         'dropout_rate': 0.5,  # what it was trained with
     }

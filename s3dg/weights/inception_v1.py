@@ -6,12 +6,13 @@ over time, and the I2D is inflated (s3dg/weights/inflation.py).
 
 from s3dg.config import NETWORKS, VideoFormat
 from s3dg.weights import slim
-from s3dg.weights.source import NOT_WEIGHTS, Source, find
+from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
 
 def fields_of(arrays):
     """The `NetworkConfig` fields of the I2D that the file holds."""
-    channels = find(arrays, ['InceptionV1/Conv2d_1a_7x7/weights'], 4).shape[2]
+    stem = 'InceptionV1/Conv2d_1a_7x7/weights'
+    channels = stem_channels(find(arrays, [stem], 4).shape[2], stem)
     fields = NETWORKS['i2d'].to_dict()
     scale = 'InceptionV1/Conv2d_1a_7x7/BatchNorm/gamma' in arrays
     return {**fields, 'channels': channels, 'batch_norm_scale': scale}

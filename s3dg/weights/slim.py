@@ -8,7 +8,7 @@ begin and end, dense or separable, gates, classes. The files for Kinetics-400 an
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS, VideoFormat
 from s3dg.network import INCEPTION_FILTERS
 from s3dg.weights.assign import WeightsError
-from s3dg.weights.source import NOT_WEIGHTS, Source, find
+from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
 _SCOPE = 'InceptionV1/'
 _LOGITS = _SCOPE + 'Logits/Conv2d_0c_1x1'
@@ -22,6 +22,9 @@ _LEAVES = {
 }
 # The last convolution of each branch, in whose scope its gate is.
 LAST_CONVOLUTIONS = ('Conv2d_0a_1x1', 'Conv2d_0b_3x3', 'Conv2d_0b_3x3', 'Conv2d_0b_1x1')
+
+# What the released code can build.
+STEM_TEMPORAL_SIZES = (1, 3, 5, 7)
 
 # Inception-v1's files and DeepMind's call this one so. (slim: nets/inception_v1.py)
 OTHERWISE_NAMED = {('Mixed_5b', 2, 'Conv2d_0b_3x3'): 'Conv2d_0a_3x3'}
@@ -60,10 +63,15 @@ def fields_of(arrays):
         raise WeightsError(f'{separable[0]} is separable and {dense[0]} is dense.')
     temporal = separable or dense
     stem = _kernel(arrays, 'Conv2d_1a_7x7')
+    if stem.shape[0] not in STEM_TEMPORAL_SIZES:
+        raise WeightsError(
+            f'variable {_SCOPE}Conv2d_1a_7x7/weights has shape {list(stem.shape)}, expected a temporal '
+            f'size of {", ".join(map(str, STEM_TEMPORAL_SIZES))}.'
+        )
     gated = [name for name in SPATIO_TEMPORAL_ENDPOINTS if _holds(arrays, name, 'self_gating/')]
     fields = {
         'num_classes': find(arrays, [f'{_LOGITS}/biases'], 1).shape[0],
-        'channels': stem.shape[3],
+        'channels': stem_channels(stem.shape[3], f'{_SCOPE}Conv2d_1a_7x7/weights'),
         'temporal_from': None,
         'temporal_until': None,
         'separable': not dense,

@@ -55,3 +55,16 @@ def find(arrays, names, dimensions):
             f'variable {name} has {arrays[name].ndim} dimensions, expected {dimensions}.'
         )
     return arrays[name]
+
+
+def stem_channels(channels, kernel_name):
+    """`channels`, which the file's stem takes.
+
+    Raises:
+      WeightsError: where that is neither RGB nor flow.
+    """
+    if channels not in (2, 3):
+        raise WeightsError(
+            f'variable {kernel_name} takes {channels} channels, expected 3 (RGB) or 2 (flow).'
+        )
+    return channels

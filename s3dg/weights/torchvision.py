@@ -1,7 +1,7 @@
 """torchvision's S3D, trained on Kinetics-400 from scratch (torchvision models/video/s3d.py)."""
 
 from s3dg.config import VideoFormat
-from s3dg.weights.source import Source, find
+from s3dg.weights.source import Source, find, stem_channels
 
 # Number of an endpoint in `features`.
 POSITIONS = {
@@ -67,7 +67,7 @@ def s3d_fields(arrays, stem, classifier):
     """The fields of an S3D as ported to torch, from the names of its stem's and classifier's kernels."""
     return {
         'num_classes': find(arrays, [classifier], 5).shape[0],
-        'channels': find(arrays, [stem], 5).shape[1],
+        'channels': stem_channels(find(arrays, [stem], 5).shape[1], stem),
         'stem_temporal_size': 7,
         'stem_separable': True,
         'stem_padding': 'symmetric',

@@ -241,6 +241,33 @@ def test_fine_tuning_from_the_model_keeps_the_classifier_of_the_same_classes(wor
     np.testing.assert_allclose(tuned.logits, trained.logits, atol=1e-4)
 
 
+def test_a_network_inflated_from_the_model_starts_with_its_answers(work):
+    """2D convolutions become separable ones with an identity over time, the others are copied."""
+    source = work / 'train' / 'model.keras'
+    done = programs.run(
+        'train',
+        '--dataset=video_folder',
+        '--config=mine',
+        f'--data_dir={work / "data"}',
+        *TINY,
+        '--network=s3d',
+        '--steps=1',
+        '--batch_size=4',
+        '--learning_rate=1e-9',
+        '--freeze_batch_norm',
+        f'--inflate_from={source}',
+        f'--workdir={work / "inflated"}',
+    )
+    assert 'model.keras: inflated, all layers' in done.stdout
+    inflated = Predictions.load(work / 'inflated' / 'predictions.npz')
+    trained = Predictions.load(work / 'train' / 'predictions.npz')
+    np.testing.assert_allclose(inflated.logits, trained.logits, atol=1e-3)
+    flags = ('--dataset=video_folder', '--config=mine', f'--data_dir={work / "data"}')
+    both = (f'--init={source}', f'--inflate_from={source}')
+    done = programs.run('train', *flags, *both, f'--workdir={work / "both"}', code=2)
+    assert '--init and --inflate_from: a network starts from one file' in done.stderr
+
+
 def test_a_split_that_is_not_there_is_noticed_before_training(work):
     flags = ('--dataset=video_folder', '--config=mine', f'--data_dir={work / "data"}', *TINY)
     workdir = f'--workdir={work / "unsplit"}'

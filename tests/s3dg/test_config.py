@@ -58,6 +58,8 @@ def test_slim_networks_differ_from_the_paper_s_as_stated():
 def test_records_survive_json():
     network = named_config('i3d', input_scale=(1.0, 2.0, 3.0), num_classes=7)
     assert NetworkConfig.from_dict(json.loads(json.dumps(network.to_dict()))) == network
+    network = named_config('s3d', stem_padding=(0, 2, 2))
+    assert NetworkConfig.from_dict(json.loads(json.dumps(network.to_dict()))) == network
     video_format = VideoFormat(frame_size=(72, 80), crop_size=(64, 72))
     assert VideoFormat.from_dict(json.loads(json.dumps(video_format.to_dict()))) == video_format
 
@@ -75,6 +77,16 @@ def test_records_survive_json():
         ({'separable': 'yes'}, "separable must be True or False, got 'yes'"),
         ({'dropout_rate': 1.0}, r'dropout_rate must be a number in \[0, 1\)'),
         ({'input_scale': (1.0, 2.0)}, 'input_scale must be a number, or one per channel'),
+        ({'stem_padding': 'valid'}, r"stem_padding must be 'same', 'symmetric' or rows before"),
+        ({'stem_padding': (0, -1, 2)}, 'stem_padding must be'),
+        ({'pool_padding': 'none'}, 'pool_padding must be one of same, symmetric, trailing'),
+        ({'gating_from': 'MaxPool_3a_3x3'}, 'gating_from must be one of Conv2d_2c_3x3, Mixed_3b'),
+        ({'head': 'linear'}, 'head must be one of classifier, embedding'),
+        ({'head_spatial_window': 0}, 'head_spatial_window must be None or a length'),
+        (
+            {'temporal_halving': 'pairs', 'pool_padding': 'symmetric'},
+            "temporal_halving must be 'strided' where paddings are not 'same'",
+        ),
         ({'colour': 'red'}, "NetworkConfig has no field 'colour'; its fields are"),
     ],
 )
@@ -102,3 +114,13 @@ def test_unknown_network():
 def test_video_formats_that_cannot_be(fields, message):
     with pytest.raises(ConfigError, match=message):
         VideoFormat(**fields)
+
+
+def test_where_gates_are():
+    network = named_config('s3d_g', gating_from='Mixed_4f')
+    assert [e for e in config.ENDPOINTS if network.has_gates(e)] == [
+        'Mixed_4f',
+        'Mixed_5b',
+        'Mixed_5c',
+    ]
+    assert not any(named_config('s3d').has_gates(e) for e in config.ENDPOINTS)

@@ -155,6 +155,43 @@ def test_a_file_that_mixes_dense_and_separable_convolutions_is_refused():
 
 
 @pytest.mark.parametrize(
+    ('source', 'name', 'golden_name', 'shape', 'message'),
+    [
+        (
+            'slim',
+            'InceptionV1/Conv2d_1a_7x7/weights',
+            'slim_s3d',
+            (4, 7, 7, 3, 64),
+            'expected a temporal size of 1, 3, 5, 7',
+        ),
+        ('slim', 'InceptionV1/Conv2d_1a_7x7/weights', 'slim_s3d', (7, 7, 3, 64), 'expected 5'),
+        (
+            'deepmind_i3d',
+            'RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w',
+            'deepmind_rgb_imagenet',
+            (7, 7, 7, 4, 64),
+            'takes 4 channels',
+        ),
+        ('torchvision', 'features.0.0.0.weight', 'torchvision_s3d', (64, 5, 1, 7, 7), 'takes 5 ch'),
+        (
+            'torchvision',
+            'features.5.branch1.1.0.0.weight',
+            'torchvision_s3d',
+            (128, 96, 3, 3),
+            'has shape .128, 96, 3, 3., which does not fit',
+        ),
+    ],
+)
+def test_shapes_that_no_published_network_has_are_refused(
+    source, name, golden_name, shape, message
+):
+    arrays = golden.arrays(golden_name)
+    arrays[name] = np.zeros(shape, 'float32')
+    with pytest.raises(weights.WeightsError, match=message):
+        weights.from_arrays(source, arrays)
+
+
+@pytest.mark.parametrize(
     ('source', 'network'), [('inception_v1', None), ('slim', 's3d'), ('torchvision', 's3d')]
 )
 def test_only_what_is_inflated_is_told_its_network(source, network):
