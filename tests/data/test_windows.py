@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from data import video, windows
+from s3dg.config import VideoFormat
+from s3dg.export import prepare_frames
 
 
 @pytest.mark.parametrize(('length', 'frames'), [(5, 8), (8, 8), (9, 8), (17, 8), (30, 7), (24, 3)])
@@ -31,3 +33,71 @@ def test_windows_are_resampled_and_resized(tmp_path, write_video_file, numbered)
 def test_broken_files_give_their_reason(tmp_path):
     with pytest.raises(video.VideoError, match='file not found'):
         next(windows.read_windows(tmp_path / 'v.avi', 4))
+
+
+@pytest.mark.parametrize(
+    ('length', 'frames', 'stride', 'starts'),
+    [
+        (5, 8, 8, [0]),
+        (8, 8, 3, [0]),
+        (9, 8, 8, [0, 1]),
+        (16, 8, 8, [0, 8]),
+        (17, 8, 8, [0, 8, 9]),
+        (23, 8, 6, [0, 6, 12, 15]),
+        (10, 4, 1, [0, 1, 2, 3, 4, 5, 6]),
+        (20, 2, 7, [0, 7, 14, 18]),
+    ],
+)
+def test_strided_windows_end_with_the_video(length, frames, stride, starts):
+    assert windows.strided_starts(length, frames, stride).tolist() == starts
+
+
+def test_strided_windows_cover_every_frame():
+    for length in range(1, 40):
+        for frames in range(1, 12):
+            for stride in range(1, frames + 1):
+                starts = windows.strided_starts(length, frames, stride)
+                shown = windows.frame_numbers(length, starts, frames)
+                assert set(shown.ravel()) == set(range(length))
+                assert shown[-1, min(frames, length) - 1] == length - 1
+
+
+# Overlapping, adjoining, with gaps, looped.
+@pytest.mark.parametrize(
+    ('length', 'starts'), [(12, [0, 1, 3, 8]), (8, [0, 4]), (12, [1, 8]), (3, [0])]
+)
+def test_windows_are_cut_where_they_are_asked_for(
+    tmp_path, write_video_file, numbered, length, starts
+):
+    write_video_file(tmp_path / 'v.avi', numbered(length, 16, 16), 25)
+    cut = windows.cut_windows(tmp_path / 'v.avi', length, starts, 4)
+    expected = [[(start + k) % length for k in range(4)] for start in starts]
+    np.testing.assert_array_equal([window[:, 0, 0, 0] for window in cut], expected)
+
+
+@pytest.mark.parametrize('size', [(20, 30), (16, 32), (16, 18)])
+def test_crops_are_those_of_evaluation(tmp_path, write_video_file, size):
+    frames = np.random.default_rng(0).integers(0, 256, (5, *size, 3), dtype=np.uint8)
+    write_video_file(tmp_path / 'v.avi', frames, 25)
+    cut = windows.cut_windows(tmp_path / 'v.avi', 5, [0], 5, crop_size=(15, 16))
+    video_format = VideoFormat(frame_size=None, crop_size=(15, 16))
+    np.testing.assert_array_equal(next(cut), prepare_frames(frames, video_format))
+
+
+def test_frames_smaller_than_the_crop_are_refused(tmp_path, write_video_file, numbered):
+    write_video_file(tmp_path / 'v.avi', numbered(5, 16, 24), 25)
+    with pytest.raises(video.VideoError, match='frames of 16x24 .*at least the crop of 17x8'):
+        next(windows.cut_windows(tmp_path / 'v.avi', 5, [0], 5, crop_size=(17, 8)))
+
+
+def test_a_video_that_changes_meanwhile_is_refused(tmp_path, write_video_file, numbered):
+    write_video_file(tmp_path / 'v.avi', numbered(5, 16, 16), 25)
+    with pytest.raises(video.VideoError, match='found 9 frames, then 5'):
+        list(windows.cut_windows(tmp_path / 'v.avi', 9, [0, 5], 4))
+
+
+def test_counting_reports_every_frame(tmp_path, write_video_file, numbered):
+    write_video_file(tmp_path / 'v.avi', numbered(6, 16, 16), 50)
+    counted = []
+    assert windows.count_frames(tmp_path / 'v.avi', 25, progress=counted.append) == 3
+    assert counted == [1, 2, 3]

@@ -1,0 +1,27 @@
+"""What `evaluate` says and refuses before it evaluates."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import s3dg
+from experiments import evaluate, run
+
+
+def _builder(rate):
+    info = SimpleNamespace(full_name='video_folder/mine', metadata={'frames_per_second': rate})
+    return SimpleNamespace(info=info)
+
+
+@pytest.mark.parametrize(('stored', 'said'), [(25.0, True), (15.0, False)])
+def test_another_frame_rate_is_mentioned(stored, said, capsys):
+    video_format = s3dg.VideoFormat(frames_per_second=15.0)
+    evaluate.report_other_rate(SimpleNamespace(video_format=video_format), _builder(stored))
+    line = 'video_folder/mine is stored at 25.0 frames a second, the network was made for 15.0'
+    assert (line in capsys.readouterr().out) == said
+
+
+def test_an_embedding_is_refused():
+    model = SimpleNamespace(config=s3dg.named_config('s3d_slim', num_classes=512, head='embedding'))
+    with pytest.raises(run.UsageError, match='net.keras gives an embedding of 512 dimensions'):
+        run.require_classes(model, 'net.keras')
