@@ -45,9 +45,20 @@ def video_probabilities(model, path):
         frame_size=video_format.frame_size,
         short_side=video_format.short_side,
     )
-    logits = np.mean([model.serve(window[None])['logits'].numpy()[0] for window in windows], axis=0)
+    logits = np.mean([_logits(model, window) for window in windows], axis=0)
     odds = np.exp(logits - logits.max())
     return odds / odds.sum()
+
+
+def _logits(model, window):
+    height, width = window.shape[1:3]
+    crop_height, crop_width = model.video_format.crop_size
+    if height < crop_height or width < crop_width:  # only where frames keep their size
+        raise VideoError(
+            f'found frames of {height}x{width} (height x width), expected at least the crop of '
+            f'{crop_height}x{crop_width}'
+        )
+    return model.serve(window[None])['logits'].numpy()[0]
 
 
 def most_probable(model, probabilities, number):
