@@ -1,6 +1,6 @@
 """Keras layers after the last endpoint: average pool, dropout, classifier.
 
-All compute in float32, whatever the policy.
+All compute in float32, whatever the policy, but in float64 where that is the policy.
 """
 
 import random
@@ -9,6 +9,16 @@ import keras
 import tensorflow as tf
 
 _register = keras.saving.register_keras_serializable(package='s3dg')
+
+
+def head_dtype(policy=None):
+    """'float64' under a policy that computes in it, else 'float32'.
+
+    Args:
+      policy: what Keras takes for a policy; None: the global one.
+    """
+    policy = keras.config.dtype_policy() if policy is None else keras.dtype_policies.get(policy)
+    return 'float64' if policy.compute_dtype == 'float64' else 'float32'
 
 
 @_register
@@ -25,7 +35,7 @@ class WindowedAveragePool(keras.layers.Layer):
     """
 
     def __init__(self, temporal_window=2, spatial_window=None, **kwargs):
-        super().__init__(**{**kwargs, 'dtype': 'float32'})
+        super().__init__(**{**kwargs, 'dtype': head_dtype(kwargs.get('dtype'))})
         if temporal_window not in (1, 2):
             raise ValueError(
                 f'WindowedAveragePool: temporal_window must be 1 or 2, got {temporal_window}.'
@@ -34,13 +44,13 @@ class WindowedAveragePool(keras.layers.Layer):
         self.spatial_window = spatial_window
 
     def call(self, x):
-        x = tf.cast(x, 'float32')
+        x = tf.cast(x, self.compute_dtype)
         if self.spatial_window is None:
             x = tf.reduce_mean(x, [2, 3])
         else:
             height, width = tf.shape(x)[2], tf.shape(x)[3]
-            x = tf.reduce_sum(x * _shares(width, self.spatial_window)[:, None], 3)
-            x = tf.reduce_sum(x * _shares(height, self.spatial_window)[:, None], 2)
+            x = tf.reduce_sum(x * _shares(width, self.spatial_window, x.dtype)[:, None], 3)
+            x = tf.reduce_sum(x * _shares(height, self.spatial_window, x.dtype)[:, None], 2)
         if self.temporal_window == 1:
             return x
         time = tf.shape(x)[1]
@@ -61,13 +71,13 @@ class WindowedAveragePool(keras.layers.Layer):
         return {**super().get_config(), **windows}
 
 
-def _shares(size, window):
+def _shares(size, window, dtype):
     """Share of each of `size` positions in the mean over all windows of stride 1; sums to 1."""
     window = tf.minimum(window, size)
     places = size - window + 1
     position = tf.range(size)
     windows_over = tf.minimum(tf.minimum(position + 1, size - position), tf.minimum(window, places))
-    return tf.cast(windows_over, 'float32') / tf.cast(window * places, 'float32')
+    return tf.cast(windows_over, dtype) / tf.cast(window * places, dtype)
 
 
 @_register
@@ -130,7 +140,7 @@ class Classifier(keras.layers.Layer):
     """
 
     def __init__(self, num_classes, **kwargs):
-        super().__init__(**{**kwargs, 'dtype': 'float32'})
+        super().__init__(**{**kwargs, 'dtype': head_dtype(kwargs.get('dtype'))})
         self.num_classes = num_classes
 
     def build(self, input_shape):

@@ -205,7 +205,7 @@ class Network(keras.Model):
             config.head_temporal_window, config.head_spatial_window, name=POOLED_FEATURES
         )
         x = activations[POOLED_FEATURES] = pool(x)
-        x = head.Dropout(config.dropout_rate, name='dropout', dtype='float32')(x)
+        x = head.Dropout(config.dropout_rate, name='dropout', dtype=head.head_dtype())(x)
         logits = head.Classifier(config.num_classes, name='logits')(x)
         super().__init__(inputs=clip, outputs=logits, name=name, **kwargs)
         self.config = config

@@ -70,20 +70,24 @@ class BatchNormalization(keras.layers.Layer):
         """`x` is (N, H, W, C)."""
         offset = tf.convert_to_tensor(self.beta)
         scale = tf.ones_like(offset) if self.gamma is None else tf.convert_to_tensor(self.gamma)
+        fused = x.dtype != tf.float64  # for which there is no such kernel
         if not (training and self.trainable):
+            mean = tf.convert_to_tensor(self.moving_mean)
+            variance = tf.convert_to_tensor(self.moving_variance)
+            if not fused:
+                return tf.nn.batch_normalization(x, mean, variance, offset, scale, self.epsilon)
             return tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=scale,
                 offset=offset,
-                mean=tf.convert_to_tensor(self.moving_mean),
-                variance=tf.convert_to_tensor(self.moving_variance),
+                mean=mean,
+                variance=variance,
                 epsilon=self.epsilon,
                 is_training=False,
             ).y
         replica = tf.distribute.get_replica_context()
-        if self.synchronized and replica is not None and replica.num_replicas_in_sync > 1:
-            y, mean, variance = self._normalize_over_replicas(x, scale, offset, replica)
-        else:
+        alone = replica is None or replica.num_replicas_in_sync == 1 or not self.synchronized
+        if alone and fused:
             y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=scale,
@@ -93,18 +97,27 @@ class BatchNormalization(keras.layers.Layer):
                 epsilon=self.epsilon,
                 is_training=True,
             )
+        else:
+            y, mean, variance = self._normalize_unfused(
+                x, scale, offset, None if alone else replica
+            )
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(self.momentum * moving + (1.0 - self.momentum) * tf.stop_gradient(batch))
         return y
 
-    def _normalize_over_replicas(self, x, scale, offset, replica):
+    def _normalize_unfused(self, x, scale, offset, replica):
+        """In float32 or wider, over all replicas together where `replica`, the context, is given."""
+        wide = tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32)
+        count = tf.cast(tf.size(wide[..., 0]), wide.dtype)
+        total = count if replica is None else float(replica.num_replicas_in_sync) * count
+
+        def mean_of(values):
+            summed = tf.reduce_sum(values, [0, 1, 2])
+            return (summed if replica is None else replica.all_reduce('sum', summed)) / total
+
         # Two rounds, the mean first: E[x^2] - E[x]^2 in one round loses digits where the mean is large.
-        wide = tf.cast(x, 'float32')
-        total = float(replica.num_replicas_in_sync) * tf.cast(tf.size(wide[..., 0]), 'float32')
-        axes = [0, 1, 2]
-        mean = replica.all_reduce('sum', tf.reduce_sum(wide, axes)) / total
-        squares = tf.reduce_sum(tf.square(wide - mean), axes)
-        variance = replica.all_reduce('sum', squares) / total
+        mean = mean_of(wide)
+        variance = mean_of(tf.square(wide - mean))
         y = tf.nn.batch_normalization(wide, mean, variance, offset, scale, self.epsilon)
         unbiased = variance * total / tf.maximum(total - 1.0, 1.0)
         return tf.cast(y, x.dtype), mean, unbiased

@@ -192,9 +192,9 @@ def create_train_steps(strategy, network, optimizer, config):
         gradients = tape.gradient(objective, variables)
         hits = tf.equal(tf.argmax(logits, 1, label.dtype), label)
         metrics = {
-            'loss': loss,
+            'loss': tf.cast(loss, 'float32'),
             'accuracy': tf.reduce_mean(tf.cast(hits, 'float32')),
-            'gradient_norm': tf.linalg.global_norm(gradients),
+            'gradient_norm': tf.cast(tf.linalg.global_norm(gradients), 'float32'),
         }
         return gradients, metrics
 

@@ -76,8 +76,10 @@ def main():
     parser.add_argument('--steps', type=int, default=10)
     parser.add_argument('--accumulation', type=int, default=1)
     parser.add_argument('--dropout', type=float, default=0.0)
+    parser.add_argument('--dtype', default='float32')
     parser.add_argument('--output', type=pathlib.Path, required=True)
     arguments = parser.parse_args()
+    keras.config.set_dtype_policy(arguments.dtype)
     cpu = tf.config.list_physical_devices('CPU')[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * arguments.replicas
     tf.config.set_logical_device_configuration(cpu, parts)

@@ -36,6 +36,17 @@ def test_head_with_a_window_equals_torchvisions_pool_and_mean(size):
     np.testing.assert_allclose(pool(x), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ('policy', 'dtype'),
+    [('float32', 'float32'), ('mixed_bfloat16', 'float32'), ('float64', 'float64')],
+)
+def test_head_is_float32_or_wider(policy, dtype):
+    assert head.head_dtype(policy) == dtype
+    pool = head.WindowedAveragePool(spatial_window=7, dtype=policy)
+    logits = head.Classifier(3, dtype=policy)(pool(_random(1, 2, 8, 8, 4)))
+    assert logits.dtype == dtype
+
+
 def test_head_without_a_temporal_window_keeps_every_frame():
     x = _random(2, 4, 3, 5, 6)
     pool = head.WindowedAveragePool(temporal_window=1)

@@ -55,6 +55,24 @@ def test_inference_uses_the_moving_statistics(layer, x):
     np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-5)
 
 
+def test_float64_is_exact_to_its_own_digits(x):
+    layer = BatchNormalization(momentum=0.9, epsilon=1e-3, scale=True, dtype='float64')
+    x = x.astype('float64')
+    layer.build(x.shape)
+    gamma, beta = np.linspace(0.5, 1.5, 6), np.linspace(-1, 1, 6)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    mean, variance = x.mean(AXES), x.var(AXES)
+    y = layer(x, training=True)
+    expected = reference.batch_norm(x, mean, variance, gamma, beta, 1e-3)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 0.1 * mean, rtol=1e-12)
+    moving = 0.9 + 0.1 * x.var(AXES, ddof=1)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), moving, rtol=1e-12)
+    expected = reference.batch_norm(x, 0.1 * mean, moving, gamma, beta, 1e-3)
+    np.testing.assert_allclose(layer(x, training=False), expected, atol=1e-12)
+
+
 def test_frozen_is_inference_and_keeps_its_statistics(layer, x):
     layer.trainable = False
     np.testing.assert_array_equal(layer(x, training=True), layer(x, training=False))
