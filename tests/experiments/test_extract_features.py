@@ -423,6 +423,7 @@ def _peak_memory(program, *flags):
     return int(done.stdout) * 1024
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_video(tmp_path):
     """Ten minutes against ten seconds, whose features are kept whole: 442 and 8 megabytes."""
     video_format = VideoFormat(5, None, None, (96, 96), clip_frames=8)

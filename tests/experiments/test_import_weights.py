@@ -107,6 +107,7 @@ def test_an_embedding_is_exported_and_not_classified(tmp_path):
     assert 'gives an embedding of 512 dimensions, expected classes' in done.stderr
 
 
+@pytest.mark.slow
 def test_inflated_network_is_named_by_the_user(tmp_path):
     arrays = golden.arrays('slim_inception_v1')
     checkpoint = golden.write_tensorflow_checkpoint(arrays, tmp_path / 'inception_v1.ckpt')
@@ -145,8 +146,16 @@ def _unknown(arrays):
             _missing,
             'variable InceptionV1/Mixed_4c/Branch_1/Conv2d_0b_3x3/BatchNorm/beta is missing.',
         ),
-        (_misshapen, 'Mixed_4c/Branch_0/Conv2d_0a_1x1/weights has shape [1, 1, 1, 7, 160], which'),
-        (_unknown, 'variable InceptionV1/Mixed_6a/weights is unknown: '),
+        pytest.param(
+            _misshapen,
+            'Mixed_4c/Branch_0/Conv2d_0a_1x1/weights has shape [1, 1, 1, 7, 160], which',
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            _unknown,
+            'variable InceptionV1/Mixed_6a/weights is unknown: ',
+            marks=pytest.mark.slow,
+        ),
         (None, 'not a readable TensorFlow checkpoint: '),
     ],
 )

@@ -241,6 +241,7 @@ def test_fine_tuning_from_the_model_keeps_the_classifier_of_the_same_classes(wor
     np.testing.assert_allclose(tuned.logits, trained.logits, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_inflated_from_the_model_starts_with_its_answers(work):
     """2D convolutions become separable ones with an identity over time, the others are copied."""
     source = work / 'train' / 'model.keras'

@@ -70,6 +70,17 @@ def test_slim_file_says_which_network_it_holds(name, network, parameters):
     assert imported.variables_left_out == []
 
 
+def test_either_name_of_one_convolution_is_known():
+    """Released I3D files name it as Inception-v1's do: Conv2d_0a_3x3."""
+    ours, theirs = (f'InceptionV1/Mixed_5b/Branch_2/Conv2d_0{x}_3x3/' for x in 'ba')
+    arrays = golden.arrays('slim_i3d')
+    renamed = {name.replace(ours, theirs): array for name, array in arrays.items()}
+    assert renamed.keys() != arrays.keys()
+    network = weights.from_arrays('slim', renamed).network
+    convolution = network.get_layer('Mixed_5b').branches[2].parts[1]
+    np.testing.assert_array_equal(convolution.kernel.numpy(), arrays[ours + 'weights'])
+
+
 def test_what_optimisers_leave_in_a_file_is_left_out():
     arrays = golden.arrays('slim_s3d')
     extra = {
