@@ -57,8 +57,8 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
       network: a `Network`.
       arrays: dict from variable name to array, as the file has them.
       names_of: from an `Address` to the names that its variable may have in the file.
-      convert: from (address, array) to the array in TensorFlow's layout; None: it is in it. Shapes may then
-        still differ by leading ones.
+      convert: from (address, array) to the array in the network's layout, raising ValueError where its
+        shape is none that can be; None: it is in that layout.
       left_out: patterns (`re.fullmatch`) of names in the file that have no place in the network.
       kept: endpoints whose variables keep their values, the file having none for them.
 
@@ -95,30 +95,35 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
 
 
 def _fitting(name, array, path, variable, address, convert):
-    found = array.shape
     if array.dtype.kind not in 'fV':  # V: bfloat16, which NumPy does not know
         raise WeightsError(f'variable {name} holds {array.dtype}, expected floating-point numbers.')
-    array = array.astype('float32')
     try:
         converted = array if convert is None else convert(address, array)
-        fits = _without_leading_ones(converted.shape) == _without_leading_ones(variable.shape)
+        fits = converted.shape == tuple(variable.shape)
     except ValueError:  # too few dimensions for the conversion, or other ones
         fits = False
     if not fits:
         raise WeightsError(
-            f'variable {name} has shape {list(found)}, which does not fit {path}, '
+            f'variable {name} has shape {list(array.shape)}, which does not fit {path}, '
             f'{list(variable.shape)} here.'
         )
+    with np.errstate(over='ignore'):  # what float32 cannot hold becomes infinite
+        converted = converted.astype('float32')
     if not np.isfinite(converted).all():
         raise WeightsError(f'variable {name} holds values that are not finite.')
-    return converted.reshape(variable.shape)
+    return converted
 
 
-def _without_leading_ones(shape):
-    shape = list(shape)
-    while shape and shape[0] == 1:
-        shape.pop(0)
-    return shape
+def without_leading_ones(array, dimensions):
+    """An array whose dimensions but the last so many are 1, without those.
+
+    Raises:
+      ValueError: where they are not, or there are fewer dimensions.
+    """
+    ones = array.ndim - dimensions
+    if ones < 0 or array.shape[:ones] != (1,) * ones:
+        raise ValueError(f'shape {array.shape} is not that of {dimensions} dimensions.')
+    return array.reshape(array.shape[ones:])
 
 
 def _counted(names, shown=3):

@@ -2,6 +2,7 @@
 
 from s3dg.config import VideoFormat
 from s3dg.weights import slim
+from s3dg.weights.assign import without_leading_ones
 from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
 PREFIXES = ('RGB/inception_i3d/', 'Flow/inception_i3d/', '')
@@ -27,6 +28,13 @@ def names_of(address):
     )
 
 
+def convert(address, array):
+    """The classifier as a dense kernel; batch norm as vectors, which some files have as [1, 1, 1, 1, C]."""
+    if address.leaf != 'kernel' and array.ndim == 5:
+        return without_leading_ones(array, 1)
+    return slim.convert(address, array)
+
+
 def fields_of(arrays):
     """The `NetworkConfig` fields of the network that the file holds."""
     logits, stem = (
@@ -46,7 +54,7 @@ SOURCE = Source(
     torch=False,
     fields_of=fields_of,
     names_of=names_of,
-    convert=None,
+    convert=convert,
     left_out=NOT_WEIGHTS,
     # Frames keep their aspect ratio, the shorter side becomes 256. (Carreira & Zisserman 2017, section 3)
     video_format=VideoFormat(frame_size=None, short_side=256),

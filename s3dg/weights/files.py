@@ -26,7 +26,8 @@ def read_tensorflow(path):
         raise WeightsError('there is no such TensorFlow checkpoint.')
     try:
         reader = tf.train.load_checkpoint(prefix)
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        names = reader.get_variable_to_shape_map()
+        return {name: np.asarray(reader.get_tensor(name)) for name in names}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         raise WeightsError(f'not a readable TensorFlow checkpoint: {_first_line(error)}') from error
 

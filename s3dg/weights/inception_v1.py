@@ -9,6 +9,15 @@ from s3dg.weights import slim
 from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
 
+def convert(address, array):
+    """A kernel (h, w, in, out) as one of a single frame."""
+    if address.leaf != 'kernel':
+        return array
+    if array.ndim != 4:
+        raise ValueError(f'shape {array.shape} is not that of a 2D convolution.')
+    return array[None]
+
+
 def fields_of(arrays):
     """The `NetworkConfig` fields of the I2D that the file holds."""
     stem = 'InceptionV1/Conv2d_1a_7x7/weights'
@@ -23,7 +32,7 @@ SOURCE = Source(
     torch=False,
     fields_of=fields_of,
     names_of=slim.names_of,
-    convert=None,
+    convert=convert,
     left_out=(*NOT_WEIGHTS, r'InceptionV1/(Logits|AuxLogits)/.*'),
     video_format=VideoFormat(),
     kept=('logits',),

@@ -7,7 +7,7 @@ begin and end, dense or separable, gates, classes. The files for Kinetics-400 an
 
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS, VideoFormat
 from s3dg.network import INCEPTION_FILTERS
-from s3dg.weights.assign import WeightsError
+from s3dg.weights.assign import WeightsError, without_leading_ones
 from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
 _SCOPE = 'InceptionV1/'
@@ -51,6 +51,17 @@ def names_of(address):
     elif address.part == 'temporal':
         leaf = f'temporal/{leaf}'
     return tuple(f'{_SCOPE}{scope}/{leaf}' for scope in scopes(address))
+
+
+def convert(address, array):
+    """The dense kernels of gates and classifier, which the file has as those of 1x1x1 convolutions."""
+    if address.leaf == 'kernel' and (
+        address.endpoint == 'logits' or address.layer == 'self_gating'
+    ):
+        if array.ndim != 5:
+            raise ValueError(f'shape {array.shape} is not that of a convolution.')
+        return without_leading_ones(array, 2)
+    return array
 
 
 def fields_of(arrays):
@@ -106,7 +117,7 @@ SOURCE = Source(
     torch=False,
     fields_of=fields_of,
     names_of=names_of,
-    convert=None,
+    convert=convert,
     left_out=NOT_WEIGHTS,
     video_format=VideoFormat(),
 )

@@ -45,7 +45,8 @@ def find(arrays, names, dimensions):
     """The array under the first of `names` that the file has.
 
     Raises:
-      WeightsError: where it has none of them, or the array has other than `dimensions` dimensions.
+      WeightsError: where it has none of them, or the array has other than `dimensions` dimensions, or
+        is empty.
     """
     name = next((name for name in names if name in arrays), None)
     if name is None:
@@ -54,6 +55,8 @@ def find(arrays, names, dimensions):
         raise WeightsError(
             f'variable {name} has {arrays[name].ndim} dimensions, expected {dimensions}.'
         )
+    if arrays[name].size == 0:
+        raise WeightsError(f'variable {name} is empty: its shape is {list(arrays[name].shape)}.')
     return arrays[name]
 
 

@@ -1,6 +1,7 @@
 """torchvision's S3D, trained on Kinetics-400 from scratch (torchvision models/video/s3d.py)."""
 
 from s3dg.config import VideoFormat
+from s3dg.weights.assign import without_leading_ones
 from s3dg.weights.source import Source, find, stem_channels
 
 # Number of an endpoint in `features`.
@@ -55,12 +56,13 @@ def names_of(address):
 
 
 def to_channels_last(address, array):
-    """torch's (out, in, T, H, W) as (T, H, W, in, out), (out, in[, 1, 1, 1]) as (in, out)."""
+    """torch's (out, in, T, H, W) as (T, H, W, in, out), a linear layer's (out, in) as (in, out)."""
     if address.leaf != 'kernel':
         return array
-    if address.endpoint == 'logits' or address.layer == 'self_gating':
-        return array.reshape(array.shape[:2]).T
-    return array.transpose(2, 3, 4, 1, 0)
+    if array.ndim == 2:
+        return array.T
+    kernel = array.transpose(2, 3, 4, 1, 0)
+    return without_leading_ones(kernel, 2) if address.endpoint == 'logits' else kernel
 
 
 def s3d_fields(arrays, stem, classifier):

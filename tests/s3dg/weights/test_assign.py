@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import s3dg
-from s3dg.weights.assign import Address, WeightsError, assign, network_weights
+from s3dg.weights.assign import (
+    Address,
+    WeightsError,
+    assign,
+    network_weights,
+    without_leading_ones,
+)
 
 
 @pytest.fixture(scope='module')
@@ -92,6 +98,14 @@ def _round(arrays):
     arrays['logits/bias'] = np.zeros(3, 'int32')
 
 
+def _write(arrays):
+    arrays['logits/bias'] = np.asarray(b'three numbers')
+
+
+def _overflow(arrays):
+    arrays['logits/bias'] = np.float64([1e300, 0, 0])
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -104,6 +118,8 @@ def _round(arrays):
         (_flatten, r'^variable logits/kernel has shape \[768\], .* \[256, 3\] here'),
         (_add, '^variable Mixed_6a/kernel is unknown: '),
         (_spoil, '^variable logits/bias holds values that are not finite'),
+        (_write, r'^variable logits/bias holds \|S13, expected floating-point'),
+        (_overflow, '^variable logits/bias holds values that are not finite'),
         (_round, '^variable logits/bias holds int32, expected floating-point'),
     ],
 )
@@ -117,8 +133,19 @@ def test_what_does_not_fit_is_named_and_nothing_is_changed(network, change, mess
         np.testing.assert_array_equal(variable.numpy(), before[path])
 
 
-def test_leading_ones_and_other_precisions_fit(network):
+def test_other_precisions_fit_and_extra_dimensions_do_not(network):
     arrays = _arrays(network)
-    arrays['logits/bias'] = np.array([[[1.0, 2.0, 3.0]]], 'float64')
+    arrays['logits/bias'] = np.array([1.0, 2.0, 3.0], 'float64')
     assign(network, arrays, _paths)
     np.testing.assert_array_equal(network.get_layer('logits').bias.numpy(), [1.0, 2.0, 3.0])
+    arrays['logits/bias'] = arrays['logits/bias'][None]
+    with pytest.raises(WeightsError, match=r'logits/bias has shape \[1, 3\], which does not fit'):
+        assign(network, arrays, _paths)
+
+
+def test_leading_ones_are_taken_off_and_nothing_else():
+    array = np.arange(6.0).reshape(1, 1, 2, 3)
+    np.testing.assert_array_equal(without_leading_ones(array, 2), array[0, 0])
+    for other, dimensions in ((array, 1), (array[0, 0], 3)):
+        with pytest.raises(ValueError, match='is not that of'):
+            without_leading_ones(other, dimensions)

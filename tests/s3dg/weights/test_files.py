@@ -34,6 +34,11 @@ def test_tensorflow_checkpoint_by_any_of_its_names(checkpoint, tmp_path):
         _same(files.read_tensorflow(path), ARRAYS)
 
 
+def test_text_in_a_tensorflow_checkpoint_is_an_array_too(tmp_path):
+    prefix = golden.write_tensorflow_checkpoint({'note': np.asarray(b'text')}, tmp_path / 'm.ckpt')
+    assert files.read_tensorflow(prefix)['note'].dtype.kind in 'SO'
+
+
 def test_tensorflow_checkpoint_of_the_first_format(tmp_path):
     """One file, as inception_v1.ckpt is."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

@@ -184,6 +184,21 @@ def test_a_file_that_mixes_dense_and_separable_convolutions_is_refused():
             'takes 4 channels',
         ),
         ('torchvision', 'features.0.0.0.weight', 'torchvision_s3d', (64, 5, 1, 7, 7), 'takes 5 ch'),
+        ('torchvision', 'classifier.1.weight', 'torchvision_s3d', (0, 1024, 1, 1, 1), 'is empty'),
+        (
+            'slim',
+            'InceptionV1/Mixed_4b/Branch_1/Conv2d_0a_1x1/weights',
+            'slim_s3d',
+            (1, 1, 480, 96),
+            'which does not fit Mixed_4b',
+        ),
+        (
+            'slim',
+            'InceptionV1/Mixed_4b/Branch_1/Conv2d_0b_3x3/self_gating/transformer_W/weights',
+            'slim_s3dg',
+            (208, 208),
+            'which does not fit Mixed_4b/Branch_1/self_gating/kernel',
+        ),
         (
             'torchvision',
             'features.5.branch1.1.0.0.weight',
