@@ -71,9 +71,11 @@ def main(arguments):
     run.required('model')
     run.required('output')
     network = run.load_network(FLAGS.model)
+    export.check_output(FLAGS.output)
+    run.home_path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     settings = {'model': run.file_identity(FLAGS.model), 'output': FLAGS.output}
-    this = run.Run('export', FLAGS.workdir, settings, FLAGS.overwrite)
-    if this.results is not None:
+    this = run.Run('export', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
+    if this.results is not None and run.home_path(FLAGS.output).is_dir():
         run.report(f'{this.path}: finished already, {FLAGS.output}; --overwrite exports again')
         return
     endpoints, difference = export_network(network, FLAGS.output)

@@ -59,14 +59,20 @@ def read_class_names(given):
     for number, name in LABEL_SETS.items():
         if given == name:
             return kinetics_labels(number)
-    path = pathlib.Path(given).expanduser()
+    path = run.home_path(given)
     if not path.is_file():
         known = ', '.join(LABEL_SETS.values())
         raise run.UsageError(f'--class_names: expected {known} or a text file, found {given!r}.')
     try:
-        return tuple(path.read_text(encoding='utf-8').splitlines())
+        lines = path.read_text(encoding='utf-8-sig').rstrip().split('\n')
     except UnicodeDecodeError as error:
         raise run.UsageError(f'--class_names: {given} is not a UTF-8 text file.') from error
+    names = [line.strip() for line in lines]
+    for number, name in enumerate(names, start=1):
+        if not name or name in names[: number - 1]:
+            what = f'{name!r} for the second time' if name else 'no name'
+            raise run.UsageError(f'--class_names: {given} has {what} in line {number}.')
+    return tuple(names)
 
 
 def check_flags():
@@ -79,6 +85,8 @@ def check_flags():
         run.required(name)
     if pathlib.Path(FLAGS.output).suffix != '.keras':
         raise run.UsageError(f'--output: expected a name ending in .keras, found {FLAGS.output}.')
+    if run.home_path(FLAGS.output).is_dir():
+        raise run.UsageError(f'--output: expected a file, found {FLAGS.output}, which is a folder.')
     inflated = FLAGS.source == 'inception_v1'
     if inflated and FLAGS.network is None:
         raise run.UsageError('--network is needed: which network inception_v1 is inflated into.')
@@ -97,15 +105,18 @@ def main(arguments):
         FLAGS.source, FLAGS.checkpoint, network=FLAGS.network, class_names=names, **fields
     )
     network, left_out = imported.network, imported.variables_left_out
-    output = pathlib.Path(FLAGS.output).expanduser()
+    output = run.home_path(FLAGS.output)
     settings = {name: FLAGS[name].value for name in ('source', 'checkpoint', 'output', 'network')}
     settings.update({'class_names': FLAGS.class_names, 'set': fields})
     workdir = FLAGS.workdir or f'runs/import_weights/{output.stem}'
-    this = run.Run('import_weights', workdir, settings, FLAGS.overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f'.{output.stem}.new.keras')
-    network.save(temporary)
-    temporary.replace(output)
+    try:
+        network.save(temporary)
+        this = run.Run('import_weights', workdir, settings, replaces=True)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
     results = {
         'source': FLAGS.source,
         'model': str(output),

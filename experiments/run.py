@@ -108,21 +108,24 @@ class Run:
       settings: every resolved value that decides the results, JSON-serialisable.
       overwrite: whether to delete what an earlier run left there.
       free: settings, named 'training.log_every' and the like, that may differ when a run goes on.
+      replaces: a run with other settings is replaced: for programs that leave but a report here.
 
     Raises:
       UsageError: where the folder holds a run with other settings.
     """
 
-    def __init__(self, program, workdir, settings, overwrite=False, free=()):
-        self.path = pathlib.Path(workdir).expanduser()
+    def __init__(self, program, workdir, settings, overwrite=False, free=(), replaces=False):
+        self.path = home_path(workdir)
         # As they will be read back: no tuples.
         settings = json.loads(json.dumps({'program': program, **settings}))
         config = self.path / 'config.json'
         if config.exists():
-            before = json.loads(config.read_text())
-            if 'program' not in before:
-                raise UsageError(f'--workdir: {config} was not written by this project.')
-            if overwrite and before['program'] == program:
+            before = _read_settings(config)
+            same_program = before['program'] == program
+            if replaces and same_program:
+                if overwrite or before != settings:
+                    (self.path / 'results.json').unlink(missing_ok=True)
+            elif overwrite and same_program:
                 shutil.rmtree(self.path)
             else:
                 self._check_same(before, settings, free)
@@ -154,6 +157,16 @@ class Run:
         return self.path / name
 
 
+def _read_settings(path):
+    try:
+        settings = json.loads(path.read_text())
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict) or 'program' not in settings:
+        raise UsageError(f'--workdir: {path} was not written by this project.')
+    return settings
+
+
 def _flatten(values, prefix=''):
     if not isinstance(values, dict):
         return {prefix: values}
@@ -168,18 +181,25 @@ def write_json(path, values):
     temporary.replace(path)
 
 
+def home_path(path):
+    """A path with ~ as the home folder; '~nobody' stays as it is."""
+    return pathlib.Path(os.path.expanduser(path))
+
+
 def load_network(path, flag='--model'):
     """The `Network` saved at `path`, which flag `flag` gave.
 
     Raises:
       UsageError: where there is none.
     """
-    path = pathlib.Path(path).expanduser()
+    path = home_path(path)
     if not path.is_file() or path.suffix != '.keras':
         raise UsageError(f'{flag}: expected a .keras file, found {path}{_what(path)}.')
+    if not zipfile.is_zipfile(path):
+        raise UsageError(f'{flag}: {path} is no .keras file, or not a whole one.')
     try:
         network = keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise UsageError(f'{flag}: {path} cannot be read as a network: {_line(error)}') from error
     if not isinstance(network, Network):
         kind = type(network).__name__
@@ -208,7 +228,7 @@ def _what(path):
 
 def file_identity(path):
     """What tells a file from another of the same name: path, size and time of change."""
-    path = pathlib.Path(path).expanduser()
+    path = home_path(path)
     stat = path.stat()
     return {'path': str(path), 'bytes': stat.st_size, 'changed': stat.st_mtime}
 

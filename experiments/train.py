@@ -144,6 +144,12 @@ def resolve_plan(builder, strategy, report):
             fields.update(inherited_fields(source.config))
         config = named_config(FLAGS.network, num_classes=len(names), **fields)
     config = config.replace(**parse_fields(FLAGS.set))
+    if config.channels != 3:
+        flag = '--init' if FLAGS.init is not None else '--set'
+        raise run.UsageError(
+            f'{flag}: the network takes {config.channels} channels, the videos of '
+            f'{builder.info.full_name} have 3.'
+        )
     schedule, batch_size = resolve_schedule(preset, report)
     accumulation = resolve_accumulation(preset, batch_size, strategy.num_replicas_in_sync, report)
     crop = (FLAGS.crop, FLAGS.crop) if FLAGS.crop else preset.crop_size

@@ -14,7 +14,7 @@ from s3dg.analysis import plots
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.history import read_history
 from s3dg.network import Network, copy_weights
-from s3dg.weights import inflate
+from s3dg.weights import WeightsError, inflate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,10 @@ def create_network(plan, names, report):
     network = Network(plan.network, names, plan.video_format)
     if plan.inflate_from is not None:
         source = run.load_network(plan.inflate_from, '--inflate_from')
-        kept = inflate(source, network)
+        try:
+            kept = inflate(source, network)
+        except WeightsError as error:
+            raise WeightsError(f'--inflate_from: {plan.inflate_from}: {error}') from error
         which = f'all but {len(kept)} layers ({kept[0]}, ...)' if kept else 'all layers'
         report(f'{plan.inflate_from}: inflated, {which}')
     elif plan.init is not None:

@@ -5,6 +5,7 @@ Sources: [P] the paper, [C] the authors' released code (TF-slim nets/s3dg.py, i3
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from s3dg.layers import GATE_POOLING_AXES
@@ -81,7 +82,8 @@ class _Record:
 
 
 def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def _is_count(value):
@@ -207,6 +209,10 @@ class NetworkConfig(_Record):
         rows = isinstance(padding, tuple) and len(padding) == 3 and all(map(_is_size, padding))
         expected = "'same', 'symmetric' or rows before (time, height, width)"
         check('stem_padding', padding in ('same', 'symmetric') or rows, expected)
+        if rows:
+            sizes = (self.resolved_stem_temporal_size, *[self.stem_spatial_size] * 2)
+            fits = all(before < size for before, size in zip(padding, sizes, strict=True))
+            check('stem_padding', fits, f'fewer rows than the kernel has, {sizes}')
         window = self.head_spatial_window
         check('head_spatial_window', window is None or _is_count(window), 'None or a length')
         for name in (
@@ -238,10 +244,12 @@ class NetworkConfig(_Record):
         for name in ('batch_norm_decay', 'dropout_rate'):
             value = getattr(self, name)
             check(name, _is_number(value) and 0 <= value < 1, 'a number in [0, 1)')
-        check('batch_norm_epsilon', _is_number(self.batch_norm_epsilon), 'a number')
+        epsilon = self.batch_norm_epsilon
+        check('batch_norm_epsilon', _is_number(epsilon) and epsilon > 0, 'a number above 0')
         for name in ('input_scale', 'input_offset'):
             value = getattr(self, name)
             per_channel = isinstance(value, tuple) and len(value) == self.channels
+            per_channel = per_channel and all(map(_is_number, value))
             check(name, _is_number(value) or per_channel, 'a number, or one per channel')
 
     def is_temporal(self, endpoint):

@@ -11,6 +11,7 @@ Memory is bounded by the window. `assets.extra/network.json` holds class names a
 """
 
 import json
+import os
 import pathlib
 import shutil
 
@@ -194,6 +195,20 @@ def create_endpoints(network):
     return endpoints
 
 
+def check_output(output):
+    """Refuses a folder that holds something else than a SavedModel of ours, which would be lost.
+
+    Raises:
+      ExportError: naming it.
+    """
+    output = pathlib.Path(os.path.expanduser(output))
+    empty = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+    if not empty and not (output / METADATA_FILE).is_file():
+        raise ExportError(
+            f'{output} is there already and is not a SavedModel of this project: give another folder.'
+        )
+
+
 def export(network, output):
     """Writes `network` as a SavedModel with its batch norm folded in.
 
@@ -203,8 +218,12 @@ def export(network, output):
 
     Returns:
       Names of the endpoints.
+
+    Raises:
+      ExportError: as `check_output`.
     """
-    output = pathlib.Path(output)
+    output = pathlib.Path(os.path.expanduser(output))
+    check_output(output)
     temporary = output.with_name(output.name + '.new')
     shutil.rmtree(temporary, ignore_errors=True)
     folded = fold_batch_norm(network)
@@ -249,6 +268,7 @@ class ExportedNetwork:
     """
 
     def __init__(self, path):
+        path = os.path.expanduser(path)
         metadata = pathlib.Path(path, METADATA_FILE)
         if not metadata.is_file():
             raise ExportError(

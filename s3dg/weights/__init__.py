@@ -104,13 +104,17 @@ def from_arrays(source, arrays, network=None, class_names=None, **fields):
     config = NetworkConfig.from_dict(own if inflated else {**own, **fields})
     if class_names is None and known.labels and not inflated:
         class_names = kinetics_labels(config.num_classes)
+    wanted = named_config(network, **{**inherited_fields(config), **fields}) if inflated else config
+    if class_names is not None and len(class_names) != wanted.num_classes:
+        raise WeightsError(
+            f'class_names: found {len(class_names)} names, expected one for each of '
+            f'{wanted.num_classes} classes.'
+        )
     loaded = Network(config, None if inflated else class_names, known.video_format)
     used, left_out = assign(
         loaded, arrays, known.names_of, known.convert, known.left_out, known.kept
     )
     if not inflated:
         return Imported(loaded, used, left_out, [])
-    inherited = inherited_fields(loaded.config)
-    wanted = named_config(network, **{**inherited, **fields})
     target = Network(wanted, class_names, known.video_format)
     return Imported(target, used, left_out, inflate(loaded, target, known.kept))

@@ -1,8 +1,11 @@
 """Reads checkpoint files into dicts from variable name to NumPy array."""
 
+import os
 import pathlib
 import pickle
 import re
+import warnings
+import zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -20,9 +23,16 @@ def read_tensorflow(path):
     Raises:
       WeightsError: where that is no checkpoint, or a broken one.
     """
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(os.path.expanduser(path))
     prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', str(path))
-    if not (path.exists() or pathlib.Path(prefix + '.index').exists()):
+    if path.is_dir():
+        state = tf.train.get_checkpoint_state(str(path))
+        if state is None:
+            raise WeightsError(
+                "not a readable TensorFlow checkpoint: a folder without 'checkpoint'."
+            )
+        prefix = state.model_checkpoint_path
+    if not (os.path.isfile(prefix) or os.path.isfile(prefix + '.index')):
         raise WeightsError('there is no such TensorFlow checkpoint.')
     try:
         reader = tf.train.load_checkpoint(prefix)
@@ -44,42 +54,69 @@ def read_torch(path):
     Raises:
       WeightsError: where torch is not installed, or the file is not a state dict.
     """
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(os.path.expanduser(path))
     if not path.is_file():
         raise WeightsError('there is no such file.')
     try:
         import torch
     except ImportError as error:
         raise WeightsError("reading it needs torch: pip install '.[torch]'") from error
+    state = _state_dict(_load_torch(path, torch), torch)
+    arrays = {}
+    for name, value in state.items():
+        name = name.removeprefix('module.')
+        if name in arrays:
+            raise WeightsError(f'variable {name} is there twice, with and without module.')
+        arrays[name] = _to_numpy(name, value, torch)
+    return arrays
+
+
+def _load_torch(path, torch):
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        # torch does not compare the check sums of the file that it reads.
+        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip() is not None:
+            raise WeightsError('not a readable torch file: its check sums are wrong.')
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of formats, whose errors are told below
+            return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's text advises to load it all the same, which is for nobody to follow.
-        reason = re.search(r'Unsupported[^.]*|GLOBAL \S+', str(error))
+        held = re.search(r'GLOBAL (\S+)', str(error))
+        reason = f'it holds {held[1]}' if held else 'it is no pickle, or holds more than tensors'
         raise WeightsError(
-            'not a torch state dict: it is no pickle, or holds more than tensors'
-            + (f' ({reason.group()}).' if reason else '.')
+            f'not a torch state dict: {reason}, and nothing in it was run.'
         ) from error
+    except WeightsError:
+        raise
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError) as error:
-        raise WeightsError(f'not a readable torch file: {_first_line(error)}') from error
-    for key in ('state_dict', 'model'):
+        raise WeightsError('not a readable torch file: none at all, or not a whole one.') from error
+
+
+def _state_dict(content, torch):
+    for key in ('state_dict', 'model_state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    tensors = isinstance(content, dict) and all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
-    )
-    if not tensors or not content:
+    if not isinstance(content, dict) or not content:
         raise WeightsError(f'holds a {type(content).__name__}, expected a state dict of tensors.')
-    return {
-        name.removeprefix('module.'): _to_numpy(value.detach(), torch)
-        for name, value in content.items()
-    }
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f'its entry {name!r} is a {type(value).__name__}, expected a state dict of tensors.'
+            )
+    return content
 
 
-def _to_numpy(tensor, torch):
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.float()
-    return np.asarray(tensor.numpy())
+def _to_numpy(name, tensor, torch):
+    try:
+        tensor = tensor.detach()
+        if tensor.dtype == torch.bfloat16:
+            tensor = tensor.float()
+        return np.asarray(tensor.numpy())
+    except (TypeError, RuntimeError) as error:
+        raise WeightsError(
+            f'variable {name} is a {tensor.layout} tensor of {tensor.dtype}, expected a dense one of '
+            f'floating-point numbers.'
+        ) from error
 
 
 def _first_line(error):

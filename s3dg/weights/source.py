@@ -50,7 +50,9 @@ def find(arrays, names, dimensions):
     """
     name = next((name for name in names if name in arrays), None)
     if name is None:
-        raise WeightsError(f'variable {" or ".join(names)} is missing.')
+        raise WeightsError(
+            f'variable {" or ".join(names)} is missing: is the file of another source?'
+        )
     if arrays[name].ndim != dimensions:
         raise WeightsError(
             f'variable {name} has {arrays[name].ndim} dimensions, expected {dimensions}.'

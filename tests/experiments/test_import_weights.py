@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from experiments import import_weights, run
 from s3dg.config import ENDPOINTS
 from s3dg.export import ExportedNetwork
 from tests.experiments import programs
@@ -195,6 +196,31 @@ def _refused(output, done, checkpoint, message):
     assert 'Traceback' not in done.stderr
     assert not output.exists()
     assert not (output.parent / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('content', 'names'),
+    [
+        ('walk\nrun\n', ('walk', 'run')),
+        ('\ufeffwalk\r\n run \r\n\r\n', ('walk', 'run')),
+        ('walk\n\nrun\n', 'has no name in line 2'),
+        ('walk\nwalk\n', "has 'walk' for the second time in line 2"),
+        ('', 'has no name in line 1'),
+    ],
+)
+def test_class_names_are_one_per_line(content, names, tmp_path):
+    path = tmp_path / 'names.txt'
+    path.write_text(content, encoding='utf-8', newline='')
+    if isinstance(names, tuple):
+        assert import_weights.read_class_names(str(path)) == names
+        return
+    with pytest.raises(run.UsageError, match=f'--class_names: .*names.txt {names}'):
+        import_weights.read_class_names(str(path))
+
+
+def test_the_labels_of_kinetics_are_known_by_name():
+    assert len(import_weights.read_class_names('kinetics600')) == 600
+    assert import_weights.read_class_names(None) is None
 
 
 @pytest.mark.parametrize(

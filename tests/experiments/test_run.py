@@ -42,6 +42,31 @@ def test_a_folder_with_somebody_elses_config_is_left_alone(tmp_path):
     assert json.loads((tmp_path / 'config.json').read_text()) == {'mine': 1}
 
 
+@pytest.mark.parametrize('text', ['{not json', '5', '[1]'])
+def test_a_broken_config_is_named(text, tmp_path):
+    (tmp_path / 'config.json').write_text(text)
+    with pytest.raises(run.UsageError, match='config.json was not written by this project'):
+        run.Run('train', tmp_path, {})
+
+
+def test_a_report_is_replaced_and_nothing_else_deleted(tmp_path):
+    (tmp_path / 'model.ckpt').write_text('mine')
+    run.Run('export', tmp_path, {'a': 1}, replaces=True).finish({'done': 1}, '')
+    assert run.Run('export', tmp_path, {'a': 1}, replaces=True).results == {'done': 1}
+    for settings, overwrite in (({'a': 2}, False), ({'a': 2}, True)):
+        this = run.Run('export', tmp_path, settings, overwrite, replaces=True)
+        assert this.results is None
+        this.finish({'done': 2}, '')
+    assert (tmp_path / 'model.ckpt').read_text() == 'mine'
+    with pytest.raises(run.UsageError, match="program was 'export' and is now 'import_weights'"):
+        run.Run('import_weights', tmp_path, {'a': 2}, replaces=True)
+
+
+def test_an_unknown_home_stays_as_it_is():
+    assert str(run.home_path('~nobody_of_that_name/x')) == '~nobody_of_that_name/x'
+    assert run.home_path('~/x').is_absolute()
+
+
 def test_words_become_fields():
     words = [
         'width=0.5',
@@ -65,6 +90,7 @@ def test_words_become_fields():
         (['width'], "expected FIELD=VALUE, found 'width'"),
         (['wdth=1'], "no field 'wdth'; the fields are num_classes"),
         (['width=1', 'width=2'], 'width is set twice'),
+        (['width={[]:1}', 'width=1'], 'width is set twice'),
     ],
 )
 def test_words_that_cannot_be(words, message):
@@ -111,7 +137,7 @@ def test_network_files_that_cannot_be_read(tmp_path):
     with pytest.raises(run.UsageError, match='--init: expected a .keras file, found .*a folder'):
         run.load_network(tmp_path, '--init')
     (tmp_path / 'text.keras').write_text('no network')
-    with pytest.raises(run.UsageError, match='text.keras cannot be read as a network'):
+    with pytest.raises(run.UsageError, match='text.keras is no .keras file, or not a whole one'):
         run.load_network(tmp_path / 'text.keras')
 
 

@@ -139,6 +139,15 @@ def test_an_embedding_is_served_as_such():
     np.testing.assert_allclose(served['embedding'], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_folders_that_hold_something_else_are_kept(network, tmp_path):
+    (tmp_path / 'mine' / 'videos').mkdir(parents=True)
+    with pytest.raises(export.ExportError, match='mine is there already and is not a SavedModel'):
+        export.export(network, tmp_path / 'mine')
+    assert (tmp_path / 'mine' / 'videos').is_dir()
+    export.check_output(tmp_path / 'mine' / 'videos')  # empty
+    export.check_output(tmp_path / 'new')
+
+
 def test_flow_network_has_no_jpeg_endpoint():
     network = s3dg.build('s3d_g', channels=2, video_format=FORMAT, **SMALL)
     assert set(export.create_endpoints(network)) == {'serve', 'features'}
@@ -157,7 +166,8 @@ def test_other_folders_are_refused(tmp_path):
 
 def test_an_earlier_export_is_replaced_whole(network, tmp_path):
     path = tmp_path / 'saved_model'
-    path.mkdir()
+    (path / 'assets.extra').mkdir(parents=True)
+    (path / 'assets.extra' / 'network.json').write_text('{}')
     (path / 'stale').write_text('')
     export.export(network, path)
     assert not (path / 'stale').exists()

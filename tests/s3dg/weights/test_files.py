@@ -58,7 +58,7 @@ def test_no_tensorflow_checkpoint(tmp_path):
     with pytest.raises(WeightsError, match='there is no such TensorFlow checkpoint'):
         files.read_tensorflow(tmp_path / 'missing.ckpt')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(WeightsError, match='not a readable TensorFlow checkpoint'):
+    with pytest.raises(WeightsError, match="a folder without 'checkpoint'"):
         files.read_tensorflow(tmp_path / 'empty')
 
 
@@ -103,7 +103,7 @@ class _Shout:
 def test_code_in_a_pickle_is_not_run(torch, tmp_path):
     path, mark = tmp_path / 'model.pth', tmp_path / 'it_ran'
     torch.save({'a.weight': torch.zeros(3), 'b': _Shout(mark)}, path)
-    with pytest.raises(WeightsError, match='not a torch state dict: .* more than tensors'):
+    with pytest.raises(WeightsError, match='not a torch state dict: it holds .*open, and nothing'):
         files.read_torch(path)
     path.write_bytes(pickle.dumps(_Shout(mark)))
     with pytest.raises(WeightsError, match='not a torch state dict'):
@@ -125,9 +125,28 @@ def test_no_torch_file(torch, tmp_path):
     with pytest.raises(WeightsError, match='holds a Tensor, expected a state dict'):
         files.read_torch(path)
     torch.save({'a.weight': torch.zeros(1000)}, path)
-    path.write_bytes(path.read_bytes()[:-600])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-600])
     with pytest.raises(WeightsError, match='not a readable torch file'):
         files.read_torch(path)
+    middle = whole.index(bytes(1000)) + 500  # among the zeros that the tensor holds
+    path.write_bytes(whole[:middle] + b'\1' + whole[middle + 1 :])
+    with pytest.raises(WeightsError, match='its check sums are wrong'):
+        files.read_torch(path)
+
+
+def test_state_dicts_that_cannot_be(torch, tmp_path):
+    path = tmp_path / 'model.pth'
+    zeros = torch.zeros(3)
+    for content, message in (
+        ({'a': zeros, 'epoch': 5}, "its entry 'epoch' is a int"),
+        ({'a': zeros, 'module.a': zeros}, 'variable a is there twice'),
+        ({'a': zeros.to_sparse()}, 'variable a is a torch.sparse_coo tensor'),
+        ({}, 'holds a dict, expected a state dict'),
+    ):
+        torch.save(content, path)
+        with pytest.raises(WeightsError, match=message):
+            files.read_torch(path)
 
 
 def test_torch_is_asked_for_by_name(tmp_path, monkeypatch):

@@ -155,6 +155,11 @@ def test_given_class_names_and_fields_go_before_the_sources():
     assert imported.network.config.dropout_rate == 0.6
 
 
+def test_too_few_class_names_are_counted():
+    with pytest.raises(weights.WeightsError, match='found 2 names, expected one for each of 400'):
+        weights.from_arrays('slim', golden.arrays('slim_s3d'), class_names=['a', 'b'])
+
+
 def test_a_file_that_mixes_dense_and_separable_convolutions_is_refused():
     arrays = golden.arrays('slim_s3d')
     name = 'InceptionV1/Mixed_4b/Branch_1/Conv2d_0b_3x3/weights'
