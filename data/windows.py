@@ -122,14 +122,18 @@ def read_windows(path, frames, **options) -> Iterator[np.ndarray]:
     yield from cut_windows(path, length, window_starts(length, frames), frames, **options)
 
 
+def check_crop(size: tuple[int, int], crop_size: tuple[int, int]) -> None:
+    """Raises VideoError where frames of `size` (height, width) are smaller than the crop."""
+    if any(length < crop for length, crop in zip(size, crop_size, strict=True)):
+        raise video.VideoError(
+            f'found frames of {size[0]}x{size[1]} (height x width),'
+            f' expected at least the crop of {crop_size[0]}x{crop_size[1]}'
+        )
+
+
 def _crop_centre(frame, crop_size) -> np.ndarray:
     """The middle of a frame, as a copy, so that the rest of it is not held."""
+    check_crop(frame.shape[:2], crop_size)
     height, width = crop_size
-    room = (frame.shape[0] - height, frame.shape[1] - width)
-    if min(room) < 0:
-        raise video.VideoError(
-            f'found frames of {frame.shape[0]}x{frame.shape[1]} (height x width),'
-            f' expected at least the crop of {height}x{width}'
-        )
-    top, left = room[0] // 2, room[1] // 2
+    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
     return frame[top : top + height, left : left + width].copy()

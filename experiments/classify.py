@@ -13,7 +13,7 @@ import numpy as np
 from absl import flags
 
 from data.video import VideoError
-from data.windows import read_windows
+from data.windows import check_crop, read_windows
 from experiments import run
 from s3dg.export import ExportedNetwork
 
@@ -51,13 +51,7 @@ def video_probabilities(model, path):
 
 
 def _logits(model, window):
-    height, width = window.shape[1:3]
-    crop_height, crop_width = model.video_format.crop_size
-    if height < crop_height or width < crop_width:  # only where frames keep their size
-        raise VideoError(
-            f'found frames of {height}x{width} (height x width), expected at least the crop of '
-            f'{crop_height}x{crop_width}'
-        )
+    check_crop(window.shape[1:3], model.video_format.crop_size)
     return model.serve(window[None])['logits'].numpy()[0]
 
 
@@ -77,10 +71,7 @@ def main(arguments):
     if FLAGS.top < 1:
         raise run.UsageError(f'--top must be at least 1, found {FLAGS.top}.')
     model = ExportedNetwork(FLAGS.model)
-    if model.config.channels != 3:
-        raise run.UsageError(
-            f'--model: {FLAGS.model} takes {model.config.channels} channels, video files have 3.'
-        )
+    run.require_rgb(model, FLAGS.model)
     run.require_classes(model, FLAGS.model)
     failed = 0
     for path in arguments:

@@ -276,10 +276,7 @@ def main(arguments):
     strategy = run.start_runtime()
     with strategy.scope():
         network = run.load_network(FLAGS.model)
-    if network.config.channels != 3:
-        raise run.UsageError(
-            f'--model: {FLAGS.model} takes {network.config.channels} channels, video files have 3.'
-        )
+    run.require_rgb(network, FLAGS.model)
     window = FLAGS.window or network.video_format.clip_frames
     stride = FLAGS.stride or window
     extractor = Extractor(network, FLAGS.endpoint, FLAGS.pool, window, FLAGS.batch_size, strategy)

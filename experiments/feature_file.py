@@ -55,7 +55,7 @@ def find_videos(arguments):
     """
     found = {}
     for argument in arguments:
-        path = pathlib.Path(argument).expanduser()
+        path = run.home_path(argument)
         videos = [Video(path)]
         if path.is_dir():
             videos = [

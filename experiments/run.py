@@ -220,6 +220,18 @@ def require_classes(model, path):
         )
 
 
+def require_rgb(model, path):
+    """Refuses a network, or SavedModel, at `path` that does not take the frames of video files.
+
+    Raises:
+      UsageError: saying what it takes.
+    """
+    if model.config.channels != 3:
+        raise UsageError(
+            f'--model: {path} takes {model.config.channels} channels, video files have 3.'
+        )
+
+
 def _what(path):
     if not path.exists():
         return ', which is not there'

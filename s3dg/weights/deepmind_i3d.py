@@ -50,7 +50,6 @@ def fields_of(arrays):
 
 
 SOURCE = Source(
-    describes="DeepMind's I3D, RGB or flow (kinetics-i3d)",
     torch=False,
     fields_of=fields_of,
     names_of=names_of,

@@ -80,7 +80,6 @@ def fields_of(arrays):
 
 
 SOURCE = Source(
-    describes='the video tower of the S3D-G trained on HowTo100M (MIL-NCE)',
     torch=True,
     fields_of=fields_of,
     names_of=names_of,

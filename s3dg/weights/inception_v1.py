@@ -28,7 +28,6 @@ def fields_of(arrays):
 
 
 SOURCE = Source(
-    describes="TF-slim's Inception-v1, trained on ImageNet; to be inflated",
     torch=False,
     fields_of=fields_of,
     names_of=slim.names_of,

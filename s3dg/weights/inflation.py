@@ -131,7 +131,7 @@ def _shapes(variables):
 
 def _inflated(name, found, wanted, epsilon):
     """The values of one convolution's variables, by (part, leaf)."""
-    if (('spatial', 'kernel') in found) > (('spatial', 'kernel') in wanted):
+    if ('spatial', 'kernel') in found and ('spatial', 'kernel') not in wanted:
         raise WeightsError(f'{name}: a separable convolution cannot become one that is not.')
     values = {}
     for (part, leaf), variable in wanted.items():

@@ -32,7 +32,6 @@ def fields_of(arrays):
 
 
 SOURCE = Source(
-    describes="kylemin's S3D",
     torch=True,
     fields_of=fields_of,
     names_of=names_of,

@@ -113,7 +113,6 @@ def _kernel(arrays, scope):
 
 
 SOURCE = Source(
-    describes="I3D, S3D and S3D-G of the authors' released code (TF-slim)",
     torch=False,
     fields_of=fields_of,
     names_of=names_of,

@@ -19,7 +19,6 @@ class Source:
     """A source of released weights: how its files are read and what its networks are.
 
     Attributes:
-      describes: what it is, for people.
       torch: whether its files are torch's; else they are TensorFlow's.
       fields_of: from the file's arrays to the fields of `NetworkConfig`.
       names_of: from an `Address` to the names its variable may have; see `assign`.
@@ -30,7 +29,6 @@ class Source:
       labels: whether 400 and 600 classes are those of Kinetics in their published order.
     """
 
-    describes: str
     torch: bool
     fields_of: Callable
     names_of: Callable

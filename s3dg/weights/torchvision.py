@@ -91,7 +91,6 @@ def fields_of(arrays):
 
 
 SOURCE = Source(
-    describes="torchvision's S3D",
     torch=True,
     fields_of=fields_of,
     names_of=names_of,
