@@ -20,8 +20,10 @@ setup(
         'numpy',
         'opencv-contrib-python-headless>=4.13',
         'absl-py',
+        'loky>=3.4',
         'matplotlib',
         'scikit-learn',
+        'scipy',
     ],
     extras_require={
         'test': TESTS,

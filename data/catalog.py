@@ -1,5 +1,6 @@
 """The datasets by name, and how to open one that is on disk."""
 
+import dataclasses
 import os
 import pathlib
 import re
@@ -8,13 +9,29 @@ import shlex
 import tensorflow_datasets as tfds
 
 from data import conversion, video_builder
+from data.hmdb51 import hmdb51_dataset_builder
+from data.jhmdb import jhmdb_dataset_builder
+from data.kinetics400 import kinetics400_dataset_builder
+from data.mini_kinetics200 import mini_kinetics200_dataset_builder
 from data.moving_shapes import moving_shapes_dataset_builder
+from data.something_something_v1 import something_something_v1_dataset_builder
+from data.something_something_v2 import something_something_v2_dataset_builder
+from data.ucf101 import ucf101_dataset_builder
+from data.ucf101_24 import ucf101_24_dataset_builder
 from data.video_builder import DatasetError, Report
 from data.video_folder import video_folder_dataset_builder
 
 BUILDERS = {
     'moving_shapes': moving_shapes_dataset_builder.Builder,
     'video_folder': video_folder_dataset_builder.Builder,
+    'kinetics400': kinetics400_dataset_builder.Builder,
+    'mini_kinetics200': mini_kinetics200_dataset_builder.Builder,
+    'something_something_v1': something_something_v1_dataset_builder.Builder,
+    'something_something_v2': something_something_v2_dataset_builder.Builder,
+    'hmdb51': hmdb51_dataset_builder.Builder,
+    'ucf101': ucf101_dataset_builder.Builder,
+    'jhmdb': jhmdb_dataset_builder.Builder,
+    'ucf101_24': ucf101_24_dataset_builder.Builder,
 }
 # These are made by whatever needs them first.
 EMBEDDED = ('moving_shapes',)
@@ -44,31 +61,30 @@ def make_builder(
 
     Args:
       name: a key of BUILDERS.
-      config: name of the configuration, by default the builder's first.
+      config: name of the configuration, by default the builder's first. Where the builder has
+        configurations, it is one of theirs or begins with one and "_" ("rgb_short_side"), whose
+        fields it takes; where it has none, it is a word of the user's choice.
       data_dir: TFDS folder, by default ~/tensorflow_datasets.
       manual_dir: the user's folder of videos, for the builders that need one.
       **config_fields: fields of the builder's configuration that differ from that configuration's
         own.
 
     Raises:
-      DatasetError: for an unknown dataset or field, or if the folder of videos does not serve.
+      DatasetError: for an unknown dataset, configuration or field, or if the folder of videos does
+        not serve.
     """
     cls = builder_class(name)
     config = config or cls.DEFAULT_CONFIG
     _check_word('config', config)
     if manual_dir is not None:
         config_fields['manual_dir'] = os.path.abspath(os.path.expanduser(manual_dir))
-    known = {known.name: known for known in cls.BUILDER_CONFIGS}
-    fields = cls.CONFIG_CLASS.__dataclass_fields__
+    fields = _field_names(cls)
     for field in config_fields:
         if field not in fields:
             raise DatasetError(
                 f'{name}: found field {field!r}, expected one of {", ".join(fields)}'
             )
-    if config in known:
-        values = {field: getattr(known[config], field) for field in fields}
-    else:
-        values = {'name': config}
+    values = _known_fields(cls, name, config) | {'name': config}
     return cls(
         config=cls.CONFIG_CLASS(**(values | config_fields)), data_dir=str(_data_dir(data_dir))
     )
@@ -113,6 +129,25 @@ def open_dataset(
             )
         conversion.convert(make_builder(name, config, root), report=report)
     return tfds.builder_from_directory(str(path))
+
+
+def _field_names(cls) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls.CONFIG_CLASS)]
+
+
+def _known_fields(cls, name, config) -> dict:
+    """Fields of the configuration that `config` is, or whose name it goes on from."""
+    if not cls.BUILDER_CONFIGS:
+        return {}
+    fits = [k for k in cls.BUILDER_CONFIGS if config == k.name or config.startswith(f'{k.name}_')]
+    if not fits:
+        raise DatasetError(
+            f'{name}: found config {config!r}, expected one of'
+            f' {", ".join(known.name for known in cls.BUILDER_CONFIGS)}, or one of them followed by'
+            " '_' and a word of your choice"
+        )
+    known = max(fits, key=lambda known: len(known.name))
+    return {field: getattr(known, field) for field in _field_names(cls)}
 
 
 def _data_dir(data_dir) -> pathlib.Path:

@@ -5,7 +5,9 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+
+from data import video
 
 STORED_FILE = 'videos.csv'
 STORED_COLUMNS = ('id', 'frames')
@@ -43,12 +45,27 @@ class Outcomes:
         self.skipped[skipped.id] = skipped
         append_rows(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS, [dataclasses.astuple(skipped)])
 
+    def describe_skipped(self) -> str:
+        """How many videos were skipped, the missing ones told apart: '3 skipped (1 missing)'."""
+        return describe_skipped(self.skipped.values())
+
     def replace(self, frames: dict[str, int], skipped: dict[str, Skipped]) -> None:
         """Replaces all rows, each file at once, in the order of the dictionaries."""
         self.frames, self.skipped = frames, skipped
         _replace(self._folder / STORED_FILE, STORED_COLUMNS, frames.items())
         rows = map(dataclasses.astuple, skipped.values())
         _replace(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS, rows)
+
+
+def describe_skipped(skipped: Collection[Skipped]) -> str:
+    """How many videos were skipped, the missing ones told apart: '3 skipped (1 missing)'."""
+    missing = count_missing(skipped)
+    return f'{len(skipped)} skipped' + (f' ({missing} missing)' if missing else '')
+
+
+def count_missing(skipped: Iterable[Skipped]) -> int:
+    """How many of the skipped videos were not there."""
+    return sum(row.reason == video.MISSING for row in skipped)
 
 
 def readable(path: str) -> str:

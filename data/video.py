@@ -42,6 +42,9 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 
+# The reason why a video that is not there cannot be used.
+MISSING = 'file not found'
+
 # The header's frame count is advisory (it comes from the container, not from the frames): only a
 # file that gives clearly fewer frames than this share of it is called truncated.
 MISSING_FRAMES_TOLERANCE = 0.10
@@ -93,26 +96,47 @@ def read_frames(
         come after the last frame.
       ValueError: if both frame_size and short_side are given, or a value is not positive.
     """
-    _check_arguments(frames_per_second, frame_size, short_side)
+    check_arguments(frames_per_second, frame_size, short_side)
     capture = _open(path)
     try:
-        source = _timed_frames(capture)
-        if frames_per_second is not None:
-            source = _resample(source, frames_per_second)
-        shape = None
-        resized_from, resized = None, None
-        for frame, _, _ in source:
-            if frame is not resized_from:  # a frame shown twice is resized once
-                if frame_size is None and shape not in (None, frame.shape):
-                    raise VideoError(
-                        f'frame size changes from {shape[1]}x{shape[0]}'
-                        f' to {frame.shape[1]}x{frame.shape[0]}'
-                    )
-                shape = frame.shape
-                resized_from, resized = frame, _resize(frame, frame_size, short_side)
-            yield cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+        timed = _timed_frames(capture)
+        yield from resample_and_resize(timed, frames_per_second, frame_size, short_side)
     finally:
         capture.release()
+
+
+def resample_and_resize(
+    source: Iterable[tuple[np.ndarray, float, float]],
+    frames_per_second: float | None,
+    frame_size: tuple[int, int] | None,
+    short_side: int | None,
+) -> Iterator[np.ndarray]:
+    """What `read_frames` does after decoding.
+
+    Args:
+      source: (BGR frame, start, end), times in seconds after the first frame.
+      frames_per_second: as in `read_frames`, like the others.
+
+    Yields:
+      uint8 arrays (height, width, 3), RGB.
+
+    Raises:
+      VideoError: as `read_frames`.
+    """
+    if frames_per_second is not None:
+        source = _resample(source, frames_per_second)
+    shape = None
+    resized_from, resized = None, None
+    for frame, _, _ in source:
+        if frame is not resized_from:  # a frame shown twice is resized once
+            if frame_size is None and shape not in (None, frame.shape):
+                raise VideoError(
+                    f'frame size changes from {shape[1]}x{shape[0]}'
+                    f' to {frame.shape[1]}x{frame.shape[0]}'
+                )
+            shape = frame.shape
+            resized_from, resized = frame, _resize(frame, frame_size, short_side)
+        yield cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
 
 
 def source_frames_per_second(path: str | os.PathLike) -> float:
@@ -213,7 +237,8 @@ def _write_all(path, frames, frames_per_second, codec, suffix):
         raise VideoError(f'OpenCV wrote nothing with codec {codec!r} into a {suffix!r} file')
 
 
-def _check_arguments(frames_per_second, frame_size, short_side):
+def check_arguments(frames_per_second, frame_size, short_side) -> None:
+    """Raises ValueError for what cannot be asked of `read_frames`."""
     if frame_size is not None and short_side is not None:
         raise ValueError(
             f'found frame_size={frame_size} and short_side={short_side}, expected at most one'
@@ -243,11 +268,13 @@ def _open(path) -> cv2.VideoCapture:
             if not file.read(1):
                 raise VideoError('empty file (0 bytes)')
     except FileNotFoundError:
-        raise VideoError('file not found') from None
+        raise VideoError(MISSING) from None
     except IsADirectoryError:
         raise VideoError('a folder, not a file') from None
     except PermissionError:
         raise VideoError('no permission to read it') from None
+    except OSError as error:  # a name that is too long, links in a circle
+        raise VideoError(error.strerror) from None
     # An absolute path cannot be taken for an address ("name:rest") by FFmpeg. One decoding thread:
     # callers that want speed decode several videos at once.
     capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])

@@ -3,21 +3,24 @@
 import abc
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data import outcomes, video
+from data import encoding, optical_flow, outcomes, video
 
 # Keys of a stored example.
 VIDEO = 'video'  # JPEG frames, in order
 LABEL = 'label'
 ID = 'id'  # stable, and free of local folders; unique within the dataset
 
-MODALITIES = ('rgb',)
-# A record is one protocol buffer, which cannot pass 2 GiB; some is left for what is not frames.
-MOST_BYTES = 2**31 - 2**24
+UNKNOWN_LABEL = -1  # stored where a published test split keeps its labels to itself
+
+# Channels of the frames that clips are cut from, and of the JPEG pictures that hold them.
+CHANNELS = {'rgb': 3, 'flow': 2}
+_STORED_CHANNELS = {'rgb': 3, 'flow': 1}
 
 Report = Callable[[str], None]
 
@@ -28,11 +31,21 @@ class DatasetError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """One item of a split: where a video lies, and what is known of it beforehand."""
+    """One item of a split: where a video lies, and what is known of it beforehand.
+
+    Attributes:
+      id: stable, free of local folders, unique within the dataset.
+      path: a video file, or a folder of numbered frame images. It need not exist: a missing one is
+        skipped and listed when its turn comes.
+      label: name of the class; None where it is not published.
+      annotation: file that more is read from when the video is stored (masks, boxes), if there is
+        one; a change of it, like one of the video, makes another dataset.
+    """
 
     id: str
     path: str
-    label: str
+    label: str | None
+    annotation: str | None = None
 
 
 @dataclasses.dataclass
@@ -48,7 +61,10 @@ class VideoConfig(tfds.core.BuilderConfig):
         video's own size.
       short_side: stored length of the shorter side, keeping the shape; at most one of the two.
       jpeg_quality: 1 to 100 (ours; 95 leaves errors far below those of the videos themselves).
-      modality: what the frames show: "rgb".
+      modality: what the frames show: "rgb", or "flow": optical flow between neighbouring frames, of
+        which there is one less.
+      flow_algorithm: "tvl1" (the paper's) or "dis" (a twentieth of the time, ours); says nothing
+        where the modality is not flow.
     """
 
     manual_dir: str | None = None
@@ -57,6 +73,7 @@ class VideoConfig(tfds.core.BuilderConfig):
     short_side: int | None = None
     jpeg_quality: int = 95
     modality: str = 'rgb'
+    flow_algorithm: str = 'tvl1'
 
     def __post_init__(self):
         if self.frame_size is not None:
@@ -71,7 +88,12 @@ class VideoConfig(tfds.core.BuilderConfig):
             ('frame_size', min(self.frame_size or (1,)) > 0, '(height, width) in pixels'),
             ('short_side', self.short_side is None or self.short_side > 0, 'pixels'),
             ('jpeg_quality', 1 <= self.jpeg_quality <= 100, '1 to 100'),
-            ('modality', self.modality in MODALITIES, f'one of {", ".join(MODALITIES)}'),
+            ('modality', self.modality in CHANNELS, f'one of {", ".join(CHANNELS)}'),
+            (
+                'flow_algorithm',
+                self.flow_algorithm in optical_flow.ALGORITHMS,
+                f'one of {", ".join(optical_flow.ALGORITHMS)}',
+            ),
         )
         for field, fits, expected in allowed:
             if not fits:
@@ -88,16 +110,47 @@ class VideoConfig(tfds.core.BuilderConfig):
             'short_side': self.short_side,
             'jpeg_quality': self.jpeg_quality,
             'modality': self.modality,
+            'flow_algorithm': self.flow_algorithm if self.modality == 'flow' else None,
         }
+
+
+@dataclasses.dataclass
+class SplitConfig(VideoConfig):
+    """Also says which of a dataset's published splits is meant.
+
+    Attributes:
+      split_number: from 1.
+    """
+
+    split_number: int = 1
+
+
+def modality_configs(config_class: type[VideoConfig] = VideoConfig, **fields) -> list[VideoConfig]:
+    """The configurations `rgb` and `flow` of a dataset with one division into splits."""
+    return [config_class(name=modality, modality=modality, **fields) for modality in CHANNELS]
+
+
+def split_configs(
+    numbers: Sequence[int], config_class: type[SplitConfig] = SplitConfig, **fields
+) -> list[SplitConfig]:
+    """The configurations `split1_rgb`, `split1_flow`, `split2_rgb`, ... of a dataset."""
+    return [
+        config_class(
+            name=f'split{number}_{modality}', modality=modality, split_number=number, **fields
+        )
+        for number in numbers
+        for modality in CHANNELS
+    ]
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Base of the dataset builders.
 
     A concrete builder, in a folder of its own by the TFDS convention, states its labels
-    (`label_names`), its videos (`split_videos`) and, in README.md and CITATIONS.bib, its
-    description. It is converted by `data.conversion.convert`, which resumes after a kill;
-    `download_and_prepare` works too, on Beam for instance, and does not resume.
+    (`label_names`), its videos (`split_videos`), what it knows of a video besides its class
+    (`extra_features`, `annotate`) and, in README.md and CITATIONS.bib, its description. It is
+    converted by `data.conversion.convert`, which resumes after a kill; `download_and_prepare` works
+    too, on Beam for instance, and does not resume.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -109,10 +162,27 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     FLIP_LEFT_RIGHT = True
     # More unusable videos than this share fail the conversion.
     MAX_SKIPPED_FRACTION = 0.1
+    # Frames a second of videos that come as folders of images.
+    FOLDER_FRAMES_PER_SECOND: float | None = None
+    # Videos of every split as published, by split, or by split number and split; empty: not known.
+    PUBLISHED_VIDEOS: dict = {}
 
     @property
-    def manual_dir(self) -> str | None:
-        return self.builder_config.manual_dir
+    def manual_dir(self) -> str:
+        """The user's folder of videos and lists.
+
+        Raises:
+          DatasetError: if none was given, or it is not there.
+        """
+        folder = self.builder_config.manual_dir
+        if folder is None:
+            raise DatasetError(
+                f'{self.name}: no folder of videos given, expected --manual_dir=FOLDER'
+            )
+        if not os.path.isdir(folder):
+            found = 'a file' if os.path.exists(folder) else 'nothing'
+            raise DatasetError(f'{folder}: found {found}, expected a folder of videos')
+        return folder
 
     @abc.abstractmethod
     def label_names(self) -> list[str]:
@@ -122,35 +192,53 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Makes the videos themselves, where they are not the user's. Safe to call again."""
 
     @abc.abstractmethod
-    def split_videos(self, manual_dir: str | None) -> dict[str, list[Video]]:
+    def split_videos(self) -> dict[str, list[Video]]:
         """Lists the videos of every split, without opening them.
 
         Raises:
           DatasetError: if files are missing or do not fit together.
         """
 
-    def encode_video(self, item: Video) -> dict:
-        """Decodes one video into an example of the features; safe to call from several threads.
+    def extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
+        """Features that an example has besides video, label and id."""
+        return {}
+
+    def annotate(self, item: Video, frames: int) -> dict:
+        """The values of `extra_features` for a video of so many frames.
+
+        Of a flow dataset, one frame less is stored: the last one has no flow.
 
         Raises:
-          VideoError: if the video is unusable.
+          VideoError: if the annotation is unusable, or is not one of this video.
         """
+        del item, frames
+        return {}
+
+    def storage(self) -> encoding.Storage:
+        """How a video becomes encoded frames; all that a process needs which does that."""
         config = self.builder_config
-        frames = video.read_frames(
-            item.path, config.frames_per_second, config.frame_size, config.short_side
+        return encoding.Storage(
+            config.frames_per_second,
+            config.frame_size,
+            config.short_side,
+            config.jpeg_quality,
+            config.modality,
+            config.flow_algorithm,
+            self.FOLDER_FRAMES_PER_SECOND,
         )
-        encoded, size = [], 0
-        for frame in frames:
-            encoded.append(video.encode_jpeg(frame, config.jpeg_quality))
-            size += len(encoded[-1])
-            if size > MOST_BYTES:
-                raise video.VideoError(
-                    f'too long: its first {len(encoded)} frames fill a record; cut it into pieces'
-                )
+
+    def example(self, item: Video, encoded: Sequence[bytes]) -> dict:
+        """An example of the features, from a video's encoded frames.
+
+        Raises:
+          VideoError: as `annotate`.
+        """
+        frames = len(encoded) + (self.builder_config.modality == 'flow')
         return {
             VIDEO: encoded,
-            LABEL: item.label,
+            LABEL: UNKNOWN_LABEL if item.label is None else item.label,
             ID: item.id,
+            **self.annotate(item, frames),
         }
 
     def _create_builder_config(self, builder_config, version):
@@ -162,9 +250,13 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
-            VIDEO: tfds.features.Video(shape=(None, None, None, 3), encoding_format='jpeg'),
+            VIDEO: tfds.features.Video(
+                shape=(None, None, None, _STORED_CHANNELS[self.builder_config.modality]),
+                encoding_format='jpeg',
+            ),
             LABEL: tfds.features.ClassLabel(names=self.label_names()),
             ID: tfds.features.Text(),
+            **self.extra_features(),
         }
         metadata = self.builder_config.storage() | {'flip_left_right': self.FLIP_LEFT_RIGHT}
         return self.dataset_info_from_configs(
@@ -181,12 +273,15 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     # The plain TFDS way.
 
+    # The transform of Apache Beam that makes the examples of each split, in place of the generator.
+    beam_splits: dict | None = None
+
     def _split_generators(self, dl_manager):
+        del dl_manager
+        if self.beam_splits is not None:
+            return self.beam_splits
         self.prepare_videos()
-        manual_dir = self.manual_dir
-        if manual_dir is None and self.MANUAL_DOWNLOAD_INSTRUCTIONS:
-            manual_dir = dl_manager.manual_dir
-        splits = self.split_videos(manual_dir)
+        splits = self.split_videos()
         check_splits(self.name, splits)
         return {name: self._generate_examples(videos) for name, videos in splits.items()}
 
@@ -194,7 +289,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         skipped = []
         for item in videos:
             try:
-                yield item.id, self.encode_video(item)
+                yield item.id, self.example(item, encoding.encode_video(item.path, self.storage()))
             except video.VideoError as error:
                 logging.warning('%s: %s', outcomes.readable(item.path), error)
                 skipped.append((item.id, outcomes.readable(item.path), str(error)))
@@ -205,6 +300,35 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 f'{self.name}: {len(skipped)} of {len(videos)} videos could not be used,'
                 f' more than the share of {self.MAX_SKIPPED_FRACTION:g} allowed'
             )
+
+    def _example_writer(self) -> tfds.core.ExampleWriter:
+        return _DeterministicWriter(self.info.file_format)
+
+
+class _DeterministicWriter(tfds.core.ExampleWriter):
+    """Writes records whose bytes depend on the example alone, as `data.conversion` does."""
+
+    def write(self, path, examples):
+        return super().write(
+            path,
+            (
+                (key, tf.train.Example.FromString(record).SerializeToString(deterministic=True))
+                for key, record in examples
+            ),
+        )
+
+
+def published_differences(builder: VideoBuilder, splits: dict[str, list[Video]]) -> list[str]:
+    """A line for every split that does not list as many videos as the published one."""
+    published = builder.PUBLISHED_VIDEOS
+    if isinstance(builder.builder_config, SplitConfig):
+        published = published.get(builder.builder_config.split_number, {})
+    return [
+        f'{builder.info.full_name}: split {split!r} lists {len(splits[split]):,} videos,'
+        f' the published one {count:,}'
+        for split, count in published.items()
+        if split in splits and len(splits[split]) != count
+    ]
 
 
 def check_splits(name: str, splits: dict[str, list[Video]]) -> None:

@@ -1,22 +1,34 @@
-"""Converts videos to TFRecord: decoded, resampled in time, resized, JPEG frames.
+"""Converts videos to TFRecord: decoded, resampled in time, resized, JPEG frames or optical flow.
 
   python -m experiments.convert --dataset=video_folder --config=mine --manual_dir=~/videos
+  python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=~/kinetics400
+  python -m experiments.convert --dataset=ucf101 --config=split1_flow --manual_dir=~/ucf101
 
-`~/videos` holds a folder per class, or `train/` and `validation/` with a folder per class each; `mine` is a
-name of your choice. A broken video is skipped and listed with its reason in `skipped.csv` beside the dataset.
-A conversion that was killed goes on, without decoding a finished video again, when the same command is run.
+`data/DATASET/README.md` says what the folder is to hold, and which configurations there are; for `video_folder`,
+`--config` is a name of your choice. A video that is broken or missing is skipped and listed with its reason in
+`skipped.csv` beside the dataset. A conversion that was killed goes on, without decoding a finished video
+again, when the same command is run. `--verify` reads the finished dataset once more and checks all of it;
+without `--manual_dir`, that is all it does.
 """
 
 import time
 
 from absl import flags
 
-from data import catalog, conversion
+from data import (
+    beam_conversion,
+    catalog,
+    conversion,
+    optical_flow,
+    outcomes,
+    verification,
+    video_builder,
+)
 from experiments import run
 
 FLAGS = flags.FLAGS
 
-_LISTED = 20  # skipped videos that are printed; all are in skipped.csv
+_LISTED = 20  # skipped videos, or problems, that are printed; all are in a file
 
 
 def define_flags():
@@ -27,12 +39,31 @@ def define_flags():
     flags.DEFINE_float('frames_per_second', None, "Rate stored; 0 keeps each video's own.")
     flags.DEFINE_integer('frame_size', None, "Height and width stored (the paper's way: 256).")
     flags.DEFINE_integer('short_side', None, 'Shorter side stored, keeping the shape, instead.')
+    flags.DEFINE_enum(
+        'modality',
+        None,
+        list(video_builder.CHANNELS),
+        'What is stored (video_folder; elsewhere the configuration says it).',
+    )
+    flags.DEFINE_enum(
+        'flow_algorithm',
+        None,
+        list(optical_flow.ALGORITHMS),
+        "Optical flow: tvl1 (default, the paper's) or dis, a twentieth of the time.",
+    )
     flags.DEFINE_float('validation_fraction', None, 'Share of each class held out (video_folder).')
     flags.DEFINE_integer('split_seed', None, 'Seed of that choice (video_folder).')
     flags.DEFINE_float(
-        'max_skipped_fraction', None, 'More broken videos than this share are an error.'
+        'max_skipped_fraction', None, 'More broken or missing videos than this share are an error.'
     )
-    flags.DEFINE_integer('workers', None, 'Videos decoded at once; default all cores.')
+    flags.DEFINE_integer(
+        'processes', None, 'Videos decoded at once, each in a process; default all cores.'
+    )
+    flags.DEFINE_bool('verify', False, 'Read the dataset once more and check it.')
+    flags.DEFINE_string(
+        'runner', None, "Beam runner to hand the work to, e.g. FlinkRunner; needs '.[beam]'."
+    )
+    flags.DEFINE_multi_string('beam_option', [], 'Option of the Beam pipeline, e.g. region=here.')
 
 
 def config_fields():
@@ -46,51 +77,57 @@ def config_fields():
         if FLAGS.frame_size is not None:
             raise run.UsageError('--frame_size and --short_side: give one of them.')
         fields |= {'short_side': FLAGS.short_side, 'frame_size': None}
-    for name in ('validation_fraction', 'split_seed'):
+    for name in ('modality', 'flow_algorithm', 'validation_fraction', 'split_seed'):
         if FLAGS[name].value is not None:
             fields[name] = FLAGS[name].value
     return fields
 
 
-def main(arguments):
-    del arguments
-    run.required('dataset')
-    if FLAGS.dataset not in catalog.EMBEDDED:
-        run.required('manual_dir')
+def check_flags():
+    """Refuses flags that cannot be, before anything is opened."""
     limit = FLAGS.max_skipped_fraction
     if limit is not None and not 0 <= limit <= 1:
         raise run.UsageError(f'--max_skipped_fraction must be from 0 to 1, found {limit}.')
-    for name in ('frames_per_second', 'frame_size', 'short_side', 'workers'):
+    for name in ('frames_per_second', 'frame_size', 'short_side', 'processes'):
         value = FLAGS[name].value
         if value is not None and value < (0 if name == 'frames_per_second' else 1):
             raise run.UsageError(f'--{name} must be above 0, found {value}.')
+    configs = catalog.builder_class(FLAGS.dataset).BUILDER_CONFIGS
+    if FLAGS.modality is not None and configs:
+        names = ', '.join(config.name for config in configs)
+        raise run.UsageError(
+            f'--modality: the --config of {FLAGS.dataset} says it, one of {names}.'
+        )
+    if FLAGS.runner is None and FLAGS.beam_option:
+        raise run.UsageError('--beam_option: needs --runner.')
+    if FLAGS.runner is not None and FLAGS.processes is not None:
+        raise run.UsageError('--processes: with --runner, that is for the runner to say.')
+
+
+def convert():
+    """Converts as the flags say: (builder, `Conversion`)."""
+    if FLAGS.dataset not in catalog.EMBEDDED:
+        run.required('manual_dir')
     builder = catalog.make_builder(
         FLAGS.dataset, FLAGS.config, FLAGS.data_dir, FLAGS.manual_dir, **config_fields()
     )
-    started = time.monotonic()
-    done = conversion.convert(
-        builder,
-        workers=FLAGS.workers,
-        max_skipped_fraction=limit,
-        overwrite=FLAGS.overwrite,
-        report=run.report,
-    )
-    seconds = time.monotonic() - started
-    results = {
-        'dataset': builder.info.full_name,
-        'data_path': done.data_path,
-        'found': done.found,
-        'examples': done.examples,
-        'skipped': len(done.skipped),
-        'frames': done.frames,
-        'frames_per_second': None if done.reused else done.frames_decoded / seconds,
-        'seconds': seconds,
+    options = {
+        'max_skipped_fraction': FLAGS.max_skipped_fraction,
+        'overwrite': FLAGS.overwrite,
+        'report': run.report,
     }
-    this = run.Run('convert', FLAGS.workdir, {'dataset': builder.info.full_name}, overwrite=True)
-    this.finish(results, _markdown(results, done.skipped))
+    if FLAGS.runner is not None:
+        words = [f'--{option.lstrip("-")}' for option in FLAGS.beam_option]
+        return builder, beam_conversion.convert(builder, FLAGS.runner, words, **options)
+    return builder, conversion.convert(builder, processes=FLAGS.processes, **options)
+
+
+def report_conversion(done):
+    """Says what was found, converted and skipped."""
     converted = ', '.join(f'{count} {split}' for split, count in done.examples.items())
     run.report(
-        f'found {done.found}, converted {converted}, skipped {len(done.skipped)}: {done.data_path}'
+        f'found {done.found}, converted {converted}, {outcomes.describe_skipped(done.skipped)}:'
+        f' {done.data_path}'
     )
     for row in done.skipped[:_LISTED]:
         run.report(f'  skipped {row.id}: {row.reason}')
@@ -100,12 +137,63 @@ def main(arguments):
         run.report('it was converted before; --overwrite converts it again')
 
 
-def _markdown(results, skipped):
-    text = f'# Conversion of {results["dataset"]}\n\n{run.markdown_table(("what", "value"), results.items())}'
+def verify(opened, listing):
+    """Checks a dataset and says what is wrong with it: the `Verification`."""
+    found = verification.verify(opened, listing, run.report)
+    for line in found.problems[:_LISTED]:
+        run.report(f'  {line}')
+    if len(found.problems) > _LISTED:
+        run.report(f'  ... and {len(found.problems) - _LISTED} more')
+    run.report(
+        f'verified {sum(found.examples.values())} videos, {found.frames} frames:'
+        f' {len(found.problems) or "no"} problems'
+    )
+    return found
+
+
+def main(arguments):
+    del arguments
+    run.required('dataset')
+    check_flags()
+    started = time.monotonic()
+    results, skipped, problems, listing = {}, [], [], None
+    if FLAGS.verify and FLAGS.manual_dir is None and not FLAGS.overwrite:
+        opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
+        results |= {'data_path': str(opened.data_path)}
+    else:
+        opened, done = convert()
+        report_conversion(done)
+        seconds = time.monotonic() - started
+        skipped = done.skipped
+        results |= {
+            'data_path': done.data_path,
+            'found': done.found,
+            'examples': done.examples,
+            'skipped': len(skipped),
+            'missing': outcomes.count_missing(skipped),
+            'frames': done.frames,
+            'frames_per_second': None if done.reused else done.frames_decoded / seconds,
+            'seconds': seconds,
+        }
+        listing = opened.split_videos()
+    name = opened.info.full_name
+    if FLAGS.verify:
+        found = verify(opened, listing)
+        problems = found.problems
+        results |= {'examples': found.examples, 'problems': len(problems)}
+    this = run.Run('convert', FLAGS.workdir, {'dataset': name}, replaces=True)
+    this.finish({'dataset': name, **results}, _markdown(name, results, skipped, problems))
+    return 1 if problems else 0
+
+
+def _markdown(name, results, skipped, problems):
+    text = [f'# Conversion of {name}\n', run.markdown_table(('what', 'value'), results.items())]
     if skipped:
         rows = [(row.id, row.reason) for row in skipped]
-        text += f'\n## Skipped\n\n{run.markdown_table(("video", "reason"), rows)}'
-    return text
+        text += ['## Skipped\n', run.markdown_table(('video', 'reason'), rows)]
+    if problems:
+        text += ['## Problems\n', *(f'- {line}' for line in problems), '']
+    return '\n'.join(text)
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ import dataclasses
 
 from absl import flags
 
+from data.progress import ProgressLine
 from experiments import paper_results, run
 from s3dg import cost
 from s3dg.analysis import plots
@@ -122,7 +123,7 @@ def count(variants, clip, report=run.report):
     Raises:
       UsageError: for a clip that is too small.
     """
-    progress = run.ProgressLine('counting', f'of {len(variants)} networks', report)
+    progress = ProgressLine('counting', 'networks', report, len(variants))
     by_config, counted = {}, {}
     for done, variant in enumerate(variants, start=1):
         if variant.config not in by_config:  # the families' ends are named networks too

@@ -22,7 +22,7 @@ def define_flags():
     run.define_dataset_flags()
     run.define_runtime_flags()
     flags.DEFINE_string('model', None, 'The .keras file.')
-    flags.DEFINE_string('split', 'validation', 'Split to evaluate.')
+    flags.DEFINE_string('split', None, 'Split to evaluate; default validation, or test.')
     flags.DEFINE_enum('order', 'normal', ['normal', 'reversed'], 'Order of the frames.')
     flags.DEFINE_integer('batch_size', 16, 'Windows per replica and step, at most.')
 
@@ -72,12 +72,14 @@ def main(arguments):
         network = run.load_network(FLAGS.model)
     run.require_classes(network, FLAGS.model)
     check_same_classes(network, builder)
+    training_run.require_channels(network.config, builder)
+    split = training_run.choose_split(builder, FLAGS.split, 'split')
     report_other_rate(network, builder)
     settings = {
         'model': run.file_identity(FLAGS.model),
         'dataset': FLAGS.dataset,
         'config': builder.info.config_name,
-        'split': FLAGS.split,
+        'split': split,
         'order': FLAGS.order,
         'dtype': FLAGS.dtype,
     }
@@ -88,7 +90,7 @@ def main(arguments):
     metrics, predictions = training_run.evaluate_split(
         network,
         builder,
-        FLAGS.split,
+        split,
         strategy=strategy,
         batch_size=training_run.evaluation_batch_size(
             strategy, network.video_format, FLAGS.batch_size
@@ -98,7 +100,7 @@ def main(arguments):
     )
     names = training_run.class_names(builder)
     predictions.save(this / 'predictions.npz')
-    title = f'{FLAGS.split}, {FLAGS.order} order'
+    title = f'{split}, {FLAGS.order} order'
     plots.confusion_matrices({title: metrics.confusion}, names, this / 'confusion.png')
     results = {
         'top1': metrics.top1,

@@ -34,6 +34,7 @@ from absl import flags
 
 from data import video, windows
 from data.outcomes import readable
+from data.progress import ProgressLine
 from experiments import feature_file, run
 from s3dg.config import ENDPOINTS
 from s3dg.network import POOLED_FEATURES
@@ -157,22 +158,6 @@ class Extractor:
         return np.concatenate([output.numpy() for output in outputs])[: self.batch_size - missing]
 
 
-class _Progress:
-    """Reports the windows done of a video, how fast, and the time left; called with the number done."""
-
-    def __init__(self, label, total):
-        self._total, self._done, self._start = total, 0, time.monotonic()
-        self._line = run.ProgressLine(label, f'of {total} windows', self._report)
-
-    def __call__(self, done):
-        self._done = done
-        self._line(done)
-
-    def _report(self, line):
-        each = (time.monotonic() - self._start) / self._done
-        run.report(f'{line}, {(self._total - self._done) * each:.0f} s left')
-
-
 def _batches(items, size):
     items = iter(items)
     while batch := list(itertools.islice(items, size)):
@@ -211,7 +196,7 @@ def extract_video(extractor, target, video_format, stride, arrays, label):
         'frame_size': video_format.frame_size,
         'short_side': video_format.short_side,
     }
-    counting = run.ProgressLine(f'{label}: counting', 'frames', run.report)
+    counting = ProgressLine(f'{label}: counting', 'frames', run.report)
     length = windows.count_frames(path, progress=counting, **options)
     rate = video_format.frames_per_second or video.source_frames_per_second(path)
     starts = windows.strided_starts(length, extractor.window, stride)
@@ -226,7 +211,9 @@ def extract_video(extractor, target, video_format, stride, arrays, label):
         'frame_times': frame_times,
         'feature_times': frame_times @ extractor.time_weights.T,
     }
-    blocks = _extract_blocks(extractor, clips, _Progress(label, len(starts)))
+    blocks = _extract_blocks(
+        extractor, clips, ProgressLine(label, 'windows', run.report, len(starts))
+    )
     shape = (len(starts), *extractor.shape)
     feature_file.write_npz(target.path, arrays, 'features', shape, blocks)
     return len(starts)

@@ -54,13 +54,37 @@ _TINY = Preset(
     },
 )
 
-# The paper's, by dataset.
+# Synchronous SGD on 56 GPUs (section 4.1). Kinetics-Full has no schedule of its own in the paper: I3D's.
+_KINETICS = Preset(SCHEDULES['kinetics'], 56 * _CLIPS_PER_GPU, _CLIPS_PER_GPU)
+_MINI_KINETICS = dataclasses.replace(_KINETICS, schedule=SCHEDULES['mini_kinetics'])
+# 16 GPUs, videos looped to 64 frames (section 4.1).
+_SOMETHING_SOMETHING = Preset(
+    SCHEDULES['something_something'], 16 * _CLIPS_PER_GPU, _CLIPS_PER_GPU, evaluation_frames=64
+)
+
+# The paper's, by dataset. The classes of the detection sets are fine-tuned on like any others (ours).
 PAPER = {
     'moving_shapes': _FINE_TUNING,
     'video_folder': _FINE_TUNING,
+    'kinetics400': _KINETICS,
+    'mini_kinetics200': _MINI_KINETICS,
+    'something_something_v1': _SOMETHING_SOMETHING,
+    'something_something_v2': _SOMETHING_SOMETHING,
+    'ucf101': _FINE_TUNING,
+    'hmdb51': _FINE_TUNING,
+    'jhmdb': _FINE_TUNING,
+    'ucf101_24': _FINE_TUNING,
+}
+# Where flow is trained otherwise than RGB.
+PAPER_FLOW = {
+    'kinetics400': dataclasses.replace(_KINETICS, schedule=SCHEDULES['kinetics_flow']),
 }
 
 
-def find_preset(name, dataset):
-    """The `Preset` called `name` ('paper' or 'tiny') for `dataset`."""
-    return _TINY if name == 'tiny' else PAPER[dataset]
+def find_preset(name, dataset, modality='rgb'):
+    """The `Preset` called `name` ('paper' or 'tiny') for videos of `dataset` in a modality."""
+    if name == 'tiny':
+        return _TINY
+    if modality == 'flow' and dataset in PAPER_FLOW:
+        return PAPER_FLOW[dataset]
+    return PAPER[dataset]

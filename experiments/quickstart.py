@@ -12,7 +12,7 @@ import time
 
 from absl import flags
 
-from data import catalog, clips, motion_jpeg
+from data import catalog, motion_jpeg, records
 from data.moving_shapes import shapes
 from experiments import classify, export, run, train, training_run
 from s3dg.analysis import plots
@@ -33,7 +33,7 @@ def define_flags():
 def draw_samples(builder, names, predicted, path):
     """A contact sheet of one held-out video per class, titled with what it is and is taken for."""
     samples = {}
-    for example in clips.stored_videos(builder, 'validation'):
+    for example in records.stored_videos(builder, 'validation'):
         samples.setdefault(example['label'], example)
         if len(samples) == len(names):
             break

@@ -5,14 +5,14 @@ import os
 import pathlib
 import shutil
 import sys
-import time
 import zipfile
 
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
-from data.clips import ClipError
+from data.optical_flow import FlowError
+from data.records import ClipError
 from data.video import VideoError
 from data.video_builder import DatasetError
 from s3dg.config import ConfigError
@@ -39,6 +39,7 @@ _USER_ERRORS = (
     ConfigError,
     DatasetError,
     ClipError,
+    FlowError,
     VideoError,
     EvaluationError,
     ExportError,
@@ -268,27 +269,6 @@ def markdown_table(header, rows):
 
 def _line(error):
     return ' '.join(str(error).split())
-
-
-class ProgressLine:
-    """Reports how much is done, and how fast, every few seconds; called with the number done.
-
-    Args:
-      label: what is going on.
-      unit: what is counted.
-      report: takes the line.
-    """
-
-    def __init__(self, label, unit, report, seconds=5.0):
-        self._label, self._unit, self._report, self._seconds = label, unit, report, seconds
-        self._start = self._last = time.monotonic()
-
-    def __call__(self, done):
-        now = time.monotonic()
-        if now - self._last >= self._seconds:
-            self._last = now
-            rate = done / (now - self._start)
-            self._report(f'{self._label}: {done} {self._unit}, {rate:.1f}/s')
 
 
 def report(line):

@@ -44,7 +44,7 @@ def define_flags():
         'for an S3D: an approximation, see s3dg/weights/inflation.py.',
     )
     flags.DEFINE_string('train_split', 'train', 'Split trained on.')
-    flags.DEFINE_string('eval_split', 'validation', 'Split evaluated.')
+    flags.DEFINE_string('eval_split', None, 'Split evaluated; default validation, or test.')
     flags.DEFINE_integer('steps', None, 'Length of the training; the schedule is stretched to it.')
     flags.DEFINE_integer('batch_size', None, 'Clips per step; the rate is scaled with it.')
     flags.DEFINE_integer(
@@ -122,14 +122,12 @@ def resolve_plan(builder, strategy, report):
     """The `Plan` that the flags and the preset give for a dataset."""
     dataset = FLAGS.dataset
     name = FLAGS.preset or ('tiny' if dataset in catalog.EMBEDDED else 'paper')
-    preset = find_preset(name, dataset)
+    preset = find_preset(name, dataset, builder.info.metadata['modality'])
     names = training_run.class_names(builder)
-    for flag in ('train_split', 'eval_split'):  # before hours of training, not after
-        if FLAGS[flag].value not in builder.info.splits:
-            raise run.UsageError(
-                f'--{flag}: {builder.info.full_name} has no split {FLAGS[flag].value!r}; '
-                f'its splits are {", ".join(builder.info.splits)}.'
-            )
+    splits = tuple(  # before hours of training, not after
+        training_run.choose_split(builder, FLAGS[flag].value, flag)
+        for flag in ('train_split', 'eval_split')
+    )
     if FLAGS.init is not None:
         if FLAGS['network'].present:
             raise run.UsageError('--network and --init: the file already says which network it is.')
@@ -138,18 +136,14 @@ def resolve_plan(builder, strategy, report):
         config = run.load_network(FLAGS.init, '--init').config
         config = config.replace(num_classes=len(names), head='classifier')
     else:
-        fields = dict(preset.network)
+        fields = {**preset.network, 'channels': training_run.channels(builder)}
         if FLAGS.inflate_from is not None:
             source = run.load_network(FLAGS.inflate_from, '--inflate_from')
             fields.update(inherited_fields(source.config))
         config = named_config(FLAGS.network, num_classes=len(names), **fields)
     config = config.replace(**parse_fields(FLAGS.set))
-    if config.channels != 3:
-        flag = '--init' if FLAGS.init is not None else '--set'
-        raise run.UsageError(
-            f'{flag}: the network takes {config.channels} channels, the videos of '
-            f'{builder.info.full_name} have 3.'
-        )
+    flag = '--init' if FLAGS.init is not None else '--set'
+    training_run.require_channels(config, builder, flag)
     schedule, batch_size = resolve_schedule(preset, report)
     accumulation = resolve_accumulation(preset, batch_size, strategy.num_replicas_in_sync, report)
     crop = (FLAGS.crop, FLAGS.crop) if FLAGS.crop else preset.crop_size
@@ -157,7 +151,7 @@ def resolve_plan(builder, strategy, report):
     return training_run.Plan(
         dataset=dataset,
         config=builder.info.config_name,
-        splits=(FLAGS.train_split, FLAGS.eval_split),
+        splits=splits,
         network=config,
         video_format=training_run.stored_format(
             builder,

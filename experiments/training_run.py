@@ -7,7 +7,8 @@ import pathlib
 import keras
 import numpy as np
 
-from data import clips
+from data import clips, records
+from data.progress import ProgressLine
 from experiments import run
 from s3dg import evaluation, training
 from s3dg.analysis import plots
@@ -86,6 +87,45 @@ def class_names(builder):
     return tuple(builder.info.features['label'].names)
 
 
+def channels(builder):
+    """Channels of the clips of a dataset: 3 for RGB, 2 for flow."""
+    return records.Decoder(builder).channels
+
+
+def choose_split(builder, name, flag):
+    """The split that a flag names; by default `validation`, or `test` where there is none.
+
+    Raises:
+      UsageError: where the dataset has no such split, or its labels are not published.
+    """
+    splits = builder.info.splits
+    if name is None:
+        name = 'validation' if 'validation' in splits else 'test'
+    if name not in splits:
+        raise run.UsageError(
+            f'--{flag}: {builder.info.full_name} has no split {name!r}; '
+            f'its splits are {", ".join(splits)}.'
+        )
+    if not records.is_labelled(builder, name):
+        raise run.UsageError(
+            f'--{flag}: the labels of split {name!r} of {builder.info.full_name} are not published.'
+        )
+    return name
+
+
+def require_channels(network, builder, flag='--model'):
+    """Refuses a network that does not take the clips of a dataset.
+
+    Raises:
+      UsageError: naming both.
+    """
+    if network.channels != channels(builder):
+        raise run.UsageError(
+            f'{flag}: the network takes {network.channels} channels, the videos of '
+            f'{builder.info.full_name} have {channels(builder)}.'
+        )
+
+
 def create_network(plan, names, report):
     """The network a plan starts from: untrained, or from `plan.init` or `plan.inflate_from`.
 
@@ -150,7 +190,7 @@ def predict_split(network, builder, split, *, strategy, batch_size, reverse=Fals
     progress = None
     if report is not None:
         order = 'reversed' if reverse else 'normal'
-        progress = run.ProgressLine(f'evaluating {split}, {order} order', 'windows', report)
+        progress = ProgressLine(f'evaluating {split}, {order} order', 'windows', report)
     return evaluation.predict(network, windows, batch_size, strategy=strategy, progress=progress)
 
 

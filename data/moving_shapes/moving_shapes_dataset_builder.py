@@ -55,8 +55,7 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
                         f'{self.name}: {done}/{len(jobs)} videos made, {done / (now - start):.0f}/s'
                     )
 
-    def split_videos(self, manual_dir: str | None) -> dict[str, list[video_builder.Video]]:
-        del manual_dir  # the videos lie where prepare_videos put them
+    def split_videos(self) -> dict[str, list[video_builder.Video]]:
         splits = {}
         for split, class_name, _, path in self._files():
             item = video_builder.Video(f'{split}/{class_name}/{path.stem}', str(path), class_name)

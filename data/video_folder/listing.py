@@ -43,13 +43,10 @@ def list_videos(
       The splits, "train" first, each sorted by id. Ids are paths relative to `folder`, with "/".
 
     Raises:
-      DatasetError: if the folder is missing or empty, has no class folders, or the splits do not
+      DatasetError: if the folder is empty, has no class folders, or the splits do not
         fit together.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        found = 'a file' if folder.exists() else 'nothing'
-        raise DatasetError(f'{folder}: found {found}, expected a folder of videos')
     entries = _visible(folder)
     folders = [entry for entry in entries if entry.is_dir()]
     ignored = [_relative(entry, folder) for entry in entries if not entry.is_dir()]

@@ -51,19 +51,10 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
                 f' by their names, {ignored[0]} for one'
             )
 
-    def split_videos(self, manual_dir: str | None) -> dict[str, list[video_builder.Video]]:
-        if manual_dir == self.manual_dir:
-            return self._listing.splits
-        return self._list(manual_dir).splits
+    def split_videos(self) -> dict[str, list[video_builder.Video]]:
+        return self._listing.splits
 
     @functools.cached_property
     def _listing(self) -> listing.Listing:
-        return self._list(self.manual_dir)
-
-    def _list(self, manual_dir) -> listing.Listing:
-        if manual_dir is None:
-            raise video_builder.DatasetError(
-                f'{self.name}: no folder of videos given, expected --manual_dir=FOLDER'
-            )
         config = self.builder_config
-        return listing.list_videos(manual_dir, config.validation_fraction, config.split_seed)
+        return listing.list_videos(self.manual_dir, config.validation_fraction, config.split_seed)

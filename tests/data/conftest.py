@@ -5,6 +5,7 @@ import pathlib
 import cv2
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from data import catalog, conversion
 
@@ -41,10 +42,33 @@ def shapes_dataset(tmp_path_factory):
     """moving_shapes with 4 training and 2 validation videos per class, opened."""
     data_dir = tmp_path_factory.mktemp('shapes')
     builder = catalog.make_builder(
-        'moving_shapes', 'small', data_dir, train_per_class=4, validation_per_class=2
+        'moving_shapes', 'rgb_small', data_dir, train_per_class=4, validation_per_class=2
     )
-    conversion.convert(builder)
-    return catalog.open_dataset('moving_shapes', 'small', data_dir)
+    conversion.convert(builder, processes=1)
+    return catalog.open_dataset('moving_shapes', 'rgb_small', data_dir)
+
+
+@pytest.fixture(scope='session')
+def convert_dataset():
+    """Converts a dataset in this process and reads it back with TFDS: (Conversion, opened builder,
+    {split: {id: example as NumPy arrays}})."""
+
+    def convert(name, config, data_dir, manual_dir, max_skipped_fraction=1.0, **fields):
+        builder = catalog.make_builder(name, config, data_dir, manual_dir, **fields)
+        done = conversion.convert(
+            builder, processes=1, max_skipped_fraction=max_skipped_fraction
+        )
+        opened = catalog.open_dataset(name, config, data_dir)
+        examples = {
+            split: {
+                example['id'].decode(): example
+                for example in tfds.as_numpy(opened.as_dataset(split=split))
+            }
+            for split in opened.info.splits
+        }
+        return done, opened, examples
+
+    return convert
 
 
 LENGTHS = (2, 5, 8, 9, 16, 17, 24)  # of the ramp videos, one of each length per class
@@ -80,5 +104,5 @@ def ramp_dataset(tmp_path_factory):
         frame_size=None,
         jpeg_quality=100,
     )
-    conversion.convert(builder)
+    conversion.convert(builder, processes=1)
     return catalog.open_dataset('video_folder', 'ramps', root / 'data')

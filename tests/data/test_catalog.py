@@ -13,7 +13,7 @@ def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):
         with pytest.raises(video_builder.DatasetError) as error:
             function('imagenet', data_dir=tmp_path)
         assert str(error.value) == (
-            "dataset: found 'imagenet', expected one of moving_shapes, video_folder"
+            f"dataset: found 'imagenet', expected one of {', '.join(catalog.BUILDERS)}"
         )
     with pytest.raises(
         video_builder.DatasetError, match="found config 'flow', expected one of rgb"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, clips, conversion
+from data import catalog, clips, conversion, records
 
 HEIGHT, WIDTH = 48, 64  # of the ramp videos
 CROP = (24, 40)
@@ -277,7 +277,7 @@ def test_evaluation_frames_equal_opencv_to_the_bit(shapes_dataset):
     )
     assert batch['id'][0] == features['id'].bytes_list.value[0]
     np.testing.assert_array_equal(batch['clip'][0], np.stack(frames[:16])[:, 4:68, 4:68])
-    stored = next(clips.stored_videos(shapes_dataset, 'validation'))
+    stored = next(records.stored_videos(shapes_dataset, 'validation'))
     np.testing.assert_array_equal(stored['video'], frames)
     assert stored['id'].encode() == batch['id'][0]
     assert stored['label'] == batch['label'][0]
@@ -354,11 +354,11 @@ def test_tensorflows_global_seed_changes_nothing(ramp_dataset):
 
 
 def test_crop_is_checked_against_the_metadata(shapes_dataset):
-    with pytest.raises(clips.ClipError, match=r'moving_shapes/small.* 72x72 .* crop of 80x80'):
+    with pytest.raises(clips.ClipError, match=r'moving_shapes/rgb_small.* 72x72 .* crop of 80x80'):
         clips.evaluation_windows(
             shapes_dataset, 'validation', frames=16, crop_size=80, batch_size=1
         )
     with pytest.raises(
         clips.ClipError, match="no split 'tests', expected one of train, validation"
     ):
-        next(clips.stored_videos(shapes_dataset, 'tests'))
+        next(records.stored_videos(shapes_dataset, 'tests'))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, clips, conversion, video
+from data import catalog, conversion, records, video
 from data.moving_shapes import shapes
 
 
@@ -180,7 +180,7 @@ def test_dataset_is_balanced_and_complete(shapes_dataset):
     assert shapes_dataset.info.metadata['frame_size'] == [72, 72]
     for split, count in (('train', 4), ('validation', 2)):
         labels = collections.Counter()
-        for stored in clips.stored_videos(shapes_dataset, split):
+        for stored in records.stored_videos(shapes_dataset, split):
             name = shapes.CLASSES[stored['label']]
             labels[name] += 1
             index = int(stored['id'].split('/')[-1])
@@ -215,7 +215,7 @@ def test_full_size_by_default():
 def test_finished_files_are_not_made_again(tmp_path, monkeypatch):
     def builder():
         return catalog.make_builder(
-            'moving_shapes', 'tiny', tmp_path, train_per_class=2, validation_per_class=1
+            'moving_shapes', 'rgb_tiny', tmp_path, train_per_class=2, validation_per_class=1
         )
 
     builder().prepare_videos()
@@ -234,7 +234,7 @@ def test_finished_files_are_not_made_again(tmp_path, monkeypatch):
 
 def test_tfds_can_prepare_it_as_well(tmp_path):
     builder = catalog.make_builder(
-        'moving_shapes', 'tiny', tmp_path, train_per_class=1, validation_per_class=1
+        'moving_shapes', 'rgb_tiny', tmp_path, train_per_class=1, validation_per_class=1
     )
     builder.download_and_prepare()
     assert builder.info.splits['train'].num_examples == 10

@@ -117,9 +117,9 @@ def test_no_folder(tmp_path):
     with pytest.raises(
         video_builder.DatasetError, match='missing: found nothing, expected a folder'
     ):
-        listing.list_videos(tmp_path / 'missing')
+        catalog.make_builder('video_folder', 'x', tmp_path, tmp_path / 'missing')
     with pytest.raises(video_builder.DatasetError, match='found a file'):
-        listing.list_videos(__file__)
+        catalog.make_builder('video_folder', 'x', tmp_path, __file__)
     with pytest.raises(video_builder.DatasetError, match='expected --manual_dir=FOLDER'):
         catalog.make_builder('video_folder', 'x', tmp_path)
     with pytest.raises(video_builder.DatasetError, match='validation_fraction: found 1'):

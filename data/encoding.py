@@ -1,0 +1,90 @@
+"""From a video to the encoded frames that are stored: the work that is worth several processes.
+
+No TensorFlow in here: a process that does nothing else starts in a moment and stays small.
+"""
+
+import dataclasses
+import os
+
+import cv2
+
+from data import frame_folder, optical_flow, video
+
+# A record is one protocol buffer, which cannot pass 2 GiB; some is left for what is not frames.
+MOST_BYTES = 2**31 - 2**24
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+    """How videos are stored: fields of `video_builder.VideoConfig`, and of the builder.
+
+    Attributes:
+      folder_frames_per_second: rate of videos that come as folders of images; None: there are none.
+    """
+
+    frames_per_second: float | None
+    frame_size: tuple[int, int] | None
+    short_side: int | None
+    jpeg_quality: int
+    modality: str
+    flow_algorithm: str
+    folder_frames_per_second: float | None = None
+
+
+def encode_video(path: str, storage: Storage) -> list[bytes]:
+    """Decodes a video and encodes its frames, or the flow between them, as JPEG.
+
+    Args:
+      path: a video file or, where `storage` has a rate for them, a folder of frames.
+      storage: what to make of it.
+
+    Returns:
+      RGB: a colour picture per frame. Flow: a gray one per pair of neighbouring frames, the x
+      components of (height, width) and the y components beside each other.
+
+    Raises:
+      VideoError: if the video is unusable, or too long for a record.
+      FlowError: if this OpenCV lacks the algorithm of the flow.
+    """
+    try:
+        return _encode(_read_frames(path, storage), storage)
+    except cv2.error as error:  # a shape it cannot work on, or memory it cannot have
+        raise video.VideoError(f'OpenCV fails on it: {" ".join(str(error).split())}') from None
+
+
+def _encode(frames, storage):
+    if storage.modality == 'flow':
+        gray = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
+        fields = optical_flow.flow_fields(gray, storage.flow_algorithm)
+        frames = (optical_flow.to_image(field) for field in fields)
+    encoded, size = [], 0
+    for frame in frames:
+        encoded.append(video.encode_jpeg(frame, storage.jpeg_quality))
+        size += len(encoded[-1])
+        if size > MOST_BYTES:
+            raise video.VideoError(
+                f'too long: its first {len(encoded)} frames fill a record; cut it into pieces'
+            )
+    if not encoded:  # flow of what resampling has left a single frame of
+        raise video.VideoError('only one frame, no flow')
+    return encoded
+
+
+def try_video(path: str, storage: Storage) -> list[bytes] | video.VideoError:
+    """As `encode_video`, with an unusable video's error as the value: what a process hands back."""
+    try:
+        return encode_video(path, storage)
+    except video.VideoError as error:
+        return error
+
+
+def crash() -> video.VideoError:
+    """In place of `try_video`'s value where the video killed its process."""
+    return video.VideoError('decoding it kills the process, or takes more memory than there is')
+
+
+def _read_frames(path, storage):
+    wanted = (storage.frames_per_second, storage.frame_size, storage.short_side)
+    if storage.folder_frames_per_second is not None and os.path.isdir(path):
+        return frame_folder.read_frames(path, storage.folder_frames_per_second, *wanted)
+    return video.read_frames(path, *wanted)

@@ -1,0 +1,98 @@
+"""Reads a video that comes as a folder of numbered frame images; no TensorFlow in here."""
+
+import itertools
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from data import video
+from data.video import VideoError
+
+SUFFIXES = frozenset(('.jpg', '.jpeg', '.png', '.bmp'))
+
+
+def read_frames(
+    path: str | os.PathLike,
+    source_frames_per_second: float,
+    frames_per_second: float | None = None,
+    frame_size: tuple[int, int] | None = None,
+    short_side: int | None = None,
+) -> Iterator[np.ndarray]:
+    """Yields the frames of a folder in the order of their numbers, as `video.read_frames` does.
+
+    Args:
+      path: folder of images whose names end with their numbers (`00001.jpg`, `img_12.png`), from 0
+        or 1, each one more than the last; hidden files and other suffixes are ignored.
+      source_frames_per_second: rate at which the images were taken from their video.
+      frames_per_second: as in `video.read_frames`, like the others.
+
+    Yields:
+      uint8 arrays (height, width, 3), RGB.
+
+    Raises:
+      VideoError: if the folder is missing, has no or one frame, lacks a frame between two others or
+        the first, has one twice, or holds an image that cannot be decoded.
+      ValueError: as `video.read_frames`.
+    """
+    video.check_arguments(frames_per_second, frame_size, short_side)
+    files = _numbered(pathlib.Path(path))
+    timed = (
+        (_decode(file), k / source_frames_per_second, (k + 1) / source_frames_per_second)
+        for k, file in enumerate(files)
+    )
+    yield from video.resample_and_resize(timed, frames_per_second, frame_size, short_side)
+
+
+def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
+    numbers = {}
+    try:
+        entries = sorted(folder.iterdir())
+    except FileNotFoundError:
+        raise VideoError(video.MISSING) from None
+    except NotADirectoryError:
+        raise VideoError('a file, not a folder of frames') from None
+    except PermissionError:
+        raise VideoError('no permission to read it') from None
+    except OSError as error:
+        raise VideoError(error.strerror) from None
+    for entry in entries:
+        match = re.search(r'[0-9]+\Z', entry.stem)
+        hidden = entry.name.startswith('.')
+        if match is None or hidden or entry.suffix.lower() not in SUFFIXES:
+            continue
+        number = int(match[0])
+        if number in numbers:
+            raise VideoError(f'frame {number} twice: {numbers[number].name} and {entry.name}')
+        numbers[number] = entry
+    if not numbers:
+        raise VideoError('no frames in this folder')
+    if len(numbers) == 1:
+        raise VideoError('only one frame')
+    ordered = sorted(numbers)
+    # Numbers begin at 0 or 1.
+    for before, after in itertools.pairwise([min(ordered[0], 1) - 1, *ordered]):
+        if after != before + 1:
+            raise VideoError(
+                f'frame {before + 1} is missing: {len(ordered)} frames are numbered'
+                f' {ordered[0]} to {ordered[-1]}'
+            )
+    return [numbers[number] for number in ordered]
+
+
+def _decode(file: pathlib.Path) -> np.ndarray:
+    try:
+        content = np.frombuffer(file.read_bytes(), np.uint8)
+    except OSError as error:
+        raise VideoError(f'frame {file.name} cannot be read: {error.strerror}') from None
+    try:
+        frame = cv2.imdecode(content, cv2.IMREAD_COLOR_BGR) if content.size else None
+    except cv2.error:  # a header that states more pixels than there is memory for
+        frame = None
+    if frame is None:
+        found = 'cannot be decoded' if content.size else 'is empty (0 bytes)'
+        raise VideoError(f'frame {file.name} {found}')
+    return frame

@@ -1,0 +1,209 @@
+"""Reading stored records: which files, how they are parsed, and how their frames are decoded."""
+
+from collections.abc import Iterator
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data import video_builder
+
+SHUFFLE_BYTES = 512 * 2**20  # of encoded records held for shuffling, at most
+SHUFFLE_RECORDS = 2048  # at most
+RAM_BUDGET = 2 * 2**30  # for tf.data's own tuning, whose default is half of the free memory
+
+
+class ClipError(ValueError):
+    """Clips as asked for cannot be cut from a dataset; the message says why, in one line."""
+
+
+# Read and parse.
+
+
+def split_info(builder: tfds.core.DatasetBuilder, split: str) -> tfds.core.SplitInfo:
+    """What is known of a split.
+
+    Raises:
+      ClipError: if the split is unknown or empty.
+    """
+    splits = builder.info.splits
+    if split not in splits:
+        raise ClipError(
+            f'{builder.info.full_name}: found no split {split!r},'
+            f' expected one of {", ".join(splits)}'
+        )
+    if not splits[split].num_examples:
+        raise ClipError(f'{builder.info.full_name}: split {split!r} has no examples')
+    return splits[split]
+
+
+def files(info: tfds.core.SplitInfo) -> list[str]:
+    """Paths of the shards of a split that are not empty."""
+    pairs = zip(info.filepaths, info.shard_lengths, strict=True)
+    return [str(path) for path, length in pairs if length]
+
+
+def read(paths) -> tf.data.Dataset:
+    """The serialized records of TFRecord files."""
+    # Records are megabytes: a buffer in between is one more copy of each of them.
+    return tf.data.TFRecordDataset(paths, buffer_size=0)
+
+
+def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A serialized record as {"video": string (time,), "label": int64, "id": string}."""
+    return tf.io.parse_single_example(
+        record,
+        {
+            video_builder.VIDEO: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
+            video_builder.LABEL: tf.io.FixedLenFeature([], tf.int64),
+            video_builder.ID: tf.io.FixedLenFeature([], tf.string),
+        },
+    )
+
+
+def is_labelled(builder: tfds.core.DatasetBuilder, split: str) -> bool:
+    """Whether the labels of a split are known, by its first record."""
+    records = read(files(split_info(builder, split))[0])
+    return int(parse(next(iter(records)))[video_builder.LABEL]) != video_builder.UNKNOWN_LABEL
+
+
+def shuffle_size(info: tfds.core.SplitInfo) -> int:
+    """How many records of a split to hold for shuffling."""
+    bytes_each = max(info.num_bytes // info.num_examples, 1)
+    return int(max(min(SHUFFLE_BYTES // bytes_each, SHUFFLE_RECORDS, info.num_examples), 1))
+
+
+def options(deterministic: bool) -> tf.data.Options:
+    """Options of a pipeline: bounded memory, and no sharding but by hand."""
+    chosen = tf.data.Options()
+    chosen.deterministic = deterministic
+    chosen.autotune.ram_budget = RAM_BUDGET
+    # Sharding is done by hand, where it is known what belongs together.
+    chosen.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return chosen
+
+
+def stored_videos(
+    builder: tfds.core.DatasetBuilder, split: str, limit: int | None = None
+) -> Iterator[dict]:
+    """Whole videos as they are stored, in the order of evaluation.
+
+    Yields:
+      {"video": uint8 array (time, height, width, channels), "label": int, "id": str}.
+
+    Raises:
+      ClipError: if the split is unknown or empty.
+    """
+    decoder = Decoder(builder)
+    records = read(files(split_info(builder, split)))
+    for record in records.take(-1 if limit is None else limit):
+        example = parse(record)
+        yield {
+            'video': decoder.frames(example[video_builder.VIDEO]).numpy(),
+            video_builder.LABEL: int(example[video_builder.LABEL]),
+            video_builder.ID: example[video_builder.ID].numpy().decode(),
+        }
+
+
+# Decode.
+
+
+class Decoder:
+    """Decodes the stored pictures of a dataset into frames of its modality.
+
+    The pictures of an RGB dataset are its frames. Those of a flow dataset are gray and hold the x
+    components left and the y components right; the frames have them as two channels.
+
+    Attributes:
+      channels: of the frames: 3, or 2 for flow.
+      flow: whether the frames are flow.
+
+    Raises:
+      ClipError: if the dataset's modality is unknown.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder):
+        self._name = builder.info.full_name
+        self._metadata = builder.info.metadata
+        modality = self._metadata['modality']
+        if modality not in video_builder.CHANNELS:
+            raise ClipError(
+                f'{self._name}: found modality {modality!r},'
+                f' expected one of {", ".join(video_builder.CHANNELS)}'
+            )
+        self.flow = modality == 'flow'
+        self.channels = video_builder.CHANNELS[modality]
+
+    def frames(self, encoded: tf.Tensor) -> tf.Tensor:
+        """JPEG strings (time,) to uint8 (time, height, width, channels)."""
+        pictures = tf.map_fn(
+            lambda picture: tf.io.decode_jpeg(
+                picture, channels=self._stored_channels, dct_method='INTEGER_ACCURATE'
+            ),
+            encoded,
+            fn_output_signature=tf.uint8,
+        )
+        return _halves_to_channels(pictures) if self.flow else pictures
+
+    def crops(self, encoded: tf.Tensor, window: tf.Tensor, mirror: tf.Tensor) -> tf.Tensor:
+        """Decodes what a window shows.
+
+        Args:
+          encoded: JPEG strings (time,).
+          window: int32 (top, left, height, width).
+          mirror: bool, whether to see it in a mirror: reversed from left to right, and flow to the
+            right becomes flow to the left.
+
+        Returns:
+          uint8 (time, height, width, channels). The first and the last column of RGB may differ by
+          a few levels from those of the whole frame.
+        """
+        left, width = window[1], window[3]
+        if self.flow:  # one picture holds both windows: cut its rows, then its columns
+            full = tf.io.extract_jpeg_shape(encoded[0])[1]
+            window = tf.stack([window[0], 0, window[2], full])
+
+        def crop(picture):
+            # The accurate transform equals OpenCV's decoder to the bit and is no slower.
+            frame = tf.io.decode_and_crop_jpeg(
+                picture, window, self._stored_channels, dct_method='INTEGER_ACCURATE'
+            )
+            return _halves_to_channels(frame)[:, left : left + width] if self.flow else frame
+
+        def mirrored(picture):
+            # Frame by frame, while it is in the processor's cache: a clip is ten megabytes.
+            frame = tf.reverse(crop(picture), [1])
+            return tf.stack([255 - frame[..., 0], frame[..., 1]], -1) if self.flow else frame
+
+        return tf.cond(
+            mirror,
+            lambda: tf.map_fn(mirrored, encoded, fn_output_signature=tf.uint8),
+            lambda: tf.map_fn(crop, encoded, fn_output_signature=tf.uint8),
+        )
+
+    def size(self, encoded_frame: tf.Tensor) -> tf.Tensor:
+        """(height, width) of an encoded frame: int32 (2,)."""
+        stored = tf.io.extract_jpeg_shape(encoded_frame)[:2]
+        return stored // tf.constant([1, 2]) if self.flow else stored
+
+    def stored_size(self, info: tfds.core.SplitInfo) -> tuple[int, int]:
+        """(height, width) of the frames; where it differs from video to video, of the first one."""
+        size = self._metadata['frame_size']
+        if size is None:
+            record = next(read(files(info)[0]).take(1).as_numpy_iterator())
+            size = self.size(parse(record)[video_builder.VIDEO][0]).numpy().tolist()
+        return tuple(size)
+
+    @property
+    def _stored_channels(self):
+        return 1 if self.flow else self.channels
+
+
+def _halves_to_channels(pictures: tf.Tensor) -> tf.Tensor:
+    """(..., height, 2 width, 1) to (..., height, width, 2)."""
+    return tf.concat(tf.split(pictures, 2, axis=-2), axis=-1)
+
+
+def reversed_in_time(frames: tf.Tensor, flow: bool) -> tf.Tensor:
+    """Frames in reverse order; flow is also negated, as what moves back along the same way does."""
+    frames = tf.reverse(frames, [0])
+    return 255 - frames if flow else frames

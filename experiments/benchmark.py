@@ -1,0 +1,281 @@
+"""Measures this project against the bare work it does, side by side in one run.
+
+  python -m experiments.benchmark --task=conversion
+  python -m experiments.benchmark --task=input
+
+`conversion`: videos to a dataset, on all cores, against a bare loop that decodes, resizes and encodes the same
+videos in as many processes and throws the result away. `input`: the paper's training clips (64 frames, crops of
+224x224) from a dataset, read, shuffled and batched, against bare loops that decode as many stored frames, already in
+memory, in as many threads as there are cores: `bare_loop` with the decoder that the pipeline uses, and for
+comparison with that of OpenCV and with the pipeline's, cropping. Videos are generated, or taken from
+`--manual_dir`, a folder as the dataset `video_folder` takes. The sides run in turns, `--repeats` times.
+
+`fraction_of_bare_loop` is the ratio of the rates: 1 would be no overhead at all. Rates in seconds are those of this
+machine and moment; the ratio is what can be compared.
+"""
+
+import dataclasses
+import itertools
+import os
+import pathlib
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent import futures
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from data import catalog, clips, conversion, records, video, video_builder, workers
+from experiments import run
+
+FLAGS = flags.FLAGS
+
+CLIP_FRAMES = 64  # the paper's (section 4.1), as the two below
+CROP = 224
+CLIPS_PER_BATCH = 6
+
+_GENERATED_SIZE = (256, 340)  # height, width: the shape in which Kinetics is mostly passed around
+_GENERATED_FRAMES = 250  # the ten seconds of a Kinetics video
+_JPEG_QUALITY = 95
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    run.define_workdir_flags('benchmark')
+    flags.DEFINE_enum('task', None, list(TASKS), 'What is measured.')
+    flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
+    flags.DEFINE_integer('videos', 16, 'Videos generated.')
+    flags.DEFINE_integer('clips', 48, 'Clips read in each turn (input).')
+    flags.DEFINE_integer('repeats', 3, 'Turns of each side.')
+    flags.DEFINE_integer('processes', None, 'Processes or threads; default all cores.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+      name: what it is called.
+      work: does it once, from what `prepare` gave, and gives how many units it did.
+      prepare: what comes before every turn and is not timed.
+    """
+
+    name: str
+    work: Callable[[object], int]
+    prepare: Callable[[], object] = lambda: None
+
+
+def compare(sides, unit, repeats, report=run.report):
+    """Runs the sides in turns.
+
+    Args:
+      sides: list of `Side`.
+      unit: what their work counts.
+      repeats: turns of each.
+      report: takes lines of progress.
+
+    Returns:
+      dict from name to the units a second of each turn.
+    """
+    rates = {side.name: [] for side in sides}
+    for turn, side in itertools.product(range(repeats), sides):
+        prepared = side.prepare()
+        started = time.perf_counter()
+        count = side.work(prepared)
+        rate = count / (time.perf_counter() - started)
+        rates[side.name].append(rate)
+        del prepared  # what it does in the background ends here
+        report(f'turn {turn + 1} of {repeats}: {side.name}: {rate:.2f} {unit}/s')
+    return rates
+
+
+def generate_videos(folder, count, report=run.report):
+    """Writes `count` videos of a texture under a moving window, in two classes, and gives their paths."""
+    rng = np.random.default_rng(0)
+    height, width = _GENERATED_SIZE
+    paths = []
+    for index in range(count):
+        path = pathlib.Path(folder) / ('first', 'second')[index % 2] / f'{index:03d}.mp4'
+        noise = rng.integers(0, 256, (height + 128, width + 128, 3)).astype(np.float32)
+        scene = sum(cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1, 3, 9))
+        scene = cv2.normalize(scene, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+        phase = rng.uniform(0, 2 * np.pi, 2)
+        tops, lefts = (
+            np.rint(64 + 60 * np.sin(np.arange(_GENERATED_FRAMES) / 40 + angle)).astype(int)
+            for angle in phase
+        )
+        frames = (
+            scene[top : top + height, left : left + width]
+            for top, left in zip(tops, lefts, strict=True)
+        )
+        video.write_video(path, frames, 25)
+        paths.append(path)
+    report(f'{count} videos generated, {sum(p.stat().st_size for p in paths) / 1e6:.0f} MB')
+    return paths
+
+
+def decode_resize_encode(path):
+    """What conversion cannot do without, for one video: its number of frames."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    count = 0
+    while True:
+        decoded, frame = capture.read()
+        if not decoded:
+            break
+        resized = cv2.resize(frame, (256, 256), interpolation=cv2.INTER_LINEAR)
+        cv2.imencode('.jpg', resized, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        count += 1
+    capture.release()
+    return count
+
+
+def benchmark_conversion(videos_dir, scratch, processes):
+    """Rates in frames a second of the bare loop and of `conversion.convert`."""
+    turns = itertools.count()
+
+    def builder():
+        name = f'turn{next(turns)}'
+        return catalog.make_builder(
+            'video_folder', name, scratch / 'data', videos_dir, frames_per_second=None
+        )
+
+    listed = builder().split_videos()
+    paths = [item.path for items in listed.values() for item in items]
+
+    def bare(_):
+        results = workers.in_order(decode_resize_encode, paths, processes, lambda: 0)
+        return sum(count for _, count in results)
+
+    def convert(_):
+        return conversion.convert(builder(), processes=processes).frames
+
+    sides = [Side('bare_loop', bare), Side('conversion', convert)]
+    return 'frames', sides
+
+
+def benchmark_input(videos_dir, scratch, threads):
+    """Rates in clips a second of bare decoding loops and of `clips.training_clips`."""
+    builder = catalog.make_builder('video_folder', 'input', scratch / 'data', videos_dir)
+    conversion.convert(builder, processes=threads, report=run.report)
+    opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
+    files = records.files(opened.info.splits['train'])
+    stored = [
+        records.parse(record)[video_builder.VIDEO].numpy()[:CLIP_FRAMES]
+        for record in records.read(files)
+    ]
+    chosen = [video for video, _ in zip(itertools.cycle(stored), range(FLAGS.clips), strict=False)]
+    window = tf.constant([16, 16, CROP, CROP])
+
+    def decode(encoded):
+        for picture in encoded:
+            tf.io.decode_jpeg(picture, 3, dct_method='INTEGER_ACCURATE')
+
+    def decode_with_opencv(encoded):
+        for picture in encoded:
+            cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+    def decode_crops(encoded):
+        for picture in encoded:
+            tf.io.decode_and_crop_jpeg(picture, window, 3, dct_method='INTEGER_ACCURATE')
+
+    def bare(function):
+        with futures.ThreadPoolExecutor(threads) as pool:
+            return len(list(pool.map(function, chosen)))
+
+    def start_pipeline():
+        batches = iter(
+            clips.training_clips(
+                opened,
+                'train',
+                frames=CLIP_FRAMES,
+                crop_size=CROP,
+                batch_size=CLIPS_PER_BATCH,
+                seed=0,
+                flip=True,
+            )
+        )
+        next(batches)  # tracing and the first filling of buffers happen once in a training
+        return batches
+
+    def read(batches):
+        count = -(-FLAGS.clips // CLIPS_PER_BATCH)
+        for _ in range(count):
+            next(batches)
+        return count * CLIPS_PER_BATCH
+
+    sides = [
+        Side('bare_loop', lambda _: bare(decode)),
+        Side('opencv_loop', lambda _: bare(decode_with_opencv)),
+        Side('cropping_loop', lambda _: bare(decode_crops)),
+        Side('pipeline', read, start_pipeline),
+    ]
+    return 'clips', sides
+
+
+TASKS = {'conversion': benchmark_conversion, 'input': benchmark_input}
+
+
+def peak_memory(processes):
+    """Bytes of this process at its peak, and of so many children as large as the largest one."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return 1024 * (own + processes * child)
+
+
+def main(arguments):
+    del arguments
+    task = run.required('task')
+    for name in ('videos', 'clips', 'repeats', 'processes'):
+        value = FLAGS[name].value
+        least = 4 if name == 'videos' else 1
+        if value is not None and value < least:
+            raise run.UsageError(f'--{name} must be at least {least}, found {value}.')
+    processes = FLAGS.processes or os.cpu_count() or 1
+    settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
+    this = run.Run('benchmark', FLAGS.workdir, settings, replaces=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        videos_dir = FLAGS.manual_dir
+        if videos_dir is None:
+            videos_dir = scratch / 'videos'
+            generate_videos(videos_dir, FLAGS.videos)
+        unit, sides = TASKS[task](videos_dir, scratch, processes)
+        rates = compare(sides, unit, FLAGS.repeats)
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    measured = sides[-1].name
+    results = {
+        'task': task,
+        'seconds': time.monotonic() - started,
+        f'{unit}_per_second': medians[measured],
+        'fraction_of_bare_loop': medians[measured] / medians['bare_loop'],
+        'peak_memory_bytes': peak_memory(processes),
+        'rates': rates,
+    }
+    this.finish(results, _markdown(task, unit, processes, medians, results))
+    run.report(f'{measured}: {results["fraction_of_bare_loop"]:.3f} of the bare loop')
+
+
+def _markdown(task, unit, processes, medians, results):
+    rows = [
+        (name, medians[name], min(rates), max(rates), medians[name] / medians['bare_loop'])
+        for name, rates in results['rates'].items()
+    ]
+    header = ('side', f'{unit}/s, median', 'least', 'most', 'of the bare loop')
+    return '\n'.join(
+        [
+            f'# Benchmark of {task}, {processes} cores\n',
+            run.markdown_table(header, rows),
+            f'Peak memory: {results["peak_memory_bytes"] / 2**20:.0f} MiB.\n',
+        ]
+    )
+
+
+if __name__ == '__main__':
+    define_flags()
+    run.start(main)

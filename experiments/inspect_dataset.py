@@ -1,0 +1,298 @@
+"""Shows what there is in a converted dataset: classes, lengths, skipped videos, and some videos of every split.
+
+  python -m experiments.inspect_dataset --dataset=kinetics400 --config=rgb
+
+Leaves `report.md`, `results.json`, `class_counts.csv`, charts, and for every split a contact sheet: videos of as
+many classes as there is room for, drawn by chance (`--seed`), with their boxes where there are any; optical flow is
+shown in colours. Frames that are not shown are not read, so that a large dataset takes minutes.
+"""
+
+import csv
+import dataclasses
+import re
+import warnings
+
+import numpy as np
+from absl import flags
+
+from data import boxes, catalog, contact_sheet, record_checks, survey, survey_charts
+from data.progress import duration
+from data.video_builder import LABEL, UNKNOWN_LABEL
+from experiments import run
+
+FLAGS = flags.FLAGS
+
+# Classes that the report names at either end of the order by frequency, where there are too many for all.
+_NAMED = 15
+_MOST_VIDEOS = 100  # on a sheet; a picture has its limits
+_LISTED = 20  # reasons for skipping that the report lists
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    run.define_workdir_flags('inspect_dataset')
+    run.define_dataset_flags()
+    flags.DEFINE_string('split', None, 'Split to look at; default all.')
+    flags.DEFINE_integer('videos_per_split', 12, 'Videos on a contact sheet.')
+    flags.DEFINE_integer('seed', 0, 'Seed of their choice.')
+
+
+def choose_splits(builder, split=None):
+    """Names of the splits to look at: `split`, or all that are not empty.
+
+    Raises:
+      UsageError: if `split` is none of these.
+    """
+    splits = [name for name, info in builder.info.splits.items() if info.num_examples]
+    if split is None:
+        return splits
+    if split not in splits:
+        raise run.UsageError(f'--split: found {split!r}, expected one of {", ".join(splits)}.')
+    return [split]
+
+
+def split_figures(found, names, rate):
+    """The figures of a split, for `results.json`.
+
+    Args:
+      found: its `SplitSurvey`.
+      names: of the classes.
+      rate: frames a second, or None.
+
+    Returns:
+      dict with 'videos', 'unlabelled', 'per_class', 'frames', 'bytes', 'length_frames' and, None where the
+      rate is not known, 'length_seconds', both dicts with 'min', 'median', 'max' and 'total'; where the set has
+      boxes, also 'boxes', 'tubes', 'annotated_frames' and 'annotated_videos'.
+    """
+    lengths = {
+        'min': min(found.lengths),
+        'median': found.median_length,
+        'max': max(found.lengths),
+        'total': found.frames,
+    }
+    return {
+        'videos': found.videos,
+        'unlabelled': found.labels[UNKNOWN_LABEL],
+        'per_class': {name: found.labels[index] for index, name in enumerate(names)},
+        'bytes': found.bytes,
+        'length_frames': lengths,
+        'length_seconds': {key: n / rate for key, n in lengths.items()} if rate else None,
+        **(dataclasses.asdict(found.boxes) if found.boxes is not None else {}),
+    }
+
+
+def describe_length(frames, rate):
+    """How long a video is, in words."""
+    return f'{frames} frames, {frames / rate:.1f} s' if rate else f'{frames} frames'
+
+
+def draw_pictures(builder, found, folder):
+    """Draws `class_counts.png`, `lengths.png` and the contact sheet of every split.
+
+    Args:
+      builder: the dataset.
+      found: dict from split to `SplitSurvey`.
+      folder: where to.
+    """
+    # Names in scripts that the font lacks show as empty boxes; saying so for every letter helps nobody.
+    warnings.filterwarnings('ignore', 'Glyph .* missing from', UserWarning)
+    info = builder.info
+    names, rate = info.features[LABEL].names, info.metadata['frames_per_second']
+    counts = {
+        split: np.array([one.labels[index] for index in range(len(names))])
+        for split, one in found.items()
+    }
+    survey_charts.draw_class_counts(counts, names, folder / 'class_counts.png')
+    lengths = {split: one.lengths for split, one in found.items()}
+    survey_charts.draw_lengths(lengths, rate, folder / 'lengths.png')
+    box_names = ()
+    if boxes.BOXES in info.features:
+        box_names = info.features[boxes.BOXES][boxes.LABEL].names
+    flow = record_checks.modality(info) == 'flow'
+    for split, one in found.items():
+        rows = [
+            contact_sheet.read_row(
+                head,
+                None if head.label == UNKNOWN_LABEL else names[head.label],
+                describe_length(head.frames, rate),
+                flow,
+                box_names,
+            )
+            for head in one.chosen
+        ]
+        path = folder / f'contact_sheet_{split}.png'
+        contact_sheet.draw(rows, f'{info.full_name}: {split}', path)
+
+
+def write_class_counts(path, names, splits):
+    """Writes the videos of every class and split, and of no class where there are any, as CSV."""
+    with path.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(['index', 'class', *splits])
+        for index, name in enumerate(names):
+            writer.writerow([index, name, *(one['per_class'][name] for one in splits.values())])
+        unlabelled = [one['unlabelled'] for one in splits.values()]
+        if any(unlabelled):
+            writer.writerow([UNKNOWN_LABEL, '', *unlabelled])
+
+
+def _cell(text):
+    """Words of others, such as names, that a Markdown table shows as they are."""
+    text = ''.join(c if c.isprintable() else '?' for c in str(text))
+    return re.sub(r'([\\`*\[<|$])', r'\\\1', text)
+
+
+def _table(header, rows):
+    return run.markdown_table(
+        [_cell(cell) for cell in header], [[_cell(cell) for cell in row] for row in rows]
+    )
+
+
+def _split_table(splits):
+    header = ['split', 'videos', 'classes', 'no label', 'frames', 'playing time', 'size']
+    rows = [
+        (
+            split,
+            one['videos'],
+            sum(count > 0 for count in one['per_class'].values()),
+            one['unlabelled'],
+            one['length_frames']['total'],
+            duration(one['length_seconds']['total']) if one['length_seconds'] else '-',
+            f'{one["bytes"] / 2**20:,.1f} MiB',
+        )
+        for split, one in splits.items()
+    ]
+    return _table(header, rows)
+
+
+def _length_table(splits):
+    header = ['split', 'unit', 'shortest', 'median', 'longest']
+    rows = []
+    for split, one in splits.items():
+        for unit in ('frames', 'seconds'):
+            lengths = one[f'length_{unit}']
+            if lengths is not None:
+                rows.append(
+                    (split, unit, *(f'{lengths[key]:g}' for key in ('min', 'median', 'max')))
+                )
+    return _table(header, rows)
+
+
+def _box_table(splits):
+    keys = ('boxes', 'tubes', 'annotated_frames', 'annotated_videos')
+    header = ['split', *(key.replace('_', ' ') for key in keys), 'videos']
+    return _table(
+        header,
+        [(split, *(one[key] for key in keys), one['videos']) for split, one in splits.items()],
+    )
+
+
+def _class_tables(names, splits):
+    """The classes and their videos; where they are many, the most frequent and the rarest ones."""
+    rows = [(name, *(one['per_class'][name] for one in splits.values())) for name in names]
+    header = ['class', *splits]
+    if len(names) <= survey_charts.MOST_NAMED_CLASSES:
+        return [_table(header, rows)]
+    ordered = sorted(rows, key=lambda row: -sum(row[1:]))
+    return [
+        f'The {_NAMED} with the most videos, and the {_NAMED} with the fewest; all {len(names)} are in'
+        ' [class_counts.csv](class_counts.csv).',
+        _table(header, ordered[:_NAMED]),
+        _table(header, ordered[-_NAMED:]),
+    ]
+
+
+def write_report(results, names):
+    """The report as Markdown.
+
+    Args:
+      results: the contents of `results.json`.
+      names: of the classes.
+    """
+    splits = results['splits']
+    paragraphs = [f'# {results["dataset"]}', _split_table(splits)]
+    for split, one in splits.items():
+        absent = [name for name, count in one['per_class'].items() if not count]
+        if absent and one['unlabelled'] < one['videos']:
+            listed = ', '.join(map(_cell, absent[:_NAMED])) + (
+                ', …' if len(absent) > _NAMED else ''
+            )
+            paragraphs.append(f'Classes without videos in {split} ({len(absent)}): {listed}.')
+    paragraphs += ['## Lengths', _length_table(splits), '![Lengths](lengths.png)']
+    if 'boxes' in next(iter(splits.values())):
+        paragraphs += ['## Boxes', _box_table(splits)]
+    paragraphs += ['## Skipped']
+    reasons = results['skipped_reasons']
+    if reasons:
+        paragraphs.append(_table(['reason', 'videos'], list(reasons.items())[:_LISTED]))
+    if len(reasons) > _LISTED:
+        paragraphs.append(f'And {len(reasons) - _LISTED} other reasons.')
+    if not reasons:
+        paragraphs.append('None.')
+    settings = [
+        (name, 'x'.join(map(str, value)) if isinstance(value, list) else value)
+        for name, value in results['settings'].items()
+        if value is not None
+    ]
+    paragraphs += ['## Stored with', _table(['setting', 'value'], settings)]
+    for split in splits:
+        paragraphs += [f'## Videos of {split}', f'![Videos of {split}](contact_sheet_{split}.png)']
+    paragraphs += [
+        '## Classes',
+        '![Videos per class](class_counts.png)',
+        *_class_tables(names, splits),
+    ]
+    return '\n\n'.join(paragraph.rstrip('\n') for paragraph in paragraphs) + '\n'
+
+
+def main(arguments):
+    del arguments
+    run.required('dataset')
+    if not 1 <= FLAGS.videos_per_split <= _MOST_VIDEOS:
+        raise run.UsageError(
+            f'--videos_per_split must be from 1 to {_MOST_VIDEOS}, found {FLAGS.videos_per_split}.'
+        )
+    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
+    info = builder.info
+    record_checks.modality(info)  # or an error, before anything is read
+    names, rate = info.features[LABEL].names, info.metadata['frames_per_second']
+    splits = choose_splits(builder, FLAGS.split)
+    folder = run.home_path(builder.data_dir)
+    settings = {
+        'dataset': FLAGS.dataset,
+        'config': info.config_name,
+        'version': run.file_identity(folder / 'dataset_info.json'),
+        'splits': splits,
+        'videos_per_split': FLAGS.videos_per_split,
+        'seed': FLAGS.seed,
+    }
+    this = run.Run('inspect_dataset', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
+    if this.results is not None:
+        run.report(f'{this.path}: finished already; --overwrite looks again')
+        return
+    found = survey.survey(builder, splits, FLAGS.videos_per_split, FLAGS.seed, run.report)
+    reasons = survey.count_reasons(folder)
+    results = {
+        'dataset': info.full_name,
+        'data_path': str(folder),
+        'classes': len(names),
+        'videos': sum(one.videos for one in found.values()),
+        'skipped': sum(count for _, count in reasons),
+        'skipped_reasons': dict(reasons),
+        'settings': dict(info.metadata),
+        'splits': {split: split_figures(one, names, rate) for split, one in found.items()},
+    }
+    write_class_counts(this / 'class_counts.csv', names, results['splits'])
+    draw_pictures(builder, found, this)
+    this.finish(results, write_report(results, names))
+    for split, one in results['splits'].items():
+        run.report(
+            f'{split}: {one["videos"]} videos, {one["length_frames"]["min"]} to'
+            f' {one["length_frames"]["max"]} frames'
+        )
+    run.report(f'{results["classes"]} classes, {results["skipped"]} skipped: {this / "report.md"}')
+
+
+if __name__ == '__main__':
+    define_flags()
+    run.start(main)

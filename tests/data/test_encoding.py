@@ -1,0 +1,156 @@
+"""From a video to encoded frames, against OpenCV called by hand."""
+
+import dataclasses
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from data import encoding, optical_flow, video
+from data.video import VideoError
+
+RGB = encoding.Storage(
+    frames_per_second=25,
+    frame_size=(24, 40),
+    short_side=None,
+    jpeg_quality=90,
+    modality='rgb',
+    flow_algorithm='tvl1',
+)
+FLOW = dataclasses.replace(RGB, modality='flow')
+FOLDERS = dataclasses.replace(RGB, folder_frames_per_second=25)
+
+
+@pytest.fixture(scope='module')
+def frames():
+    """Six RGB frames of a texture that moves."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (12, 20, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, (80, 48), interpolation=cv2.INTER_CUBIC)
+    return [np.roll(picture, 2 * k, axis=1) for k in range(6)]
+
+
+@pytest.fixture(scope='module')
+def path(frames, tmp_path_factory, write_video_file):
+    path = tmp_path_factory.mktemp('encoding') / 'v.avi'
+    write_video_file(path, frames, 25)
+    return str(path)
+
+
+def jpeg(picture, quality=90):
+    return cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def resized(frame):
+    """In OpenCV's own order of channels, as a video is decoded."""
+    return cv2.resize(frame[:, :, ::-1], (40, 24), interpolation=cv2.INTER_LINEAR)
+
+
+def tvl1_pictures(frames):
+    """The flow between gray frames, in 8 bits, by the formula of the format."""
+    gray = [cv2.cvtColor(resized(frame), cv2.COLOR_BGR2GRAY) for frame in frames]
+    pictures = []
+    for before, after in zip(gray[:-1], gray[1:], strict=True):
+        flow = cv2.optflow.DualTVL1OpticalFlow_create().calc(before, after, None)
+        levels = np.rint((np.clip(flow, -20, 20) + 20) / 40 * 255)
+        pictures.append(np.hstack([levels[:, :, 0], levels[:, :, 1]]).astype(np.uint8))
+    return pictures
+
+
+def test_rgb(path, frames):
+    assert encoding.encode_video(path, RGB) == [jpeg(resized(frame)) for frame in frames]
+
+
+def test_flow(path, frames):
+    pictures = tvl1_pictures(frames)
+    encoded = encoding.encode_video(path, FLOW)
+    assert len(encoded) == 5
+    assert encoded == [jpeg(picture) for picture in pictures]
+    decoded = cv2.imdecode(np.frombuffer(encoded[0], np.uint8), cv2.IMREAD_UNCHANGED)
+    assert decoded.shape == (24, 80)  # one channel
+
+
+def test_another_algorithm_gives_another_flow(path):
+    dis = encoding.encode_video(path, dataclasses.replace(FLOW, flow_algorithm='dis'))
+    assert len(dis) == 5
+    assert dis != encoding.encode_video(path, FLOW)
+
+
+def test_flow_is_computed_at_the_rate_that_is_stored(tmp_path, frames, write_video_file):
+    """Every second of the frames, so twice the motion."""
+    write_video_file(tmp_path / 'v.avi', frames, 50)
+    encoded = encoding.encode_video(str(tmp_path / 'v.avi'), FLOW)
+    assert encoded == [jpeg(picture) for picture in tvl1_pictures(frames[1::2])]
+
+
+@pytest.mark.parametrize('storage', [FOLDERS, dataclasses.replace(FOLDERS, modality='flow')])
+def test_a_folder_of_frames_is_a_video(tmp_path, path, frames, storage):
+    for number, frame in enumerate(frames, start=1):
+        cv2.imwrite(str(tmp_path / f'{number:05d}.png'), frame[:, :, ::-1])
+    assert encoding.encode_video(str(tmp_path), storage) == encoding.encode_video(path, storage)
+
+
+def test_folders_are_resampled_too(tmp_path, frames):
+    for number, frame in enumerate(frames, start=1):
+        cv2.imwrite(str(tmp_path / f'{number:05d}.png'), frame[:, :, ::-1])
+    storage = dataclasses.replace(FOLDERS, folder_frames_per_second=12.5)
+    expected = [jpeg(resized(frame)) for frame in frames for _ in range(2)]
+    assert encoding.encode_video(str(tmp_path), storage) == expected
+
+
+def test_folders_only_where_they_are_expected(tmp_path):
+    assert str(encoding.try_video(str(tmp_path), RGB)) == 'a folder, not a file'
+    assert str(encoding.try_video(str(tmp_path), FOLDERS)) == 'no frames in this folder'
+    missing = str(tmp_path / 'missing')
+    assert str(encoding.try_video(missing, RGB)) == video.MISSING
+    assert str(encoding.try_video(missing, FOLDERS)) == video.MISSING
+
+
+def test_a_single_frame_has_no_flow(tmp_path, write_video_file, frames):
+    """Two frames of a fast video, one of which resampling leaves."""
+    write_video_file(tmp_path / 'v.avi', frames[:2], 50)
+    assert len(encoding.encode_video(str(tmp_path / 'v.avi'), RGB)) == 1
+    with pytest.raises(VideoError, match='^only one frame, no flow$'):
+        encoding.encode_video(str(tmp_path / 'v.avi'), FLOW)
+
+
+def test_a_record_has_a_limit(path, frames, monkeypatch):
+    sizes = [len(jpeg(resized(frame))) for frame in frames]
+    monkeypatch.setattr(encoding, 'MOST_BYTES', sum(sizes))
+    assert len(encoding.encode_video(path, RGB)) == 6
+    monkeypatch.setattr(encoding, 'MOST_BYTES', sum(sizes[:4]) - 1)
+    with pytest.raises(VideoError, match='too long: its first 4 frames fill a record'):
+        encoding.encode_video(path, RGB)
+
+
+def test_errors_of_opencv_are_the_video_s(path, monkeypatch):
+    resize = cv2.resize
+    monkeypatch.setattr(cv2, 'resize', lambda frame, size, interpolation: resize(frame[:0], size))
+    error = encoding.try_video(path, RGB)
+    assert isinstance(error, VideoError)
+    assert str(error).startswith('OpenCV fails on it: ')
+    assert 'ssize.empty()' in str(error)
+    assert '\n' not in str(error)
+
+
+def test_too_small_for_dis(path):
+    storage = dataclasses.replace(FLOW, flow_algorithm='dis', frame_size=(12, 40))
+    error = encoding.try_video(path, storage)
+    assert str(error) == 'frames of 12x40, DIS flow needs 16 pixels a side'
+
+
+def test_what_is_missing_here_is_no_fault_of_a_video(path, monkeypatch):
+    monkeypatch.delattr(cv2, 'optflow')
+    with pytest.raises(optical_flow.FlowError):
+        encoding.try_video(path, FLOW)
+
+
+def test_what_processes_hand_back(tmp_path):
+    """An error comes through a pipe as it is."""
+    (tmp_path / 'v.avi').write_text('no video ' * 100)
+    error = encoding.try_video(str(tmp_path / 'v.avi'), RGB)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (VideoError, 'not a video: OpenCV cannot open it')
+    assert pickle.loads(pickle.dumps(RGB)) == RGB
+    assert isinstance(encoding.crash(), VideoError)

@@ -1,0 +1,60 @@
+"""A small dataset with boxes: three videos of four frames, one of them without boxes, one unlabelled
+split."""
+
+import pathlib
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data import boxes, conversion, video_builder
+from data.video_builder import Video
+
+HEIGHT, WIDTH = 20, 30
+CORNERS = (2.0, 3.0, 10.0, 12.0)  # ymin, xmin, ymax, xmax in pixels
+
+
+class TinyBoxes(video_builder.VideoBuilder, skip_registration=True):
+    """Of 'with', one actor has a box on every frame, another one on frame 2."""
+
+    BUILDER_CONFIGS = video_builder.modality_configs()
+
+    def label_names(self):
+        return ['jump', 'run']
+
+    def split_videos(self):
+        def item(name, label):
+            return Video(name, str(pathlib.Path(self.manual_dir) / f'{name}.avi'), label)
+
+        return {
+            'train': [item('with', 'run'), item('without', 'jump')],
+            'test': [item('unlabelled', None)],
+        }
+
+    def extra_features(self):
+        return boxes.features(self.label_names())
+
+    def annotate(self, item, frames):
+        tubes = []
+        if item.id == 'with':
+            first = np.tile(np.array(CORNERS), (frames, 1))
+            tubes = [
+                boxes.Tube('run', np.arange(frames), first),
+                boxes.Tube('jump', np.array([2]), first[:1] + 8.0),
+            ]
+        return boxes.example(boxes.Annotation(tubes, HEIGHT, WIDTH, frames), frames)
+
+
+def convert(root: pathlib.Path, write_video_file, numbered, modality='rgb'):
+    """Makes the videos and the dataset; opened."""
+    for name in ('with', 'without', 'unlabelled'):
+        write_video_file(root / f'{name}.avi', numbered(4, HEIGHT, WIDTH), 25)
+    config = video_builder.VideoConfig(
+        name=modality,
+        modality=modality,
+        flow_algorithm='dis',
+        frame_size=(HEIGHT, WIDTH),
+        manual_dir=str(root),
+    )
+    builder = TinyBoxes(config=config, data_dir=str(root / 'data'))
+    conversion.convert(builder, processes=1)
+    return tfds.builder_from_directory(builder.data_dir)
