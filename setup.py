@@ -28,7 +28,7 @@ setup(
     extras_require={
         'test': TESTS,
         'gpu': ['tensorflow[and-cuda]~=2.21'],
-        'beam': ['apache-beam>=2.70'],
+        'beam': ['apache-beam>=2.72'],
         'torch': ['torch>=2.4'],
     },
 )

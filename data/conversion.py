@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -22,6 +22,12 @@ from data import encoding, outcomes, shards, staging, video, video_builder, work
 from data.outcomes import Skipped
 from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
+
+# Files beside the shards that go with the dataset.
+_KEPT_FILES = (staging.PLAN_FILE, outcomes.STORED_FILE, outcomes.SKIPPED_FILE)
+
+# Writes the shards of a dataset: see `write_shards`.
+Write = Callable[..., int]
 
 
 class ConversionError(DatasetError):
@@ -55,6 +61,7 @@ def convert(
     builder: video_builder.VideoBuilder,
     *,
     processes: int | None = None,
+    write: Write | None = None,
     max_skipped_fraction: float | None = None,
     overwrite: bool = False,
     report: Report | None = None,
@@ -67,6 +74,7 @@ def convert(
       builder: which dataset, where to, and how.
       processes: videos decoded at once, each in a process; by default the number of processor cores.
         1: in this process.
+      write: writes the shards in another way, such as `beam_conversion.writer` gives.
       max_skipped_fraction: share of unusable videos that still makes a dataset, 0 to 1; by default
         the builder's.
       overwrite: convert again even if the dataset is there; it is replaced when the new one is
@@ -90,7 +98,7 @@ def convert(
         else:
             builder.prepare_videos(report)
             splits = staging.list_videos(builder)
-            limit = skipped_limit(builder, max_skipped_fraction)
+            limit = _skipped_limit(builder, max_skipped_fraction)
             for line in video_builder.published_differences(builder, splits):
                 report(line)
             _check_missing(name, splits, limit, report)
@@ -100,8 +108,8 @@ def convert(
             layout = staging.make_layout(builder, splits, folder)
             staging.open_folder(folder, plan, name, report)
             known = outcomes.Outcomes(folder)
-            processes = processes or os.cpu_count() or 1
-            frames_decoded = _write_shards(builder, info, layout, known, processes, report)
+            write = write or functools.partial(write_shards, processes=processes)
+            frames_decoded = write(builder, info, layout, known, report)
             examples = _finish(builder, info, layout, known, folder, final, limit)
             result = _conversion(examples, known, final, frames_decoded, reused=False)
         builder.info.read_from_directory(str(final))
@@ -155,8 +163,28 @@ def _conversion(examples, known, final, frames_decoded, reused) -> Conversion:
     )
 
 
-def _write_shards(builder, info, layout, known, processes, report) -> int:
-    """Writes what is left to write. Returns the number of frames decoded."""
+def write_shards(
+    builder: video_builder.VideoBuilder,
+    info: tfds.core.DatasetInfo,
+    layout: dict[str, list[staging.Shard]],
+    known: outcomes.Outcomes,
+    report: Report,
+    processes: int | None = None,
+) -> int:
+    """Writes what is left to write, on this machine.
+
+    Args:
+      builder: what to write.
+      info: its description.
+      layout: the shards of every split.
+      known: what is known of the videos; what becomes of them is put there.
+      report: takes lines of progress.
+      processes: as in `convert`.
+
+    Returns:
+      The number of frames decoded.
+    """
+    processes = processes or os.cpu_count() or 1
     every = [shard for split in layout.values() for shard in split]
     total = sum(len(shard.videos) for shard in every)
     remaining = staging.resume(every, known)
@@ -166,12 +194,10 @@ def _write_shards(builder, info, layout, known, processes, report) -> int:
     progress = ProgressLine(info.full_name, 'videos', report, total, done)
     jobs = [(part, item) for part in remaining for item in part.videos]
     encode = functools.partial(encoding.try_video, storage=builder.storage())
-    encoded = workers.in_order(
-        encode, (item.path for _, item in jobs), min(processes, max(len(jobs), 1)), encoding.crash
-    )
+    encoded = workers.in_order(encode, (item.path for _, item in jobs), processes, encoding.crash)
     frames_decoded = 0
     results = zip(jobs, encoded, strict=True)
-    serialize = _Serializer(info)
+    serialize = Serializer(info)
     with contextlib.closing(encoded):
         for part, group in itertools.groupby(results, key=lambda pair: pair[0][0]):
             with shards.ShardWriter(part.shard.path, part.kept) as writer:
@@ -192,8 +218,8 @@ def _write_shards(builder, info, layout, known, processes, report) -> int:
     return frames_decoded
 
 
-class _Serializer:
-    """Makes records of examples, as TFDS does.
+class Serializer:
+    """Makes records of examples, as TFDS does, but of an example always the same bytes.
 
     The frames, which are nearly all of it, are put in by hand: TFDS takes ten times as long for
     them, and all processes wait for this one.
@@ -214,7 +240,9 @@ class _Serializer:
         return record.SerializeToString(deterministic=True)
 
 
-def skipped_limit(builder: video_builder.VideoBuilder, max_skipped_fraction: float | None) -> float:
+def _skipped_limit(
+    builder: video_builder.VideoBuilder, max_skipped_fraction: float | None
+) -> float:
     """The share of unusable videos that still makes a dataset."""
     return builder.MAX_SKIPPED_FRACTION if max_skipped_fraction is None else max_skipped_fraction
 
@@ -271,6 +299,10 @@ def _finish(builder, info, layout, known, folder, final, limit) -> dict[str, int
                 f' the reasons are in {log}'
             )
         splits.append(_split_info(builder, split, lengths, sum(size for _, size in counts), final))
+    shard_files = {shard.path for split_shards in layout.values() for shard in split_shards}
+    for path in folder.iterdir():  # what killed workers left
+        if path not in shard_files and path.name not in _KEPT_FILES:
+            path.unlink()
     info.set_splits(tfds.core.SplitDict(splits))
     with _without_warnings():
         info.write_to_directory(str(folder))

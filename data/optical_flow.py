@@ -32,7 +32,7 @@ def _dis():
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
-# TV-L1 with OpenCV's defaults is the I3D authors' way; DIS is ours, for a twentieth of the time.
+# TV-L1 with OpenCV's defaults is the I3D authors' way; DIS is ours, for a small fraction of the time.
 ALGORITHMS = {'tvl1': _tvl1, 'dis': _dis}
 
 

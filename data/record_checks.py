@@ -21,6 +21,7 @@ from data.video_builder import DatasetError
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
+
 # Shards.
 
 
@@ -106,7 +107,8 @@ class Parser:
         self._frames_without_picture = int(modality(info) == 'flow')
 
     def parse(self, record: bytes) -> Content:
-        """
+        """Parses a record.
+
         Raises:
           RecordError: if it is no example, or one without an id.
         """

@@ -45,6 +45,7 @@ def draw_class_counts(
             axes.bar(range(len(names)), np.sort(values)[::-1], 1.0, color='tab:blue')
             axes.set(xlabel=f'the {len(names)} classes, by frequency', ylabel='videos')
             axes.margins(x=0.005)
+        (axes.xaxis if named else axes.yaxis).get_major_locator().set_params(integer=True)
         axes.set_title(split, parse_math=False)
         axes.grid(axis='x' if named else 'y', alpha=0.3)
         axes.set_axisbelow(True)
@@ -77,6 +78,7 @@ def draw_lengths(
         values = np.array(list(counts)) * scale
         axes.hist(values, edges * scale, weights=list(counts.values()), **style)
         axes.set(xlabel=unit, ylabel='videos')
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.set_title(split, parse_math=False)
         axes.grid(axis='y', alpha=0.3)
         axes.set_axisbelow(True)

@@ -264,6 +264,8 @@ def _open(path) -> cv2.VideoCapture:
     path = pathlib.Path(path)
     _check_name(path)
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            raise VideoError('not a regular file')  # a pipe would be waited for
         with path.open('rb') as file:
             if not file.read(1):
                 raise VideoError('empty file (0 bytes)')

@@ -49,7 +49,7 @@ def define_flags():
         'flow_algorithm',
         None,
         list(optical_flow.ALGORITHMS),
-        "Optical flow: tvl1 (default, the paper's) or dis, a twentieth of the time.",
+        "Optical flow: tvl1 (default, the paper's) or dis, far quicker.",
     )
     flags.DEFINE_float('validation_fraction', None, 'Share of each class held out (video_folder).')
     flags.DEFINE_integer('split_seed', None, 'Seed of that choice (video_folder).')
@@ -111,15 +111,19 @@ def convert():
     builder = catalog.make_builder(
         FLAGS.dataset, FLAGS.config, FLAGS.data_dir, FLAGS.manual_dir, **config_fields()
     )
-    options = {
-        'max_skipped_fraction': FLAGS.max_skipped_fraction,
-        'overwrite': FLAGS.overwrite,
-        'report': run.report,
-    }
+    write = None
     if FLAGS.runner is not None:
         words = [f'--{option.lstrip("-")}' for option in FLAGS.beam_option]
-        return builder, beam_conversion.convert(builder, FLAGS.runner, words, **options)
-    return builder, conversion.convert(builder, processes=FLAGS.processes, **options)
+        write = beam_conversion.writer(FLAGS.runner, words)
+    done = conversion.convert(
+        builder,
+        processes=FLAGS.processes,
+        write=write,
+        max_skipped_fraction=FLAGS.max_skipped_fraction,
+        overwrite=FLAGS.overwrite,
+        report=run.report,
+    )
+    return builder, done
 
 
 def report_conversion(done):

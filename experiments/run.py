@@ -279,8 +279,8 @@ def report(line):
 def guard(main, takes_arguments=False):
     """`main(arguments)` as a function of argv, in which errors of the user's become one line.
 
-    Its value is the exit code: what `main` returns, 1 for an error, 2 for a wrong call, 143 for a run
-    stopped by a signal after it had saved its state.
+    Its value is the exit code: what `main` returns, 1 for an error, 2 for a wrong call, 130 where it was
+    interrupted, 143 for a run stopped by a signal after it had saved its state.
     """
 
     def guarded(argv):
@@ -292,6 +292,9 @@ def guard(main, takes_arguments=False):
         except TrainingInterrupted as stop:
             print(stop, file=sys.stderr)
             return 143
+        except KeyboardInterrupt:
+            print('interrupted', file=sys.stderr)
+            return 130
         except _USER_ERRORS as error:
             print(f'error: {_line(error)}', file=sys.stderr)
             return 2 if isinstance(error, UsageError) else 1

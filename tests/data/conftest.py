@@ -55,9 +55,7 @@ def convert_dataset():
 
     def convert(name, config, data_dir, manual_dir, max_skipped_fraction=1.0, **fields):
         builder = catalog.make_builder(name, config, data_dir, manual_dir, **fields)
-        done = conversion.convert(
-            builder, processes=1, max_skipped_fraction=max_skipped_fraction
-        )
+        done = conversion.convert(builder, processes=1, max_skipped_fraction=max_skipped_fraction)
         opened = catalog.open_dataset(name, config, data_dir)
         examples = {
             split: {

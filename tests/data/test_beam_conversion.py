@@ -33,13 +33,8 @@ def records(data_path):
     return found
 
 
-def others(data_path):
-    """{name: bytes} of the files that are not shards, but for the one that tells their lengths."""
-    return {
-        path.name: path.read_bytes()
-        for path in pathlib.Path(data_path).iterdir()
-        if 'tfrecord' not in path.name and path.name != 'dataset_info.json'
-    }
+def files(data_path):
+    return {path.name: path.read_bytes() for path in pathlib.Path(data_path).iterdir()}
 
 
 def names(folder):
@@ -48,7 +43,7 @@ def names(folder):
 
 def assert_same(ours, plain, data_dir, name, config):
     assert records(ours.data_path) == records(plain.data_path)
-    assert others(ours.data_path) == others(plain.data_path)
+    assert files(ours.data_path) == files(plain.data_path)
     assert (ours.examples, ours.found) == (plain.examples, plain.found)
     assert (ours.skipped, ours.frames) == (plain.skipped, plain.frames)
     assert ours.frames_decoded == ours.frames
@@ -88,7 +83,8 @@ def make(folder, data_dir, **fields):
 
 
 def on_beam(builder, options=(), **arguments):
-    return beam_conversion.convert(builder, 'DirectRunner', options, **arguments)
+    write = beam_conversion.writer('DirectRunner', options)
+    return conversion.convert(builder, write=write, **arguments)
 
 
 def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, numbered):
@@ -101,7 +97,7 @@ def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, nu
     assert reasons['train/run/text.mp4'] == 'not a video: OpenCV cannot open it'
     assert reasons['train/jump/gone.mp4'] == 'file not found'
     assert reasons.keys() == {'train/run/text.mp4', 'train/run/cut.avi', 'train/jump/gone.mp4'}
-    assert any('11 videos go to DirectRunner' in line for line in lines)
+    assert any('2 of 2 shards go to DirectRunner' in line for line in lines)
     # Each finds what the other made, and whether it is the same.
     assert conversion.convert(make(folder, tmp_path / 'beam')).reused
     assert on_beam(make(folder, tmp_path / 'plain')).reused
@@ -118,7 +114,7 @@ def test_flow_and_in_other_processes(folder, tmp_path, monkeypatch):
     """As on other machines: nothing but the code, and the folders, is shared with the workers."""
     fields = {'modality': 'flow', 'flow_algorithm': 'dis'}
     plain = conversion.convert(make(folder, tmp_path / 'plain', **fields), processes=1)
-    monkeypatch.setenv('PYTHONPATH', str(REPOSITORY))
+    monkeypatch.setenv('PYTHONPATH', str(REPOSITORY), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(encoding, 'encode_video', None)  # here
     ours = on_beam(
@@ -230,20 +226,29 @@ def test_a_split_without_usable_videos_fails(folder, tmp_path):
         catalog.open_dataset('video_folder', 'mine', tmp_path)
 
 
-def test_examples_lost_on_the_way_are_an_error(folder, tmp_path, monkeypatch):
-    original = beam_conversion._convert_video
+def test_interrupted_work_is_finished_here_or_there(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr('data.staging.LEAST_SHARDS', 2)  # three of them: train 0 and 1, validation
+    undisturbed = conversion.convert(make(folder, tmp_path / 'plain'), processes=1)
+    original, last = encoding.encode_video, 'validation/run/0.avi'
 
-    def losing(item, builder):
-        outcome, *example = original(item, builder)
-        return [outcome] if item.id == 'train/run/1.avi' else [outcome, *example]
+    def stopping(path, storage):
+        if path.endswith(last):
+            raise KeyError('a fault in the code')
+        return original(path, storage)
 
-    monkeypatch.setattr(beam_conversion, '_convert_video', losing)
-    with pytest.raises(
-        conversion.ConversionError, match="DirectRunner lost 1 of 6 examples of split 'train'"
-    ):
-        on_beam(make(folder, tmp_path))
-    monkeypatch.undo()
-    assert on_beam(make(folder, tmp_path)).examples == {'train': 6, 'validation': 2}
+    for name, finish in (('beam', on_beam), ('mixed', conversion.convert)):
+        monkeypatch.setattr(encoding, 'encode_video', stopping)
+        with pytest.raises(Exception, match='a fault in the code'):
+            on_beam(make(folder, tmp_path / name))
+        monkeypatch.setattr(encoding, 'encode_video', original)
+        kept = list((tmp_path / name).rglob('*.tfrecord-?????-of-?????'))
+        assert kept
+        times = [path.stat().st_mtime_ns for path in kept]
+        result = finish(make(folder, tmp_path / name))
+        assert files(result.data_path) == files(undisturbed.data_path)
+        kept = [pathlib.Path(result.data_path) / path.name for path in kept]
+        assert [path.stat().st_mtime_ns for path in kept] == times
+        assert 0 < result.frames_decoded < result.frames
 
 
 def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch):
@@ -281,11 +286,10 @@ def test_what_is_sent_is_small(folder, tmp_path):
         ('DirectRunner', ['--runner=FlinkRunner'], "--beam_option: found '--runner=FlinkRunner'"),
     ],
 )
-def test_unknown_runners_and_options(folder, tmp_path, runner, options, message):
+def test_unknown_runners_and_options(runner, options, message):
     with pytest.raises(video_builder.DatasetError, match=message) as error:
-        beam_conversion.convert(make(folder, tmp_path / 'data'), runner, options)
+        beam_conversion.writer(runner, options)
     assert '\n' not in str(error.value)
-    assert not (tmp_path / 'data').exists()
 
 
 def test_options_of_a_job_server_are_handed_on():

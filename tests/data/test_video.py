@@ -3,6 +3,7 @@ fractions."""
 
 import fractions
 import math
+import os
 
 import cv2
 import numpy as np
@@ -268,3 +269,9 @@ def test_motion_jpeg_reads_the_same_backwards(tmp_path):
     assert video.source_frames_per_second(tmp_path / 'forward.mp4') == 25
     with pytest.raises(video.VideoError, match='no frames'):
         motion_jpeg.write_motion_jpeg(tmp_path / 'none.mp4', [], 25)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'x.avi')
+    with pytest.raises(video.VideoError, match='not a regular file'):
+        list(video.read_frames(tmp_path / 'x.avi'))
