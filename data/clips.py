@@ -1,6 +1,6 @@
 """The tf.data pipeline: stored records to batches of uint8 clips.
 
-Its phases: read (order of files and records), parse, choose frames, decode and crop, flip, batch.
+Its phases: read (order of files and records), parse, choose frames, batch, decode, crop and flip.
 Records travel encoded, and only the frames chosen are decoded. Which frames, crop and flip an
 example gets is a pure function of (seed, epoch, id): neither the order of reading, nor the number
 of replicas, nor a restart changes it, and the RGB and the flow clip of one video show the same
@@ -23,6 +23,7 @@ WINDOW = 'window'
 WINDOWS = 'windows'
 
 FILES_AT_ONCE = 8  # fixed, for the order of records must not depend on the machine
+BATCHES_AT_ONCE = 2  # being decoded, each by all cores
 PREFETCHED_BATCHES = 2
 
 # What a stateless random number is for.
@@ -125,7 +126,7 @@ def training_clips(
     else:
         stored = stored.skip(skipped).shard(num_shards, shard_index)
 
-    def clip(epoch, record):
+    def choose(epoch, record):
         example = records.parse(record)
         random = _RandomChoices(seed, epoch, example[video_builder.ID])
         encoded = example[video_builder.VIDEO]
@@ -136,16 +137,22 @@ def training_clips(
         top = random.share(_CROP_TOP, room[0] + 1)
         left = random.share(_CROP_LEFT, room[1] + 1)
         mirror = random.share(_FLIP, 2) == 1 if flip else tf.constant(False)
-        pixels = decoder.crops(chosen, tf.stack([top, left, height, width]), mirror)
         return {
-            CLIP: tf.ensure_shape(pixels, [frames, height, width, decoder.channels]),
+            CLIP: (chosen, tf.stack([top, left, height, width]), mirror),
             LABEL: tf.cast(example[video_builder.LABEL], tf.int32),
             ID: example[video_builder.ID],
             EPOCH: epoch,
         }
 
-    dataset = stored.map(clip, tf.data.AUTOTUNE, deterministic=deterministic)
-    dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+    def decode(batch):
+        pixels = decoder.crops(*batch[CLIP])
+        shape = [batch_size, frames, height, width, decoder.channels]
+        return batch | {CLIP: tf.ensure_shape(pixels, shape)}
+
+    dataset = stored.map(choose, tf.data.AUTOTUNE, deterministic=deterministic)
+    dataset = dataset.batch(batch_size, drop_remainder=True)
+    dataset = dataset.map(decode, BATCHES_AT_ONCE, deterministic=deterministic)
+    dataset = dataset.prefetch(PREFETCHED_BATCHES)
     return dataset.with_options(records.options(deterministic))
 
 
