@@ -33,7 +33,7 @@ _LISTED = 20  # skipped videos, or problems, that are printed; all are in a file
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('convert')
+    run.define_workdir_flags('convert', 'Convert again; replaces the dataset when it is done.')
     run.define_dataset_flags()
     flags.DEFINE_string('manual_dir', None, 'Folder with the videos.')
     flags.DEFINE_float('frames_per_second', None, "Rate stored; 0 keeps each video's own.")

@@ -48,10 +48,13 @@ _USER_ERRORS = (
 )
 
 
-def define_workdir_flags(name):
-    """Flags of every program that leaves a folder behind."""
+_ANEW = 'Start anew, deleting what the workdir holds of a run.'
+
+
+def define_workdir_flags(name, overwrite=_ANEW):
+    """Flags of every program that leaves a folder behind; `overwrite` says what that flag does."""
     flags.DEFINE_string('workdir', f'runs/{name}', 'Folder for what the run leaves.')
-    flags.DEFINE_bool('overwrite', False, 'Start anew, deleting what the workdir holds of a run.')
+    flags.DEFINE_bool('overwrite', False, overwrite)
 
 
 def define_dataset_flags(dataset=None):
