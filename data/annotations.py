@@ -172,6 +172,8 @@ def list_files(folder: str | os.PathLike, suffixes: Iterable[str] = VIDEO_SUFFIX
 
 
 def _read_text(path) -> str:
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise DatasetError(f'{path}: found no regular file, expected a text file')  # a pipe waits
     try:
         with open(path, encoding='utf-8-sig') as file:  # any line ends become "\n"
             return file.read()

@@ -183,6 +183,18 @@ def example(annotation: Annotation, frames: int, lost_frames: int = 0) -> dict:
     }
 
 
+def describe_other_classes(annotations_by_name: dict[str, Annotation]) -> str | None:
+    """A line on the tubes whose class is not that of their video, "CLASS/VIDEO"."""
+    other = [
+        name
+        for name, one in annotations_by_name.items()
+        if any(tube.label != name.partition('/')[0] for tube in one.tubes)
+    ]
+    if not other:
+        return None
+    return f'{len(other)} videos have boxes of another class than their own, {other[0]} for one'
+
+
 def describe_outside(annotations_by_name: dict[str, Annotation]) -> str | None:
     """A line on the boxes that `example` leaves out, as they have no area in the picture."""
     counts = {

@@ -1,12 +1,16 @@
 """The datasets by name, and how to open one that is on disk."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import re
 import shlex
+from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
+from tensorflow_datasets.core import dataset_info
 
 from data import conversion, video_builder
 from data.hmdb51 import hmdb51_dataset_builder
@@ -85,9 +89,10 @@ def make_builder(
                 f'{name}: found field {field!r}, expected one of {", ".join(fields)}'
             )
     values = _known_fields(cls, name, config) | {'name': config}
-    return cls(
-        config=cls.CONFIG_CLASS(**(values | config_fields)), data_dir=str(_data_dir(data_dir))
-    )
+    configuration = cls.CONFIG_CLASS(**(values | config_fields))
+    root = _data_dir(data_dir)
+    with _described(root / name / config / str(cls.VERSION)):
+        return cls(config=configuration, data_dir=str(root))
 
 
 def open_dataset(
@@ -128,7 +133,20 @@ def open_dataset(
                 f'{name}: found config {config!r}, expected one of {", ".join(known)}'
             )
         conversion.convert(make_builder(name, config, root), report=report)
-    return tfds.builder_from_directory(str(path))
+    with _described(path):
+        return tfds.builder_from_directory(str(path))
+
+
+@contextlib.contextmanager
+def _described(path: pathlib.Path) -> Iterator[None]:
+    """Makes a line of what TFDS says of a damaged description of the dataset at `path`."""
+    try:
+        yield
+    except (json_format.ParseError, dataset_info.DatasetInfoFileError) as error:
+        raise DatasetError(
+            f'{path}: cannot be read as a dataset ({" ".join(str(error).split())});'
+            ' remove this folder and convert again'
+        ) from None
 
 
 def _field_names(cls) -> list[str]:

@@ -8,7 +8,6 @@ import dataclasses
 import fcntl
 import functools
 import itertools
-import json
 import os
 import pathlib
 import shutil
@@ -106,7 +105,10 @@ def convert(
             folder = final.with_name(final.name + '.converting')
             info = builder.new_info()
             layout = staging.make_layout(builder, splits, folder)
-            staging.open_folder(folder, plan, name, report)
+            if overwrite and not final.exists():  # else it is an overwriting that goes on
+                shutil.rmtree(folder, ignore_errors=True)
+            own = builder.builder_config.manual_dir is not None  # else they were made here
+            staging.open_folder(folder, plan, name, report, replace=overwrite or not own)
             known = outcomes.Outcomes(folder)
             write = write or functools.partial(write_shards, processes=processes)
             frames_decoded = write(builder, info, layout, known, report)
@@ -130,18 +132,18 @@ def _locked(final: pathlib.Path, name: str, report: Report) -> Iterator[None]:
 
 
 def _reuse(builder, final) -> Conversion:
-    if not (final / staging.PLAN_FILE).exists():
+    plan = staging.read_plan(final / staging.PLAN_FILE)
+    if plan is None:
         raise ConversionError(
-            f'{final}: found a dataset not made by this conversion, without {staging.PLAN_FILE};'
-            ' convert again with --overwrite to replace it'
+            f'{final}: found a dataset not made by this conversion, without {staging.PLAN_FILE} or'
+            ' with a damaged one; convert again with --overwrite to replace it'
         )
-    plan = json.loads((final / staging.PLAN_FILE).read_text())
     same_settings = plan['settings'] == staging.settings(builder)
     expected = plan
     if builder.builder_config.manual_dir is not None:  # else they were made here, and may be gone
         expected = staging.make_plan(builder, staging.list_videos(builder))
     if not same_settings or plan['videos'] != expected['videos']:
-        found = 'videos' if same_settings else 'settings'
+        found = 'videos or labels' if same_settings else 'settings'
         raise ConversionError(
             f'{final}: found a dataset converted from other {found};'
             ' convert again with --overwrite to replace it, or under another --config name'
@@ -302,7 +304,10 @@ def _finish(builder, info, layout, known, folder, final, limit) -> dict[str, int
     shard_files = {shard.path for split_shards in layout.values() for shard in split_shards}
     for path in folder.iterdir():  # what killed workers left
         if path not in shard_files and path.name not in _KEPT_FILES:
-            path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     info.set_splits(tfds.core.SplitDict(splits))
     with _without_warnings():
         info.write_to_directory(str(folder))

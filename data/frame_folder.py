@@ -84,6 +84,8 @@ def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _decode(file: pathlib.Path) -> np.ndarray:
+    if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
+        raise VideoError(f'frame {file.name} is not a regular file')
     try:
         content = np.frombuffer(file.read_bytes(), np.uint8)
     except OSError as error:

@@ -75,11 +75,14 @@ def readable(path: str) -> str:
 
 def append_rows(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Adds rows to a CSV file, which is made with its header if it is not there."""
-    with open(path, 'a', encoding='utf-8', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        if not file.tell():
-            writer.writerow(columns)
-        writer.writerows(rows)
+    try:
+        with open(path, 'a', encoding='utf-8', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            if not file.tell():
+                writer.writerow(columns)
+            writer.writerows(rows)
+    except OSError as error:  # a full disk names no file
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def _replace(path: pathlib.Path, columns, rows) -> None:
@@ -92,10 +95,9 @@ def _replace(path: pathlib.Path, columns, rows) -> None:
 def _read(path: pathlib.Path, columns) -> list[list[str]]:
     """Rows without a last one that a kill left torn; none if there is no such file."""
     try:
-        with open(path, encoding='utf-8', newline='') as file:
-            text = file.read()
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
-    complete = text[: text.rfind('\n') + 1]
+    complete = content[: content.rfind(b'\n') + 1].decode()  # what is torn may end in a character
     rows = list(csv.reader(io.StringIO(complete, newline='')))
     return [row for row in rows[1:] if len(row) == len(columns)]

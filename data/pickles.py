@@ -18,6 +18,7 @@ from data.video_builder import DatasetError
 # Types of the arrays that are read, as NumPy abbreviates them; objects and text are not among them.
 _TYPES = ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')
 _LATIN_1 = ('latin1', 'latin-1', 'iso-8859-1')
+_MOST_DIMENSIONS = 32
 _LONGEST = 100  # characters of what a file says, in a message
 
 
@@ -35,6 +36,11 @@ class Array:
 
     def __setstate__(self, state):
         _, shape, kind, fortran, content = state
+        # Anything else may be endless to multiply or to write in a message.
+        if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:
+            raise pickle.UnpicklingError('an array without a shape')
+        if not all(type(length) is int and 0 <= length < 2**63 for length in shape):
+            raise pickle.UnpicklingError('an array without a shape')
         content = _to_bytes(content)
         dtype = _to_dtype(kind)
         if math.prod(shape) * dtype.itemsize != len(content):
@@ -50,7 +56,8 @@ class _Dtype:
     def __init__(self, kind, *flags):
         del flags  # alignment and copying
         if kind not in _TYPES:
-            raise pickle.UnpicklingError(f'arrays of type {kind!r}')
+            found = repr(kind) if isinstance(kind, str) else describe(kind)
+            raise pickle.UnpicklingError(f'arrays of type {found}')
         self.kind, self.order = kind, '='
 
     def __setstate__(self, state):
@@ -78,9 +85,35 @@ class _RefusedName(pickle.UnpicklingError):
     pass
 
 
+def _with_simple_keys(load, only_last=False):
+    """`load`, an instruction that fills a dictionary from the stack, for simple keys.
+
+    A tuple of twice the same tuple of twice the same tuple, and so on, takes for ever to be hashed.
+    """
+
+    def checked(unpickler):
+        items = unpickler.stack[-2:] if only_last else unpickler.stack
+        if not all(isinstance(key, str | int) for key in items[::2]):
+            raise pickle.UnpicklingError('a key that is neither text nor a whole number')
+        load(unpickler)
+
+    return checked
+
+
 # The one written in Python: the other takes memory for the largest number that a pickle mentions, 32
 # GiB for one of nine bytes.
 class _Unpickler(pickle._Unpickler):
+    # Instructions by their code; without those that make sets.
+    dispatch = {
+        code: load
+        for code, load in pickle._Unpickler.dispatch.items()
+        if code not in (pickle.EMPTY_SET[0], pickle.FROZENSET[0], pickle.ADDITEMS[0])
+    } | {
+        pickle.SETITEM[0]: _with_simple_keys(pickle._Unpickler.load_setitem, only_last=True),
+        pickle.SETITEMS[0]: _with_simple_keys(pickle._Unpickler.load_setitems),
+        pickle.DICT[0]: _with_simple_keys(pickle._Unpickler.load_dict),
+    }
+
     def find_class(self, module, name):
         found = _NAMES.get((module, name))
         if found is None:
@@ -99,6 +132,8 @@ def load(path: str | os.PathLike) -> Any:
         else. Nothing that it names has run then.
     """
     try:
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise DatasetError(f'{path}: found no regular file, expected a pickle')  # a pipe waits
         with open(path, 'rb') as file:
             return _Unpickler(file, encoding='iso-8859-1').load()
     except FileNotFoundError:
@@ -112,6 +147,8 @@ def load(path: str | os.PathLike) -> Any:
             f'{path}: found a pickle that asks for {_short(repr(str(error)))}, expected plain values'
             ' and arrays of numbers; it was not read'
         ) from None
+    except DatasetError:
+        raise
     # What is no pickle can fail in every way: bytes are obeyed as they come.
     except Exception as error:  # noqa: BLE001
         found = _short(f'{type(error).__name__}: {error}')
@@ -181,7 +218,7 @@ def _scalar(kind, content) -> int | float | bool:
 def _encode(text, encoding='latin1') -> bytes:
     """How Python 3 writes bytes into old protocols."""
     if encoding not in _LATIN_1:
-        raise pickle.UnpicklingError(f'bytes as {encoding!r}')
+        raise pickle.UnpicklingError('bytes in another encoding than ISO 8859-1')
     return text.encode('latin-1')
 
 

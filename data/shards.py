@@ -6,6 +6,7 @@ at most one torn one behind. Nothing here starts TensorFlow's runtime: devices c
 configured after a conversion.
 """
 
+import contextlib
 import os
 import pathlib
 import struct
@@ -52,11 +53,17 @@ class ShardWriter:
         return self
 
     def write(self, record: bytes) -> None:
-        self._writer.write(record)
-        self._writer.flush()
+        try:
+            self._writer.write(record)
+            self._writer.flush()
+        except tf.errors.OpError as error:  # a full disk
+            raise video_builder.DatasetError(
+                f'{error.message}; what is done is kept: make room and run again'
+            ) from None
 
     def __exit__(self, kind, error, trace):
-        self._writer.close()
+        with contextlib.suppress(*([tf.errors.OpError] if kind else [])):
+            self._writer.close()
         if kind is None:
             partial = _with_suffix(self._path, _PARTIAL)
             with partial.open('rb') as file:

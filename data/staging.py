@@ -66,7 +66,10 @@ def list_videos(builder: video_builder.VideoBuilder) -> dict[str, list[Video]]:
 
 
 def make_plan(builder: video_builder.VideoBuilder, splits: dict[str, list[Video]]) -> dict:
-    """What decides every byte of the dataset, in JSON types: 'settings' and 'videos', a digest."""
+    """What decides every byte of the dataset, in JSON types: 'settings' and 'videos', a digest.
+
+    The digest is of the labels and of the list of videos with the states of their files.
+    """
     digest, states = hashlib.sha256(), {}
 
     def state(path):
@@ -74,10 +77,14 @@ def make_plan(builder: video_builder.VideoBuilder, splits: dict[str, list[Video]
             try:
                 stat = os.stat(path)
                 states[path] = [stat.st_size, stat.st_mtime_ns]
+                if os.path.isdir(path):  # which does not change with a picture in it
+                    states[path].append(_digest_of_folder(path))
             except OSError:  # not there, or a name that no file can have
                 states[path] = None
         return states[path]
 
+    # Stored labels are places in this list.
+    digest.update(json.dumps(builder.label_names()).encode() + b'\n')
     for split, videos in splits.items():
         for item in videos:
             line = [split, *dataclasses.astuple(item), state(item.path)]
@@ -85,6 +92,16 @@ def make_plan(builder: video_builder.VideoBuilder, splits: dict[str, list[Video]
                 line.append(state(item.annotation))
             digest.update(json.dumps(line).encode() + b'\n')
     return {'settings': settings(builder), 'videos': digest.hexdigest()}
+
+
+def _digest_of_folder(path: str) -> str:
+    digest = hashlib.sha256()
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            stat = entry.stat()
+            state = f'\0{stat.st_size}\0{stat.st_mtime_ns}\0'
+            digest.update(os.fsencode(entry.name) + state.encode())
+    return digest.hexdigest()
 
 
 def settings(builder: video_builder.VideoBuilder) -> dict:
@@ -112,13 +129,27 @@ def make_layout(
     return layout
 
 
-def open_folder(folder: pathlib.Path, plan: dict, name: str, report: Report) -> None:
-    """Makes the folder, or leaves one of the same plan as it is."""
+def open_folder(folder: pathlib.Path, plan: dict, name: str, report: Report, replace: bool) -> None:
+    """Makes the folder, or leaves one of the same plan as it is.
+
+    Raises:
+      DatasetError: if it was begun with another plan, unless it may be replaced.
+    """
     plan_file = folder / PLAN_FILE
     if folder.exists():
-        if _read_plan(plan_file) == plan:
+        begun = read_plan(plan_file)
+        if begun == plan:
             return
-        report(f'{name}: the videos or settings changed since {folder} was begun; starting anew')
+        done = outcomes.Outcomes(folder).frames
+        if begun is not None and done and not replace:
+            raise DatasetError(
+                f'{folder}: found {len(done)} videos converted from other videos or labels or with'
+                ' other settings; give the same ones to go on, another --config name to leave it, or'
+                ' --overwrite to begin anew'
+            )
+        report(
+            f'{name}: other videos, labels or settings than {folder} was begun with; starting anew'
+        )
         shutil.rmtree(folder)
     folder.mkdir()
     new = plan_file.with_suffix('.new')
@@ -126,11 +157,13 @@ def open_folder(folder: pathlib.Path, plan: dict, name: str, report: Report) -> 
     os.replace(new, plan_file)
 
 
-def _read_plan(path: pathlib.Path) -> dict | None:
+def read_plan(path: pathlib.Path) -> dict | None:
+    """What a file holds that `open_folder` wrote; None if it is missing or damaged."""
     try:
-        return json.loads(path.read_text())
+        plan = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):  # a power cut can leave an empty file
         return None
+    return plan if isinstance(plan, dict) and {'settings', 'videos'} <= plan.keys() else None
 
 
 def resume(every: list[Shard], known: outcomes.Outcomes) -> list[Remaining]:

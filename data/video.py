@@ -243,7 +243,7 @@ def check_arguments(frames_per_second, frame_size, short_side) -> None:
         raise ValueError(
             f'found frame_size={frame_size} and short_side={short_side}, expected at most one'
         )
-    if frames_per_second is not None and not frames_per_second > 0:
+    if frames_per_second is not None and not 0 < frames_per_second < math.inf:
         raise ValueError(
             f'frames_per_second: found {frames_per_second}, expected a positive number'
         )
@@ -267,8 +267,11 @@ def _open(path) -> cv2.VideoCapture:
         if not (path.is_file() or path.is_dir()) and path.exists():
             raise VideoError('not a regular file')  # a pipe would be waited for
         with path.open('rb') as file:
-            if not file.read(1):
-                raise VideoError('empty file (0 bytes)')
+            begins = file.read(8)
+        if not begins:
+            raise VideoError('empty file (0 bytes)')
+        if begins == b'ffconcat':  # FFmpeg would go on to those
+            raise VideoError('a list of other files, not a video')
     except FileNotFoundError:
         raise VideoError(MISSING) from None
     except IsADirectoryError:

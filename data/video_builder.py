@@ -26,6 +26,10 @@ _STORED_CHANNELS = {'rgb': 3, 'flow': 1}
 # by more than 0.20 and 0.22 pixels at 95, by 0.17 and 0.19 at 98, and not by less at 99 or 100.
 JPEG_QUALITY = {'rgb': 95, 'flow': 98}
 
+# What is beyond is a slip, and would fill memory before it was noticed.
+MOST_FRAMES_PER_SECOND = 1000
+LONGEST_SIDE = 16384
+
 Report = Callable[[str], None]
 
 
@@ -90,9 +94,21 @@ class VideoConfig(tfds.core.BuilderConfig):
                     f' short_side={self.short_side}, expected one of them to be None'
                 )
         allowed = (
-            ('frames_per_second', (self.frames_per_second or 1) > 0, 'above 0, or None'),
-            ('frame_size', min(self.frame_size or (1,)) > 0, '(height, width) in pixels'),
-            ('short_side', self.short_side is None or self.short_side > 0, 'pixels'),
+            (
+                'frames_per_second',
+                0 < (self.frames_per_second or 1) <= MOST_FRAMES_PER_SECOND,
+                f'above 0 and at most {MOST_FRAMES_PER_SECOND}, or None',
+            ),
+            (
+                'frame_size',
+                all(0 < side <= LONGEST_SIDE for side in self.frame_size or ()),
+                f'(height, width), each 1 to {LONGEST_SIDE} pixels',
+            ),
+            (
+                'short_side',
+                self.short_side is None or 0 < self.short_side <= LONGEST_SIDE,
+                f'1 to {LONGEST_SIDE} pixels',
+            ),
             ('modality', self.modality in CHANNELS, f'one of {", ".join(CHANNELS)}'),
             ('jpeg_quality', 1 <= (self.jpeg_quality or 1) <= 100, '1 to 100'),
             (
@@ -255,12 +271,19 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return super()._create_builder_config(builder_config, version)
 
     def _info(self) -> tfds.core.DatasetInfo:
+        names = self.label_names()
+        for name in names:  # TFDS stores a line for each, and strips them when it reads them
+            if not name or name != name.strip() or len(name.splitlines()) != 1:
+                raise DatasetError(
+                    f'{self.name}: found the class {name!r}, expected a name of one line without'
+                    ' blanks around it'
+                )
         features = {
             VIDEO: tfds.features.Video(
                 shape=(None, None, None, _STORED_CHANNELS[self.builder_config.modality]),
                 encoding_format='jpeg',
             ),
-            LABEL: tfds.features.ClassLabel(names=self.label_names()),
+            LABEL: tfds.features.ClassLabel(names=names),
             ID: tfds.features.Text(),
             **self.extra_features(),
         }

@@ -177,8 +177,14 @@ def benchmark_input(videos_dir, scratch, threads):
     files = records.files(opened.info.splits['train'])
     stored = [
         records.parse(record)[video_builder.VIDEO].numpy()[:CLIP_FRAMES]
-        for record in records.read(files)
+        for record in records.read(files).take(FLAGS.clips)
     ]
+    shortest = min(map(len, stored))
+    if shortest < CLIP_FRAMES:
+        raise run.UsageError(
+            f'--manual_dir: found a video of {shortest} frames, expected at least the {CLIP_FRAMES} of'
+            ' a clip.'
+        )
     chosen = [video for video, _ in zip(itertools.cycle(stored), range(FLAGS.clips), strict=False)]
     window = tf.constant([16, 16, CROP, CROP])
 
@@ -243,7 +249,7 @@ def main(arguments):
     task = run.required('task')
     for name in ('videos', 'clips', 'repeats', 'processes'):
         value = FLAGS[name].value
-        least = 4 if name == 'videos' else 1
+        least = {'videos': 4, 'clips': 6 * CLIPS_PER_BATCH}.get(name, 1)
         if value is not None and value < least:
             raise run.UsageError(f'--{name} must be at least {least}, found {value}.')
     processes = FLAGS.processes or os.cpu_count() or 1

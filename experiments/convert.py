@@ -11,6 +11,7 @@ again, when the same command is run. `--verify` reads the finished dataset once 
 without `--manual_dir`, that is all it does.
 """
 
+import dataclasses
 import time
 
 from absl import flags
@@ -83,6 +84,11 @@ def config_fields():
     return fields
 
 
+def verifies_only():
+    """Whether the flags ask for nothing but reading a dataset that is there."""
+    return FLAGS.verify and FLAGS.manual_dir is None and not FLAGS.overwrite
+
+
 def check_flags():
     """Refuses flags that cannot be, before anything is opened."""
     limit = FLAGS.max_skipped_fraction
@@ -92,12 +98,23 @@ def check_flags():
         value = FLAGS[name].value
         if value is not None and value < (0 if name == 'frames_per_second' else 1):
             raise run.UsageError(f'--{name} must be above 0, found {value}.')
-    configs = catalog.builder_class(FLAGS.dataset).BUILDER_CONFIGS
+    builder_class = catalog.builder_class(FLAGS.dataset)
+    configs = builder_class.BUILDER_CONFIGS
     if FLAGS.modality is not None and configs:
         names = ', '.join(config.name for config in configs)
         raise run.UsageError(
             f'--modality: the --config of {FLAGS.dataset} says it, one of {names}.'
         )
+    known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
+    for name in ('validation_fraction', 'split_seed'):
+        if FLAGS[name].value is not None and name not in known:
+            raise run.UsageError(f'--{name}: {FLAGS.dataset} has splits of its own.')
+    if verifies_only():
+        given = [*config_fields(), *(name for name in ('runner', 'processes') if FLAGS[name].value)]
+        if given:
+            raise run.UsageError(
+                f'--{given[0]}: needs --manual_dir; without it, --verify only reads.'
+            )
     if FLAGS.runner is None and FLAGS.beam_option:
         raise run.UsageError('--beam_option: needs --runner.')
     if FLAGS.runner is not None and FLAGS.processes is not None:
@@ -159,9 +176,11 @@ def main(arguments):
     del arguments
     run.required('dataset')
     check_flags()
+    settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
+    this = run.Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
     started = time.monotonic()
     results, skipped, problems, listing = {}, [], [], None
-    if FLAGS.verify and FLAGS.manual_dir is None and not FLAGS.overwrite:
+    if verifies_only():
         opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
         results |= {'data_path': str(opened.data_path)}
     else:
@@ -185,7 +204,6 @@ def main(arguments):
         found = verify(opened, listing)
         problems = found.problems
         results |= {'examples': found.examples, 'problems': len(problems)}
-    this = run.Run('convert', FLAGS.workdir, {'dataset': name}, replaces=True)
     this.finish({'dataset': name, **results}, _markdown(name, results, skipped, problems))
     return 1 if problems else 0
 

@@ -1,5 +1,6 @@
 """What the entry points share: flags, start-up, the files a run leaves, and errors in one line."""
 
+import errno
 import json
 import os
 import pathlib
@@ -126,7 +127,11 @@ class Run:
         if config.exists():
             before = _read_settings(config)
             same_program = before['program'] == program
-            if replaces and same_program:
+            if replaces and not same_program:
+                raise UsageError(
+                    f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
+                )
+            if replaces:
                 if overwrite or before != settings:
                     (self.path / 'results.json').unlink(missing_ok=True)
             elif overwrite and same_program:
@@ -302,9 +307,10 @@ def guard(main, takes_arguments=False):
             print(f'error: {_line(error)}', file=sys.stderr)
             return 2 if isinstance(error, UsageError) else 1
         except OSError as error:
-            if error.filename is None:
+            if error.filename is None and error.errno != errno.ENOSPC:
                 raise
-            print(f'error: {error.filename}: {os.strerror(error.errno)}', file=sys.stderr)
+            where = '' if error.filename is None else f'{error.filename}: '
+            print(f'error: {where}{os.strerror(error.errno)}', file=sys.stderr)
             return 1
 
     return guarded

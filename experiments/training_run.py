@@ -100,7 +100,12 @@ def choose_split(builder, name, flag):
     """
     splits = builder.info.splits
     if name is None:
-        name = 'validation' if 'validation' in splits else 'test'
+        name = next((known for known in ('validation', 'test') if known in splits), None)
+        if name is None:
+            raise run.UsageError(
+                f'--{flag}: {builder.info.full_name} has no split validation or test; name one of '
+                f'{", ".join(splits)}.'
+            )
     if name not in splits:
         raise run.UsageError(
             f'--{flag}: {builder.info.full_name} has no split {name!r}; '

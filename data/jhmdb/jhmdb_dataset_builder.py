@@ -76,9 +76,10 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
         return list(_LABELS)
 
     def prepare_videos(self, report: video_builder.Report | None = None) -> None:
-        outside = self._act and boxes.describe_outside(self._act.annotations)
-        if outside and report is not None:
-            report(f'{self.name}: {outside}')
+        for describe in (boxes.describe_outside, boxes.describe_other_classes):
+            line = self._act and describe(self._act.annotations)
+            if line and report is not None:
+                report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:
         frames = annotations.find(self.manual_dir, *_FRAMES)

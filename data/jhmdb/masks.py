@@ -57,6 +57,8 @@ def _extent(covered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_masks(path) -> np.ndarray:
     name = os.path.basename(path)
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+        raise VideoError(f'{name} is not a regular file')
     try:
         listed = scipy.io.whosmat(path, appendmat=False)
         held = {variable: (shape, kind) for variable, shape, kind in listed}

@@ -77,9 +77,10 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
         return list(_LABELS)
 
     def prepare_videos(self, report: video_builder.Report | None = None) -> None:
-        outside = boxes.describe_outside(self._truth.annotations)
-        if outside and report is not None:
-            report(f'{self.name}: {outside}')
+        for describe in (boxes.describe_outside, boxes.describe_other_classes):
+            line = describe(self._truth.annotations)
+            if line and report is not None:
+                report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:
         paths = listing.find_videos(self.manual_dir, self._truth.annotations)

@@ -53,6 +53,16 @@ def test_boxes_are_cut_at_the_border_and_empty_ones_left_out():
     assert boxes.describe_outside({'good': good}) is None
 
 
+def test_boxes_of_another_class_are_told_of():
+    one, other = (
+        boxes.Annotation([tube([0], [[0, 0, 9, 9]], name)], 10, 10, 5) for name in ('run', 'wave')
+    )
+    assert boxes.describe_other_classes({'run/a': one, 'wave/b': other}) is None
+    assert boxes.describe_other_classes({'run/a': one, 'run/b': other, 'run/c': other}) == (
+        '2 videos have boxes of another class than their own, run/b for one'
+    )
+
+
 def test_order_is_that_of_frames_then_of_tubes():
     box = [0, 0, 10, 20]
     found = stored(

@@ -75,3 +75,16 @@ def test_default_folder_is_tfds_own(monkeypatch, tmp_path):
     monkeypatch.setenv('HOME', str(tmp_path))
     with pytest.raises(video_builder.DatasetError, match=f'{tmp_path}/tensorflow_datasets'):
         catalog.open_dataset('video_folder')
+
+
+@pytest.mark.parametrize('content', [None, '{', 'no JSON'])
+def test_a_damaged_description_is_told_in_a_line(tmp_path, content):
+    folder = tmp_path / 'moving_shapes' / 'rgb' / '1.0.0'
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / 'dataset_info.json').write_text(content)
+    with pytest.raises(video_builder.DatasetError) as error:
+        catalog.open_dataset('moving_shapes', 'rgb', tmp_path)
+    assert str(error.value).startswith(f'{folder}: cannot be read as a dataset (')
+    assert str(error.value).endswith('remove this folder and convert again')
+    assert '\n' not in str(error.value)

@@ -1,5 +1,6 @@
 """Videos that come as folders of frame images."""
 
+import os
 import struct
 import zlib
 
@@ -228,3 +229,9 @@ def test_frames_are_read_as_they_are_needed(folder):
     assert [int(next(frames).mean()) for _ in range(2)] == [0, 1]
     with pytest.raises(video.VideoError, match=r'frame 3\.png is empty'):
         next(frames)
+
+
+def test_a_pipe_is_not_waited_for(folder):
+    write_frames(folder, ['1.png', '2.png'])
+    os.mkfifo(folder / '3.png')
+    assert reason(folder) == 'frame 3.png is not a regular file'

@@ -285,6 +285,38 @@ def test_a_few_bytes_that_would_take_gigabytes(saved):
     assert 'found no whole pickle' in fault(saved(b'\x80\x04B\xff\xff\xff\x7fabc.'))
 
 
+def nested(depth):
+    """A tuple of twice the same tuple of twice the same tuple, ...: a few bytes each."""
+    value = ()
+    for _ in range(depth):
+        value = (value, value)
+    return value
+
+
+def test_what_would_take_for_ever(saved):
+    """Endless to hash, to write in a message, or to multiply."""
+    deep = pickle.dumps(nested(60), 2)[2:-1]
+    array = b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR'
+    for content in (
+        b'\x80\x02}' + deep + b'K\x01s.',
+        b'\x80\x02}(' + deep + b'K\x01u.',
+        b'\x80\x02(' + deep + b'K\x01d.',
+        b'\x80\x04\x8f(' + deep + b'\x90.',
+        b'\x80\x02cnumpy\ndtype\n' + deep + b'\x85R.',
+        b'\x80\x02' + array + b'(K\x01' + deep + b'NK\x00U\x00tb.',
+        b'\x80\x02' + array + b'(K\x01(U\x04aaaaJ\xff\xff\xff\x1ftNK\x00U\x00tb.',
+    ):
+        with pytest.raises(DatasetError) as error:
+            pickles.load(saved(content))
+        assert len(str(error.value)) < 600
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'x.pkl')
+    with pytest.raises(DatasetError, match='found no regular file'):
+        pickles.load(tmp_path / 'x.pkl')
+
+
 @pytest.mark.parametrize(
     'content', [b'', b'no pickle', b'\x89PNG\r\n\x1a\n', b'\x80\x09.', b'PK\3\4']
 )

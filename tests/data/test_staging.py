@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from data import encoding, staging, video_builder
+from data import encoding, outcomes, staging, video_builder
 from tests.data import small_conversion
 from tests.data.small_conversion import convert, files, make
 
@@ -121,14 +121,20 @@ def test_a_folder_without_its_plan_is_begun_anew(
     assert any('starting anew' in line for line in lines)
 
 
-def test_changed_videos_start_anew(folder, tmp_path, monkeypatch, write_video_file, numbered):
+def test_changed_videos_start_anew_if_asked_to(
+    folder, tmp_path, monkeypatch, write_video_file, numbered
+):
     changing = shutil.copytree(folder, tmp_path / 'videos')
     interrupt(changing, tmp_path / 'two', monkeypatch, 9)
+    message = 'found . videos converted from other videos.*--overwrite to begin anew'
+    with pytest.raises(video_builder.DatasetError, match=message):  # a slip costs nothing
+        convert(changing, tmp_path / 'two', fields={'frame_size': (8, 8)})
     write_video_file(changing / 'train' / 'run' / '0.avi', numbered(11, 32, 32), 25)
+    with pytest.raises(video_builder.DatasetError, match='--overwrite to begin anew'):
+        convert(changing, tmp_path / 'two')
     counted, lines = Counted(monkeypatch), []
-    resumed = convert(changing, tmp_path / 'two', report=lines.append)
+    resumed = convert(changing, tmp_path / 'two', report=lines.append, overwrite=True)
     assert len(counted.ids) == 22
-    assert any('starting anew' in line for line in lines)
     assert files(resumed.data_path) == files(convert(changing, tmp_path / 'one').data_path)
 
 
@@ -171,12 +177,16 @@ class Listed:
 
     name = 'listed'
 
-    def __init__(self, builder, videos):
+    def __init__(self, builder, videos, labels=('jump', 'run')):
         self.builder_config = builder.builder_config
         self._videos = videos
+        self._labels = labels
 
     def split_videos(self):
         return {'train': self._videos}
+
+    def label_names(self):
+        return list(self._labels)
 
     def plan(self):
         return staging.make_plan(self, staging.list_videos(self))['videos']
@@ -201,6 +211,54 @@ def test_files_that_are_not_there_or_cannot_be(folder, tmp_path):
     without = digest(missing, str(notes))
     notes.touch()
     assert digest(missing, str(notes)) != without
+
+
+def test_another_order_of_labels_is_another_dataset(folder, tmp_path):
+    """Records hold places in the list of labels."""
+    videos = [video_builder.Video('one', str(tmp_path / 'missing.avi'), 'run')]
+    plans = [
+        Listed(make(folder, tmp_path), videos, labels).plan()
+        for labels in (('jump', 'run'), ('run', 'jump'), ('jump', 'run'))
+    ]
+    assert plans[0] == plans[2] != plans[1]
+
+
+def test_a_change_in_a_folder_of_frames_is_seen(folder, tmp_path):
+    frames = tmp_path / 'frames'
+    frames.mkdir()
+    (frames / '1.png').write_bytes(b'first')
+    listed = Listed(make(folder, tmp_path), [video_builder.Video('one', str(frames), 'run')])
+    before = listed.plan()
+    assert listed.plan() == before
+    (frames / '1.png').write_bytes(b'other picture')  # the folder's own time stays
+    assert listed.plan() != before
+
+
+def test_overwriting_an_unfinished_conversion_begins_anew(folder, tmp_path, monkeypatch):
+    """What was skipped for a reason that has passed is tried again."""
+    interrupt(folder, tmp_path, monkeypatch, 9)
+    counted = Counted(monkeypatch)
+    convert(folder, tmp_path, overwrite=True)
+    assert len(counted.ids) == 22
+
+
+def test_a_folder_of_others_in_the_staging_folder_is_no_obstacle(folder, tmp_path, monkeypatch):
+    interrupt(folder, tmp_path, monkeypatch, 9)
+    (staged,) = tmp_path.rglob('*.converting')
+    (staged / '@eaDir').mkdir()
+    (staged / '@eaDir' / 'thumbnail').touch()
+    result = convert(folder, tmp_path)
+    assert not (pathlib.Path(result.data_path) / '@eaDir').exists()
+
+
+def test_a_line_torn_within_a_character_is_harmless(tmp_path):
+    known = outcomes.Outcomes(tmp_path)
+    known.add_stored('bé/one', 3)
+    known.add_stored('bé/two', 4)
+    path = tmp_path / outcomes.STORED_FILE
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex('é'.encode()) + 1])
+    assert outcomes.Outcomes(tmp_path).frames == {'bé/one': 3}
 
 
 def test_the_order_of_storing_is_the_same_wherever_and_mixes_the_classes(tmp_path, folder):

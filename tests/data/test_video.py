@@ -275,3 +275,16 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'x.avi')
     with pytest.raises(video.VideoError, match='not a regular file'):
         list(video.read_frames(tmp_path / 'x.avi'))
+
+
+def test_a_list_of_other_files_is_no_video(tmp_path):
+    """FFmpeg would read those."""
+    video.write_video(tmp_path / 'a.mp4', [np.zeros((32, 32, 3), np.uint8)] * 5, 25)
+    (tmp_path / 'b.mp4').write_text('ffconcat version 1.0\nfile a.mp4\nfile a.mp4\n')
+    with pytest.raises(video.VideoError, match='a list of other files'):
+        list(video.read_frames(tmp_path / 'b.mp4'))
+
+
+def test_an_endless_rate_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='frames_per_second: found inf'):
+        list(video.read_frames(tmp_path / 'x.mp4', math.inf))

@@ -130,3 +130,11 @@ def test_labels_are_the_sorted_class_names(touch, tmp_path):
     folder = touch('b c/1.mp4', 'b c/2.mp4', 'a/1.mp4', 'Z/1.mp4')
     builder = catalog.make_builder('video_folder', 'x', tmp_path, folder)
     assert builder.info.features['label'].names == ['Z', 'a', 'b c']
+
+
+@pytest.mark.parametrize('name', ['b\nc', 'a ', ' ', 'b\x0bc'])
+def test_class_names_that_tfds_would_change(touch, tmp_path, name):
+    """It keeps them in the lines of a file, stripped."""
+    folder = touch('a/1.mp4', 'a/2.mp4', f'{name}/1.mp4')
+    with pytest.raises(video_builder.DatasetError, match='found the class .* of one line'):
+        catalog.make_builder('video_folder', 'x', tmp_path, folder)

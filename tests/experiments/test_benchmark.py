@@ -48,7 +48,7 @@ def test_the_tasks_run(tmp_path, task):
         'benchmark',
         f'--task={task}',
         '--videos=6',
-        '--clips=6',
+        '--clips=36',
         '--repeats=2',
         f'--workdir={tmp_path}',
     )
