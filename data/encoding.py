@@ -54,12 +54,12 @@ def encode_video(path: str, storage: Storage) -> list[bytes]:
 
 def _encode(frames, storage):
     if storage.modality == 'flow':
-        gray = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
+        gray = (cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames)
         fields = optical_flow.flow_fields(gray, storage.flow_algorithm)
         frames = (optical_flow.to_image(field) for field in fields)
     encoded, size = [], 0
     for frame in frames:
-        encoded.append(video.encode_jpeg(frame, storage.jpeg_quality))
+        encoded.append(video.encode_jpeg(frame, storage.jpeg_quality, bgr=True))
         size += len(encoded[-1])
         if size > MOST_BYTES:
             raise video.VideoError(
@@ -86,5 +86,6 @@ def crash() -> video.VideoError:
 def _read_frames(path, storage):
     wanted = (storage.frames_per_second, storage.frame_size, storage.short_side)
     if storage.folder_frames_per_second is not None and os.path.isdir(path):
-        return frame_folder.read_frames(path, storage.folder_frames_per_second, *wanted)
-    return video.read_frames(path, *wanted)
+        rate = storage.folder_frames_per_second
+        return frame_folder.read_frames(path, rate, *wanted, bgr=True)
+    return video.read_frames(path, *wanted, bgr=True)

@@ -21,6 +21,8 @@ def read_frames(
     frames_per_second: float | None = None,
     frame_size: tuple[int, int] | None = None,
     short_side: int | None = None,
+    *,
+    bgr: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yields the frames of a folder in the order of their numbers, as `video.read_frames` does.
 
@@ -31,7 +33,7 @@ def read_frames(
       frames_per_second: as in `video.read_frames`, like the others.
 
     Yields:
-      uint8 arrays (height, width, 3), RGB.
+      uint8 arrays (height, width, 3), RGB or BGR.
 
     Raises:
       VideoError: if the folder is missing, has no or one frame, lacks a frame between two others or
@@ -44,7 +46,7 @@ def read_frames(
         (_decode(file), k / source_frames_per_second, (k + 1) / source_frames_per_second)
         for k, file in enumerate(files)
     )
-    yield from video.resample_and_resize(timed, frames_per_second, frame_size, short_side)
+    yield from video.resample_and_resize(timed, frames_per_second, frame_size, short_side, bgr)
 
 
 def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:

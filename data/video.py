@@ -71,6 +71,8 @@ def read_frames(
     frames_per_second: float | None = None,
     frame_size: tuple[int, int] | None = None,
     short_side: int | None = None,
+    *,
+    bgr: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yields the frames of a video in order, resampled in time and resized.
 
@@ -86,9 +88,10 @@ def read_frames(
         bilinear without antialiasing, which equals `tf.image.resize` within one level.
       short_side: length wanted for the shorter side, keeping the shape. At most one of the two;
         neither keeps the size.
+      bgr: give the colours in OpenCV's own order, for what goes on to OpenCV.
 
     Yields:
-      uint8 arrays (height, width, 3), RGB.
+      uint8 arrays (height, width, 3), RGB or BGR.
 
     Raises:
       VideoError: if the file is missing, empty, not a video, truncated, has fewer than two frames,
@@ -100,7 +103,7 @@ def read_frames(
     capture = _open(path)
     try:
         timed = _timed_frames(capture)
-        yield from resample_and_resize(timed, frames_per_second, frame_size, short_side)
+        yield from resample_and_resize(timed, frames_per_second, frame_size, short_side, bgr)
     finally:
         capture.release()
 
@@ -110,6 +113,7 @@ def resample_and_resize(
     frames_per_second: float | None,
     frame_size: tuple[int, int] | None,
     short_side: int | None,
+    bgr: bool = False,
 ) -> Iterator[np.ndarray]:
     """What `read_frames` does after decoding.
 
@@ -118,7 +122,7 @@ def resample_and_resize(
       frames_per_second: as in `read_frames`, like the others.
 
     Yields:
-      uint8 arrays (height, width, 3), RGB.
+      uint8 arrays (height, width, 3), RGB or BGR.
 
     Raises:
       VideoError: as `read_frames`.
@@ -136,7 +140,7 @@ def resample_and_resize(
                 )
             shape = frame.shape
             resized_from, resized = frame, _resize(frame, frame_size, short_side)
-        yield cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+        yield resized if bgr else cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
 
 
 def source_frames_per_second(path: str | os.PathLike) -> float:
@@ -155,13 +159,13 @@ def source_frames_per_second(path: str | os.PathLike) -> float:
     return rate
 
 
-def encode_jpeg(frame: np.ndarray, quality: int = 95) -> bytes:
-    """Encodes a uint8 frame as JPEG: RGB (height, width, 3) or gray (height, width)."""
+def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> bytes:
+    """Encodes a uint8 frame as JPEG: RGB, or BGR, (height, width, 3) or gray (height, width)."""
     if frame.dtype != np.uint8 or frame.ndim not in (2, 3):
         raise ValueError(
             f'frame: found {frame.dtype} {frame.shape}, expected uint8 (H, W, 3) or (H, W)'
         )
-    stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 else frame
+    stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 and not bgr else frame
     done, encoded = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError(f'OpenCV could not encode a frame of shape {frame.shape} as JPEG')

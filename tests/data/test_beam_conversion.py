@@ -252,7 +252,7 @@ def test_interrupted_work_is_finished_here_or_there(folder, tmp_path, monkeypatc
 
 
 def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch):
-    def full(frame, quality):
+    def full(frame, quality, bgr):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(video, 'encode_jpeg', full)

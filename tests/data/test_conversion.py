@@ -202,7 +202,7 @@ def test_a_video_that_kills_its_process_is_skipped(folder, tmp_path, monkeypatch
 
 
 def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch):
-    def full(frame, quality):
+    def full(frame, quality, bgr):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(video, 'encode_jpeg', full)

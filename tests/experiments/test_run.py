@@ -58,7 +58,7 @@ def test_a_report_is_replaced_and_nothing_else_deleted(tmp_path):
         assert this.results is None
         this.finish({'done': 2}, '')
     assert (tmp_path / 'model.ckpt').read_text() == 'mine'
-    with pytest.raises(run.UsageError, match="program was 'export' and is now 'import_weights'"):
+    with pytest.raises(run.UsageError, match='holds a run of export; give another one'):
         run.Run('import_weights', tmp_path, {'a': 2}, replaces=True)
 
 
