@@ -183,6 +183,14 @@ def example(annotation: Annotation, frames: int, lost_frames: int = 0) -> dict:
     }
 
 
+def remarks(annotations_by_name: dict[str, Annotation]) -> list[str]:
+    """Lines on what is odd about the boxes of a set, for a builder's `prepare_videos` to report."""
+    lines = (
+        describe(annotations_by_name) for describe in (describe_outside, describe_other_classes)
+    )
+    return [line for line in lines if line is not None]
+
+
 def describe_other_classes(annotations_by_name: dict[str, Annotation]) -> str | None:
     """A line on the tubes whose class is not that of their video, "CLASS/VIDEO"."""
     other = [

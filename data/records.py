@@ -133,6 +133,7 @@ class Decoder:
             )
         self.flow = modality == 'flow'
         self.channels = video_builder.CHANNELS[modality]
+        self._stored_channels = video_builder.STORED_CHANNELS[modality]
 
     def frames(self, encoded: tf.Tensor) -> tf.Tensor:
         """JPEG strings (time,) to uint8 (time, height, width, channels)."""
@@ -204,10 +205,6 @@ class Decoder:
             record = next(read(files(info)[0]).take(1).as_numpy_iterator())
             size = self.size(parse(record)[video_builder.VIDEO][0]).numpy().tolist()
         return tuple(size)
-
-    @property
-    def _stored_channels(self):
-        return 1 if self.flow else self.channels
 
 
 def _halves_to_channels(pictures: tf.Tensor) -> tf.Tensor:

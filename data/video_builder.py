@@ -19,7 +19,7 @@ UNKNOWN_LABEL = -1  # stored where a published test split keeps its labels to it
 
 # Channels of the frames that clips are cut from, and of the JPEG pictures that hold them.
 CHANNELS = {'rgb': 3, 'flow': 2}
-_STORED_CHANNELS = {'rgb': 3, 'flow': 1}
+STORED_CHANNELS = {'rgb': 3, 'flow': 1}
 
 # Ours. For frames, errors stay far below those of the videos themselves. Flow has sharp borders
 # where the picture has none: on two ten-second videos from cameras, 1 % of the components were off
@@ -280,7 +280,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 )
         features = {
             VIDEO: tfds.features.Video(
-                shape=(None, None, None, _STORED_CHANNELS[self.builder_config.modality]),
+                shape=(None, None, None, STORED_CHANNELS[self.builder_config.modality]),
                 encoding_format='jpeg',
             ),
             LABEL: tfds.features.ClassLabel(names=names),

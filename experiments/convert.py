@@ -198,7 +198,8 @@ def main(arguments):
             'frames_per_second': None if done.reused else done.frames_decoded / seconds,
             'seconds': seconds,
         }
-        listing = opened.split_videos()
+        if FLAGS.verify:
+            listing = opened.split_videos()
     name = opened.info.full_name
     if FLAGS.verify:
         found = verify(opened, listing)

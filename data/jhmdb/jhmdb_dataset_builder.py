@@ -76,9 +76,8 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
         return list(_LABELS)
 
     def prepare_videos(self, report: video_builder.Report | None = None) -> None:
-        for describe in (boxes.describe_outside, boxes.describe_other_classes):
-            line = self._act and describe(self._act.annotations)
-            if line and report is not None:
+        if report is not None and self._act is not None:
+            for line in boxes.remarks(self._act.annotations):
                 report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:

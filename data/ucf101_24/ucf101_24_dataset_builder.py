@@ -77,9 +77,8 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
         return list(_LABELS)
 
     def prepare_videos(self, report: video_builder.Report | None = None) -> None:
-        for describe in (boxes.describe_outside, boxes.describe_other_classes):
-            line = describe(self._truth.annotations)
-            if line and report is not None:
+        if report is not None:
+            for line in boxes.remarks(self._truth.annotations):
                 report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:
