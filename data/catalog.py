@@ -137,6 +137,15 @@ def open_dataset(
         return tfds.builder_from_directory(str(path))
 
 
+def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None) -> bool:
+    """Whether a dataset is there, converted.
+
+    Raises:
+      DatasetError: if there is none of this name.
+    """
+    return (_data_dir(data_dir) / name / config / str(builder_class(name).VERSION)).exists()
+
+
 @contextlib.contextmanager
 def _described(path: pathlib.Path) -> Iterator[None]:
     """Makes a line of what TFDS says of a damaged description of the dataset at `path`."""

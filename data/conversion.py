@@ -5,7 +5,6 @@ How the dataset grows, and why not by TensorFlow Datasets' own means, is told in
 
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import itertools
 import os
@@ -17,7 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data import encoding, outcomes, shards, staging, video, video_builder, workers
+from data import encoding, locks, outcomes, shards, staging, video, video_builder, workers
 from data.outcomes import Skipped
 from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
@@ -118,17 +117,12 @@ def convert(
     return result
 
 
-@contextlib.contextmanager
-def _locked(final: pathlib.Path, name: str, report: Report) -> Iterator[None]:
-    """Holds the lock of a dataset; the operating system releases it if this process dies."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with open(final.with_name(f'.{final.name}.lock'), 'a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f'{name}: waiting for another process that is converting it')
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _locked(final: pathlib.Path, name: str, report: Report) -> contextlib.AbstractContextManager:
+    """The lock of a dataset."""
+    return locks.held(
+        final.with_name(f'.{final.name}.lock'),
+        lambda: report(f'{name}: waiting for another process that is converting it'),
+    )
 
 
 def _reuse(builder, final) -> Conversion:

@@ -16,9 +16,10 @@ def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):
             f"dataset: found 'imagenet', expected one of {', '.join(catalog.BUILDERS)}"
         )
     with pytest.raises(
-        video_builder.DatasetError, match="found config 'flow', expected one of rgb"
+        video_builder.DatasetError,
+        match="found config 'smell', expected one of rgb, flow, half_rgb",
     ):
-        catalog.open_dataset('moving_shapes', 'flow', tmp_path)
+        catalog.open_dataset('moving_shapes', 'smell', tmp_path)
 
 
 @pytest.mark.parametrize('word', ['../up', 'a/b', '.hidden', '-x', 'a b'])
@@ -57,7 +58,7 @@ def test_unknown_fields(tmp_path):
 
 
 def test_embedded_datasets_are_made_when_they_are_opened(tmp_path, monkeypatch):
-    (config,) = catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS
+    config = catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS[0]
     monkeypatch.setattr(config, 'train_per_class', 1)
     monkeypatch.setattr(config, 'validation_per_class', 1)
     lines = []
@@ -69,6 +70,34 @@ def test_embedded_datasets_are_made_when_they_are_opened(tmp_path, monkeypatch):
     again = catalog.open_dataset('moving_shapes', 'rgb', tmp_path, lines.append)
     assert again.info.splits['validation'].num_examples == 10
     assert lines == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'classes', 'channels', 'train'),
+    [
+        ('flow', 10, 1, 20),
+        ('half_rgb', 5, 3, 10),
+        ('split1_rgb', 5, 3, 10),
+        ('split2_rgb', 5, 3, 10),
+        ('split3_rgb', 5, 3, 10),
+    ],
+)
+def test_every_embedded_configuration_is_made_by_its_name(
+    tmp_path, monkeypatch, name, classes, channels, train
+):
+    configs = {config.name: config for config in catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS}
+    monkeypatch.setattr(configs[name], 'train_per_class', 2)
+    monkeypatch.setattr(configs[name], 'validation_per_class', 1)
+    if name == 'flow':  # a fraction of the time; the paper's has tests of its own
+        monkeypatch.setattr(configs[name], 'flow_algorithm', 'dis')
+    info = catalog.open_dataset('moving_shapes', name, tmp_path).info
+    assert info.config_name == name
+    assert info.features['label'].num_classes == classes
+    assert info.features['video'].shape[-1] == channels
+    assert {split: found.num_examples for split, found in info.splits.items()} == {
+        'train': train,
+        'validation': train // 2,
+    }
 
 
 def test_default_folder_is_tfds_own(monkeypatch, tmp_path):

@@ -2,13 +2,16 @@
 them."""
 
 import collections
+import fcntl
 import pathlib
+import threading
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, conversion, records, video
+from data import catalog, conversion, records, video, video_builder
 from data.moving_shapes import shapes
 
 
@@ -204,12 +207,166 @@ def test_its_files_are_ordinary_videos(shapes_dataset):
         assert np.abs(np.stack(found).astype(int) - frames).mean() < 6
 
 
-def test_full_size_by_default():
+def listed(config, data_dir, **fields):
+    """{split: {id: `Video`}} of a configuration."""
+    builder = catalog.make_builder('moving_shapes', config, data_dir, **fields)
+    return {
+        split: {item.id: item for item in items} for split, items in builder.split_videos().items()
+    }
+
+
+def expected_ids(drawn_as, classes, numbers):
+    return {f'{drawn_as}/{name}/{number:05d}' for name in classes for number in numbers}
+
+
+FIRST_HALF = ['move_right', 'move_left', 'grow', 'shrink', 'appear']
+SECOND_HALF = ['move_down', 'move_up', 'turn_clockwise', 'turn_anticlockwise', 'disappear']
+
+
+def test_configurations_by_name():
     assert shapes.PAIRS[0] == ('move_right', 'move_left')
-    (config,) = catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS
-    assert config.name == 'rgb'
-    assert 10 * config.train_per_class == 1600
-    assert 10 * config.validation_per_class == 400
+    configs = catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS
+    assert {config.name: config.modality for config in configs} == {
+        'rgb': 'rgb',
+        'flow': 'flow',
+        'half_rgb': 'rgb',
+        'split1_rgb': 'rgb',
+        'split2_rgb': 'rgb',
+        'split3_rgb': 'rgb',
+    }
+    assert {config.flow_algorithm for config in configs} == {'tvl1'}
+
+
+def test_full_size_by_default(tmp_path):
+    found = listed('rgb', tmp_path)
+    assert list(found) == ['train', 'validation']
+    assert set(found['train']) == expected_ids('train', shapes.CLASSES, range(160))
+    assert set(found['validation']) == expected_ids('validation', shapes.CLASSES, range(40))
+
+
+def test_flow_is_of_the_very_videos(tmp_path):
+    assert listed('flow', tmp_path) == listed('rgb', tmp_path)
+
+
+def test_half_holds_the_videos_of_five_classes(tmp_path):
+    every, half = listed('rgb', tmp_path), listed('half_rgb', tmp_path)
+    for split, count in (('train', 160), ('validation', 40)):
+        assert set(half[split]) == expected_ids(split, FIRST_HALF, range(count))
+        assert half[split].items() <= every[split].items()
+
+
+def test_three_splits_divide_one_pool(tmp_path):
+    splits = [listed(f'split{number}_rgb', tmp_path) for number in (1, 2, 3)]
+    pool = expected_ids('pool', SECOND_HALF, range(60))
+    held_out = [set(split['validation']) for split in splits]
+    for split, ids in zip(splits, held_out, strict=True):
+        assert list(split) == ['train', 'validation']
+        assert set(split['train']) == pool - ids
+        counts = collections.Counter(item.label for item in split['validation'].values())
+        assert counts == dict.fromkeys(SECOND_HALF, 20)
+        assert split['train'] | split['validation'] == splits[0]['train'] | splits[0]['validation']
+    assert set.union(*held_out) == pool
+    assert sum(map(len, held_out)) == len(pool)
+    assert held_out[1] == expected_ids('pool', SECOND_HALF, range(1, 60, 3))
+
+
+def test_labels_are_the_classes_in_their_order(tmp_path):
+    for config, names in (
+        ('rgb', list(shapes.CLASSES)),
+        ('flow', list(shapes.CLASSES)),
+        ('half_rgb', FIRST_HALF),
+        ('split2_rgb', SECOND_HALF),
+    ):
+        builder = catalog.make_builder('moving_shapes', config, tmp_path)
+        assert builder.info.features['label'].names == names
+    assert sorted(FIRST_HALF + SECOND_HALF) == sorted(shapes.CLASSES)
+
+
+def test_configurations_share_their_files_and_seeds_do_not(tmp_path):
+    def paths(config, **fields):
+        splits = listed(config, tmp_path, **fields).values()
+        return {item.path for items in splits for item in items.values()}
+
+    every = paths('rgb')
+    assert len(every) == 2000
+    assert paths('flow', frame_size=(48, 48)) == every
+    assert paths('half_rgb') < every
+    assert paths('split1_rgb') == paths('split3_rgb')
+    assert len(paths('split1_rgb')) == 300
+    assert paths('split1_rgb').isdisjoint(every)
+    assert paths('rgb', seed=1).isdisjoint(every)
+
+
+@pytest.mark.parametrize(
+    ('config', 'fields', 'expected'),
+    [
+        ('rgb', {'classes': ()}, r'found classes=\(\), expected one or more of move_right'),
+        ('rgb', {'classes': ['jump']}, r"found classes=\('jump',\), expected one or more of"),
+        ('rgb', {'classes': ['grow', 'grow']}, 'disappear, each once'),
+        ('rgb', {'split_number': 0}, 'found split_number=0, expected one of 1, 2, 3, or None'),
+        ('split1_rgb', {'split_number': 4}, 'found split_number=4, expected one of 1, 2, 3'),
+        (
+            'split1_rgb',
+            {'train_per_class': 41},
+            'found train_per_class=41, expected 40, twice validation_per_class',
+        ),
+    ],
+)
+def test_fields_that_cannot_be(tmp_path, config, fields, expected):
+    with pytest.raises(video_builder.DatasetError, match=expected):
+        catalog.make_builder('moving_shapes', config, tmp_path, **fields)
+
+
+@pytest.fixture(scope='module')
+def flow_and_rgb(tmp_path_factory):
+    """{id: stored example} of the training videos of two small configurations, of the same two
+    classes, and the folder that both are in."""
+    data_dir = tmp_path_factory.mktemp('both')
+    found = []
+    for config in ('flow_small', 'rgb_small'):
+        builder = catalog.make_builder(
+            'moving_shapes',
+            config,
+            data_dir,
+            classes=('move_right', 'move_left'),
+            train_per_class=3,
+            validation_per_class=1,
+        )
+        conversion.convert(builder, processes=1)
+        opened = catalog.open_dataset('moving_shapes', config, data_dir)
+        found.append({stored['id']: stored for stored in records.stored_videos(opened, 'train')})
+    return (*found, data_dir)
+
+
+def test_flow_and_rgb_have_the_same_ids_labels_and_files(flow_and_rgb):
+    flow, rgb, data_dir = flow_and_rgb
+    assert set(flow) == set(rgb) == expected_ids('train', ('move_right', 'move_left'), range(3))
+    for video_id, stored in flow.items():
+        assert stored['label'] == rgb[video_id]['label']
+        assert len(stored['video']) == len(rgb[video_id]['video']) - 1
+    assert len(list((data_dir / 'generated').rglob('*.mp4'))) == 2 * (3 + 1)
+
+
+def test_flow_of_moves_points_where_their_names_say(flow_and_rgb):
+    flow, _, _ = flow_and_rgb
+    for video_id, stored in flow.items():
+        _, name, number = video_id.split('/')
+        assert stored['video'].shape[1:] == (72, 72, 2)
+        fields = stored['video'].astype(float) / 255 * 40 - 20  # 0 and 255 are -20 and 20 pixels
+        masks = shape_masks(shapes.video('train', name, int(number)))
+        path = np.array([centroid(mask) for mask in masks])[:, 0] * 72 / 96
+        # In the frames in the midst of the movement, inside the shape as it is before each step.
+        inside = [
+            (fields[k][cv2.resize(masks[k].astype(np.uint8), (72, 72)) > 0], step)
+            for k, step in enumerate(np.diff(path))
+            if abs(step) > 1
+        ]
+        assert len(inside) >= 5
+        measured = np.mean([vectors[:, 0].mean() for vectors, _ in inside])
+        expected = np.mean([step for _, step in inside])
+        assert np.sign(expected) == (1 if name == 'move_right' else -1)
+        assert 0.5 < measured / expected < 1.5
+        assert abs(np.mean([vectors[:, 1].mean() for vectors, _ in inside])) < 0.5
 
 
 def test_finished_files_are_not_made_again(tmp_path, monkeypatch):
@@ -230,6 +387,36 @@ def test_finished_files_are_not_made_again(tmp_path, monkeypatch):
     assert [a == b for a, b in zip(after, before, strict=True)] == [k != 3 for k in range(30)]
     result = conversion.convert(builder())
     assert result.examples == {'train': 20, 'validation': 10}
+
+
+def test_one_process_at_a_time_makes_the_videos(tmp_path):
+    """Of two configurations with the same files, the second finds what the first has made."""
+    fields = {'classes': ('grow',), 'train_per_class': 2, 'validation_per_class': 1}
+    rgb, flow = (
+        catalog.make_builder('moving_shapes', name, tmp_path, **fields) for name in ('rgb', 'flow')
+    )
+    rgb.prepare_videos()
+    files = sorted((tmp_path / 'generated').rglob('*.mp4'))
+    before = [path.stat().st_mtime_ns for path in files]
+    (lock,) = (tmp_path / 'generated').rglob('.lock')
+    lines, waits = [], threading.Event()
+
+    def report(line):
+        lines.append(line)
+        waits.set()
+
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        files[0].unlink()
+        second = threading.Thread(target=flow.prepare_videos, args=(report,))
+        second.start()
+        assert waits.wait(10)
+        assert not files[0].exists()
+    second.join(10)
+    assert 'waiting for another process' in lines[0]
+    after = [path.stat().st_mtime_ns for path in files]
+    assert len(after) == 3
+    assert after[1:] == before[1:]
 
 
 def test_tfds_can_prepare_it_as_well(tmp_path):
