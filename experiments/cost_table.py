@@ -26,19 +26,6 @@ FLAGS = flags.FLAGS
 # What the paper's figures hold for, beside its clip.
 PAPER_CLASSES = 400
 
-# Named networks that the paper gives figures of, by its names.
-PAPER_NAMES = {
-    'i3d': 'I3D',
-    's3d': 'S3D',
-    's3d_slim': 'S3D',
-    's3d_separable_stem': 'S3D',
-    's3d_torchvision': 'S3D',
-    's3d_g': 'S3D-G',
-    's3d_g_slim': 'S3D-G',
-    'fast_s3d': 'Fast-S3D',
-    'fast_s3d_two_branches': 'Fast-S3D',
-}
-
 # Fig. 6 draws the stem as 1x7x7 and 7x1x1, and temporal convolutions in two branches, which is what
 # torchvision built, with batch norm and its scale everywhere.
 _SEPARABLE_STEM = {'stem_separable': True, 'stem_temporal_size': 7}
@@ -156,7 +143,9 @@ def beside_paper(name, whole, compared=True):
       gives no figure, 'paper_network', 'paper_parameters', 'paper_multiply_adds' in the same units and
       'relative_difference_parameters' and 'relative_difference_multiply_adds', (ours - paper) / paper.
     """
-    paper_network = PAPER_NAMES.get(name) if compared else None
+    paper_network = paper_results.PAPER_NAMES.get(name) if compared else None
+    if paper_network not in paper_results.COSTS:  # or the paper does not say what it costs
+        paper_network = None
     ours, paper = dataclasses.asdict(whole), _printed(paper_network)
     differences = {
         field: None if figure is None else ours[field] / figure - 1
