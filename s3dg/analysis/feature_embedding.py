@@ -1,0 +1,158 @@
+"""What a network's endpoints make of videos: one vector each, how well they group, and a map (Figure 7).
+
+The paper shows t-SNE maps of the activations on 2,200 validation videos, coloured by groups of actions. A map is
+for the eye; `neighbour_agreement` says the same in one figure that maps cannot flatter.
+"""
+
+import numpy as np
+import tensorflow as tf
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+from s3dg.evaluation import EvaluationError
+
+# t-SNE's usual perplexity (scikit-learn's default), for enough videos.
+_PERPLEXITY = 30.0
+
+# Dimensions kept before t-SNE: what its authors and scikit-learn advise, against noise and for speed.
+_DIMENSIONS = 50
+
+# Fewer videos leave no perplexity of at least 1 that is a third of the others.
+_FEWEST_VIDEOS = 4
+
+
+def pooled_features(network, batches, endpoints, progress=None):
+    """One vector per clip at each of several endpoints: activations averaged over time and space.
+
+    All endpoints come from one forward pass of each batch, which are as large as the device bears; of the
+    activations only the averages leave it.
+
+    Args:
+      network: a `Network`.
+      batches: iterable of clips (batch, time, height, width, channels), uint8 or float with values 0-255;
+        one clip per video. Batches may differ in size.
+      endpoints: names known to `Network.endpoints`.
+      progress: called with the number of clips done after every batch.
+
+    Returns:
+      Dict from endpoint to float32 (videos, channels), in the order of the clips.
+
+    Raises:
+      ConfigError: for an unknown endpoint.
+      EvaluationError: where there are no clips, or features are not finite.
+    """
+    model = network.endpoints(endpoints)
+
+    @tf.function
+    def averages(clips):
+        activations = model(clips, training=False)
+        # Float32 before the average: bfloat16 cannot sum 50,000 positions.
+        return {
+            name: tf.reduce_mean(tf.cast(x, 'float32'), range(1, len(x.shape) - 1))
+            for name, x in activations.items()
+        }
+
+    parts = {name: [] for name in endpoints}
+    done = size = 0
+    for batch in map(np.asarray, batches):
+        # The last, smaller batch is filled up, the surplus cut off: another size were another graph.
+        size = max(size, len(batch))
+        surplus = np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)
+        for name, features in averages(tf.constant(np.concatenate([batch, surplus]))).items():
+            parts[name].append(features.numpy()[: len(batch)])
+        done += len(batch)
+        if progress is not None:
+            progress(done)
+    if not done:
+        raise EvaluationError('There are no clips to take features of.')
+    pooled = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    for name, features in pooled.items():
+        _check_finite(features, f'The features at {name}')
+    return pooled
+
+
+def neighbour_agreement(features, labels, neighbours=10):
+    """Share of each video's nearest neighbours that have its label, averaged over videos.
+
+    Distances are euclidean between standardised features, so that no channel counts for more because its values
+    are larger, and endpoints whose activations differ in size can be compared. Where features say nothing of
+    the labels, the agreement is the share of a label among the other videos: 1 / labels, about, where all are
+    equally frequent.
+
+    Args:
+      features: (videos, channels).
+      labels: (videos,), integers.
+      neighbours: how many nearest videos are looked at, the video itself not among them.
+
+    Returns:
+      A float in [0, 1].
+
+    Raises:
+      EvaluationError: for fewer than `neighbours` + 1 videos, labels that do not match the features in
+        number, or features that are not finite or the same for all videos.
+    """
+    labels = np.asarray(labels)
+    if neighbours < 1:
+        raise EvaluationError(f'Neighbours must be at least 1, found {neighbours}.')
+    if labels.shape != np.shape(features)[:1]:
+        raise EvaluationError(
+            f'Features of shape {list(np.shape(features))} need one label for each video, found '
+            f'labels of shape {list(labels.shape)}.'
+        )
+    if len(labels) <= neighbours:
+        raise EvaluationError(
+            f'{neighbours} neighbours of a video need at least {neighbours + 1} videos, found '
+            f'{len(labels)}.'
+        )
+    search = NearestNeighbors(n_neighbors=neighbours).fit(_standardized(features))
+    nearest = search.kneighbors(return_distance=False)  # without arguments: itself excluded
+    return float((labels[nearest] == labels[:, None]).mean())
+
+
+def project(features, seed):
+    """A map of the videos by t-SNE, of standardised features as in `neighbour_agreement`.
+
+    Perplexity is 30, or a third of the other videos where that is less. Features are first brought to at
+    most 50 dimensions by PCA, and the map begins as the first two.
+
+    Args:
+      features: (videos, channels).
+      seed: of the random choices, few as the map begins with PCA: the same one gives the same map on one
+        machine.
+
+    Returns:
+      float32 (videos, 2), in arbitrary units.
+
+    Raises:
+      EvaluationError: for fewer than 4 videos or 2 channels, or features that are not finite or the same
+        for all videos.
+    """
+    shape = np.shape(features)
+    if len(shape) != 2 or shape[0] < _FEWEST_VIDEOS or shape[1] < 2:
+        raise EvaluationError(
+            f'A map needs features (videos, channels) of at least {_FEWEST_VIDEOS} videos and 2 '
+            f'channels, found shape {list(shape)}.'
+        )
+    kept = PCA(min(_DIMENSIONS, *shape), svd_solver='full').fit_transform(_standardized(features))
+    perplexity = min(_PERPLEXITY, (shape[0] - 1) / 3)
+    tsne = TSNE(perplexity=perplexity, init='pca', learning_rate='auto', random_state=seed)
+    return tsne.fit_transform(kept).astype('float32')
+
+
+def _standardized(features):
+    features = np.asarray(features, 'float64')
+    _check_finite(features, 'The features')
+    if (features == features[0]).all():
+        raise EvaluationError('The features of all videos are the same: nothing tells them apart.')
+    return StandardScaler().fit_transform(features)
+
+
+def _check_finite(features, what):
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise EvaluationError(
+            f'{what} are not finite for {bad.sum()} of {len(bad)} videos, the first of them number '
+            f'{bad.argmax()}.'
+        )

@@ -1,0 +1,125 @@
+"""Where the labels of points in a picture go, so that they cover neither each other nor what is drawn."""
+
+import itertools
+import math
+
+import numpy as np
+
+# Where a label may be, from its point: directions in degrees, the preferred first, and gaps between the point
+# and the label, in pixels.
+_DIRECTIONS = (90, 270, 0, 180, 45, 135, 315, 225, 67, 113, 293, 247, 22, 158, 338, 202)
+_GAPS = (7, 12, 19, 28, 39, 53)
+
+# What a place costs: for each pixel of another label or of outside it takes, for each drawn point it covers, for
+# each pixel of distance, and for each later direction. Only their order of size matters.
+_OVERLAP, _COVERED, _DISTANCE, _DIRECTION = 10.0, 30.0, 2.0, 0.3
+
+_ROUNDS = 6  # of finding every label a better place among the others; settles after three or so
+
+_PLAIN = 14  # pixels: a label that is nearer to its point needs no line to it
+
+
+def label_points(axes, labels, lines):
+    """Writes labels beside points of a finished picture, those that had to go far with a line to their point.
+
+    Args:
+      axes: matplotlib's, with everything else drawn: the layout is settled here.
+      labels: list of (text, x, y, colour), in the units of the axes.
+      lines: what labels are not to cover: (points, 2) each, in the units of the axes; a single point is a marker.
+    """
+    if not labels:
+        return
+    figure = axes.figure
+    texts = [
+        axes.annotate(
+            label,
+            (x, y),
+            xytext=(0, 0),
+            textcoords='offset points',
+            ha='center',
+            va='center',
+            fontsize=8,
+            color=colour,
+            zorder=4,
+            arrowprops={'arrowstyle': '-', 'color': colour, 'alpha': 0.5, 'linewidth': 0.6},
+        )
+        for label, x, y, colour in labels
+    ]
+    for text in texts:
+        text.set_in_layout(False)
+    figure.draw_without_rendering()  # settles where the axes are, and so how many pixels a value is
+    to_pixels = axes.transData.transform
+    drawn = np.concatenate([_dense(to_pixels(line)) for line in lines]) if lines else ()
+    boxes = [text.get_window_extent() for text in texts]
+    sizes = np.array(
+        [(box.width + 3, box.height + 3) for box in boxes]
+    )  # a little air between them
+    points = to_pixels([text.xy for text in texts])
+    offsets = place_labels(points, sizes, axes.bbox.extents, drawn) - points
+    distances = (np.abs(offsets) - sizes / 2).max(axis=1)
+    for text, offset, distance in zip(texts, offsets, distances, strict=True):
+        text.set_position(offset * 72 / figure.dpi)  # 72 points are an inch
+        text.arrow_patch.set_visible(distance >= _PLAIN)
+
+
+def _dense(line):
+    """The points of a line, (points, 2) in pixels, with others between them at most 3 pixels apart."""
+    parts = [line]
+    for start, end in zip(line[:-1], line[1:], strict=True):
+        steps = math.ceil(math.dist(start, end) / 3)
+        parts.append(start + np.linspace(0, 1, steps + 1)[:, None] * (end - start))
+    return np.concatenate(parts)
+
+
+def place_labels(points, sizes, bounds, drawn=()):
+    """Finds a place for each label near its point.
+
+    Args:
+      points: (labels, 2), x and y in pixels.
+      sizes: (labels, 2), width and height of each label.
+      bounds: (left, bottom, right, top) of where labels may be.
+      drawn: (any, 2), points not to be covered: markers, and lines as points a few pixels apart.
+
+    Returns:
+      float64 (labels, 2), the middle of each label.
+    """
+    bounds = np.asarray(bounds, 'float64')
+    drawn = np.reshape(np.asarray(drawn, 'float64'), (-1, 2))
+    choices = [
+        _choices(point, size, bounds, drawn) for point, size in zip(points, sizes, strict=True)
+    ]
+    boxes = [boxes[costs.argmin()] for boxes, costs in choices]
+    for _ in range(_ROUNDS):
+        before = [tuple(box) for box in boxes]
+        for i, (places, costs) in enumerate(choices):
+            others = np.array(boxes[:i] + boxes[i + 1 :]).reshape(-1, 4)
+            total = costs + _OVERLAP * _common_area(places[:, None], others[None]).sum(axis=1)
+            boxes[i] = places[total.argmin()]
+        if before == [tuple(box) for box in boxes]:
+            break
+    return np.array([(box[:2] + box[2:]) / 2 for box in boxes]).reshape(-1, 2)
+
+
+def _choices(point, size, bounds, drawn):
+    """Boxes (choices, 4) as (left, bottom, right, top), and what each costs whatever the other labels do."""
+    half = np.asarray(size, 'float64') / 2
+    boxes, costs = [], []
+    for gap, (rank, degrees) in itertools.product(_GAPS, enumerate(_DIRECTIONS)):
+        direction = np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))])
+        # The label is pushed along the direction until its box is `gap` from the point.
+        with np.errstate(divide='ignore'):
+            reach = np.min(np.where(np.abs(direction) > 1e-6, half / np.abs(direction), np.inf))
+        middle = point + direction * (reach + gap)
+        box = np.concatenate([middle - half, middle + half])
+        inside = _common_area(box, bounds)
+        covered = ((drawn > box[:2]) & (drawn < box[2:])).all(axis=1).sum()
+        outside = 4 * half[0] * half[1] - inside
+        costs.append(_OVERLAP * outside + _COVERED * covered + _DISTANCE * gap + _DIRECTION * rank)
+        boxes.append(box)
+    return np.array(boxes), np.array(costs)
+
+
+def _common_area(boxes, others):
+    low = np.maximum(boxes[..., :2], others[..., :2])
+    high = np.minimum(boxes[..., 2:], others[..., 2:])
+    return np.clip(high - low, 0, None).prod(axis=-1)
