@@ -30,6 +30,10 @@ class Preset:
     momentum: float = 0.9
     weight_decay: float = 1e-7
 
+    def with_steps(self, steps):
+        """The same, with the schedule stretched or shrunk to `steps`."""
+        return dataclasses.replace(self, schedule=self.schedule.with_steps(steps))
+
 
 # Clips per GPU in the paper (section 4.1), and so the clips that batch norm sees together.
 _CLIPS_PER_GPU = 6
@@ -88,3 +92,8 @@ def find_preset(name, dataset, modality='rgb'):
     if modality == 'flow' and dataset in PAPER_FLOW:
         return PAPER_FLOW[dataset]
     return PAPER[dataset]
+
+
+def choose_dataset(preset, dataset):
+    """What an experiment on `dataset` runs on: itself, or moving_shapes for the tiny preset."""
+    return 'moving_shapes' if preset == 'tiny' else dataset

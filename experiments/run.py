@@ -125,7 +125,7 @@ class Run:
         settings = json.loads(json.dumps({'program': program, **settings}))
         config = self.path / 'config.json'
         if config.exists():
-            before = _read_settings(config)
+            before = read_settings(config)
             same_program = before['program'] == program
             if replaces and not same_program:
                 raise UsageError(
@@ -142,7 +142,7 @@ class Run:
         write_json(config, settings)
 
     def _check_same(self, before, now, free):
-        flat_before, flat_now = _flatten(before), _flatten(now)
+        flat_before, flat_now = flatten(before), flatten(now)
         for name in sorted({*flat_before, *flat_now} - set(free)):
             old, new = flat_before.get(name), flat_now.get(name)
             if old != new:
@@ -166,7 +166,12 @@ class Run:
         return self.path / name
 
 
-def _read_settings(path):
+def read_settings(path):
+    """What a run has written to its `config.json`.
+
+    Raises:
+      UsageError: where the file is not one of this project.
+    """
     try:
         settings = json.loads(path.read_text())
     except ValueError:
@@ -176,11 +181,12 @@ def _read_settings(path):
     return settings
 
 
-def _flatten(values, prefix=''):
+def flatten(values, prefix=''):
+    """Nested dicts as one, with keys like 'training.log_every'."""
     if not isinstance(values, dict):
         return {prefix: values}
     pairs = ((f'{prefix}.{name}' if prefix else name, value) for name, value in values.items())
-    return {key: leaf for name, value in pairs for key, leaf in _flatten(value, name).items()}
+    return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
 
 
 def write_json(path, values):

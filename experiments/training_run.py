@@ -58,6 +58,9 @@ class Plan:
         return {**values, **records}
 
 
+MODEL_FILE = 'model.keras'
+PREDICTIONS_FILE = 'predictions.npz'
+
 # Fields of a plan, as they are written in config.json, that may change while a run goes on.
 FREE_SETTINGS = (
     'training.accumulation',
@@ -244,7 +247,7 @@ def train(builder, plan, workdir, strategy, report):
         evaluate=top1,
         report=report,
     )
-    save_network(network, workdir / 'model.keras')
+    save_network(network, workdir / MODEL_FILE)
     plots.training_curves(read_history(workdir), workdir / 'curves.png')
     return network, row
 
@@ -262,3 +265,67 @@ def describe_clips_per_second(workdir):
     rates = [row['clips_per_second'] for row in read_history(workdir)]
     rates = [rate for rate in rates if rate is not None]
     return float(np.mean(rates)) if rates else None
+
+
+def open_run(plan, workdir, overwrite=False):
+    """The `Run` of a plan's training in a folder, as `train` and the experiments make it.
+
+    Raises:
+      UsageError: where the folder holds a run with other settings.
+    """
+    return run.Run('train', workdir, plan.to_dict(), overwrite, FREE_SETTINGS)
+
+
+def train_and_evaluate(builder, plan, this, strategy, report):
+    """Trains by `plan` in the run `this`, or goes on there, evaluates, and finishes the run.
+
+    Beside what `train` leaves: `predictions.npz`, `confusion.png`, `results.json`, `report.md`.
+
+    Returns:
+      The results.
+    """
+    network, row = train(builder, plan, this.path, strategy, report)
+    metrics, predictions = evaluate_split(
+        network,
+        builder,
+        plan.splits[1],
+        strategy=strategy,
+        batch_size=evaluation_batch_size(strategy, plan.video_format),
+        report=report,
+    )
+    predictions.save(this / PREDICTIONS_FILE)
+    names = class_names(builder)
+    plots.confusion_matrices({plan.splits[1]: metrics.confusion}, names, this / 'confusion.png')
+    results = {
+        'step': row['step'],
+        'loss': row['loss'],
+        'training_accuracy': row['accuracy'],
+        'top1': metrics.top1,
+        'top5': metrics.top5,
+        'videos_expected': metrics.videos_expected,
+        'videos_seen': metrics.videos_seen,
+        'per_class': metrics.per_class(names),
+        'clips_per_second': describe_clips_per_second(this.path),
+        'model': str(this / MODEL_FILE),
+    }
+    this.finish(results, _markdown(plan, results))
+    return results
+
+
+def _markdown(plan, results):
+    per_class = [(name, *figures.values()) for name, figures in results['per_class'].items()]
+    rows = [
+        (k, results[k]) for k in ('step', 'loss', 'top1', 'top5', 'videos_seen', 'clips_per_second')
+    ]
+    return '\n'.join(
+        [
+            f'# {plan.dataset}/{plan.config}: training\n',
+            run.markdown_table(('figure', 'value'), rows),
+            '![curves](curves.png)\n',
+            f'## {plan.splits[1]}, by class\n',
+            run.markdown_table(('class', 'top-1', 'videos'), per_class),
+            '![confusion](confusion.png)\n',
+            '## Network\n',
+            run.markdown_table(('field', 'value'), dataclasses.asdict(plan.network).items()),
+        ]
+    )
