@@ -1,0 +1,259 @@
+"""One page with every table and figure of the paper that there is a finished run of, and what is missing.
+
+  python -m experiments.report
+
+Looks for the experiments' runs in the folders of --runs_dir, of either preset, and joins their reports, with the
+pictures, into `report.md` in the workdir; where there is none it prints the paper's figures alone, and the command that
+would fill the gap. Run it again after more runs: the page is written anew.
+"""
+
+import dataclasses
+import re
+import shutil
+
+from absl import flags
+
+from experiments import paper_results, reporting, run
+
+FLAGS = flags.FLAGS
+
+_PICTURE = re.compile(r'!\[([^\]]*)\]\(([^)/]+\.png)\)')
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A table or figure of the paper.
+
+    Attributes:
+      title: what it is.
+      program: the entry point that reproduces it.
+      printed: dict from a dataset of the paper to its figures there, a table of `paper_results` or None; the
+        first dataset is the program's default.
+      needed: flags that its paper preset cannot do without.
+    """
+
+    title: str
+    program: str
+    printed: dict
+    needed: str = ''
+
+
+SECTIONS = (
+    Section(
+        'Table 1: the arrow of time',
+        'arrow_of_time',
+        {name: paper_results.TABLE_1[name] for name in ('something_something_v1', 'kinetics400')},
+    ),
+    Section('Table 2: Kinetics-Full', 'kinetics', {'kinetics400': paper_results.TABLE_2}),
+    Section(
+        'Mini-Kinetics-200', 'mini_kinetics', {'mini_kinetics200': paper_results.MINI_KINETICS}
+    ),
+    Section(
+        'Table 3: Something-Something',
+        'something_something',
+        {'something_something_v1': paper_results.TABLE_3},
+    ),
+    Section(
+        'Figure 4: accuracy against multiply-adds',
+        'speed_accuracy',
+        {'mini_kinetics200': None, 'something_something_v1': None},
+    ),
+    Section(
+        'Figure 5: weights per temporal offset',
+        'filter_statistics',
+        {'kinetics400': None},
+        ' --inflate_from=imagenet.keras',
+    ),
+    Section(
+        'Figure 7: t-SNE of activations', 'feature_embedding', {'something_something_v1': None}
+    ),
+    Section(
+        'Table 4: optical flow and two streams',
+        'optical_flow',
+        {
+            'kinetics400': {
+                f'{network}, {stream.replace("_", "-")}': figures
+                for network, streams in paper_results.TABLE_4.items()
+                for stream, figures in streams.items()
+            }
+        },
+    ),
+    Section(
+        'Table 5: transfer',
+        'transfer',
+        {
+            'ucf101, hmdb51': {
+                f'{dataset}, {network}': figures
+                for dataset, networks in paper_results.TABLE_5.items()
+                for network, figures in networks.items()
+            }
+        },
+    ),
+    Section('Cost of the networks', 'cost_table', {}),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A run that was found.
+
+    Attributes:
+      path: its folder.
+      settings: its `config.json`.
+      is_finished: whether it has its results.
+    """
+
+    path: object
+    settings: dict
+    is_finished: bool
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    run.define_workdir_flags('report', 'Has no effect: the page is always written anew.')
+    flags.DEFINE_string('runs_dir', 'runs', "Folder of the experiments' workdirs.")
+
+
+def find_runs(folder):
+    """The runs in the folders of `folder`, at any depth, as dict from program to a list of `Found`.
+
+    Raises:
+      UsageError: where there is no such folder.
+    """
+    folder = run.home_path(folder)
+    if not folder.is_dir():
+        raise run.UsageError(f'--runs_dir: {folder} is no folder.')
+    programs = {section.program for section in SECTIONS}
+    found = {}
+    for path in sorted(folder.glob('**/config.json')):
+        settings = run.read_settings(path)
+        if settings['program'] in programs:
+            one = Found(path.parent, settings, (path.parent / 'results.json').exists())
+            found.setdefault(settings['program'], []).append(one)
+    return found
+
+
+def embed(one, this):
+    """The report of a run as part of the page: headings lowered, pictures copied beside the page.
+
+    Args:
+      one: a finished `Found` run.
+      this: the `Run` of the page.
+    """
+
+    def copied(match):
+        name = f'{one.settings["program"]}-{one.path.name}-{match[2]}'
+        shutil.copyfile(one.path / match[2], this / name)
+        return f'![{match[1]}]({name})'
+
+    text = (one.path / 'report.md').read_text()
+    text = re.sub(r'^(#+) ', r'##\1 ', text, flags=re.MULTILINE)
+    return f'{_PICTURE.sub(copied, text)}\n\n`{one.path}`'
+
+
+def printed_table(printed):
+    """What the paper prints, as a Markdown table; nothing for None."""
+    if not printed:
+        return ''
+    fields = next(iter(printed.values()))._fields
+    given = [field for field in fields if any(getattr(row, field) for row in printed.values())]
+    rows = [
+        (name, *(reporting.printed(getattr(row, field)) for field in given))
+        for name, row in printed.items()
+    ]
+    return run.markdown_table(('the paper', *given), rows)
+
+
+def missing_commands(section, runs):
+    """Commands that would fill the gaps of a section, by what they would give.
+
+    Args:
+      section: the `Section`.
+      runs: the finished `Found` runs of its program.
+
+    Returns:
+      dict from a dataset of the paper, or 'tiny', to a command.
+    """
+    program = f'python -m experiments.{section.program}'
+    if not section.printed:  # needs no data, and has no presets
+        return {} if runs else {'': program}
+    default = next(iter(section.printed))
+    own_workdir = f' --workdir={FLAGS.runs_dir}/{section.program}_'
+    there = {
+        one.settings.get('dataset', default) for one in runs if one.settings['preset'] == 'paper'
+    }
+    missing = {
+        dataset: program + section.needed
+        if dataset == default
+        else f'{program} --dataset={dataset}{own_workdir}{dataset}'
+        for dataset in section.printed
+        if dataset not in there
+    }
+    if not any(one.settings['preset'] == 'tiny' for one in runs):
+        missing['tiny'] = f'{program} --preset=tiny{own_workdir}tiny'
+    return missing
+
+
+def write_section(section, runs, this):
+    """A section of the page, as paragraphs, and its row of the overview.
+
+    Args:
+      section: the `Section`.
+      runs: the `Found` runs of its program.
+      this: the `Run` of the page.
+    """
+    finished = [one for one in runs if one.is_finished]
+    paragraphs = [f'## {section.title}', *(embed(one, this) for one in finished)]
+    missing = missing_commands(section, finished)
+    for dataset in missing:
+        table = printed_table(section.printed.get(dataset))
+        if table:
+            paragraphs += [f'{dataset}, of which there is no finished run:', table]
+    paragraphs += [
+        f'`{one.path}` was begun and is not finished: the same command again goes on.'
+        for one in runs
+        if not one.is_finished
+    ]
+    if missing:
+        rows = [(what or '-', f'`{words}`') for what, words in missing.items()]
+        paragraphs.append(run.markdown_table(('missing', 'command'), rows))
+    row = (
+        section.title,
+        ', '.join(_name(one) for one in finished) or '-',
+        ', '.join(filter(None, missing)) or ('yes' if missing else '-'),
+    )
+    return paragraphs, row
+
+
+def _name(one):
+    settings = one.settings
+    words = [settings.get('preset'), settings.get('dataset')]
+    return ' '.join(word for word in words if word) or 'there'
+
+
+def main(arguments):
+    del arguments
+    found = find_runs(FLAGS.runs_dir)
+    settings = {'runs_dir': FLAGS.runs_dir}
+    this = run.Run('report', FLAGS.workdir, settings, overwrite=True, replaces=True)
+    paragraphs, rows, results = [], [], {}
+    for section in SECTIONS:
+        runs = found.get(section.program, [])
+        text, row = write_section(section, runs, this)
+        paragraphs += text
+        rows.append(row)
+        finished = [one for one in runs if one.is_finished]
+        results[section.program] = {
+            'finished': [str(one.path) for one in finished],
+            'missing': missing_commands(section, finished),
+        }
+        run.report(' | '.join(row))
+    overview = run.markdown_table(('table or figure', 'finished', 'missing'), rows)
+    title = '# Rethinking Spatiotemporal Feature Learning: the paper and ours'
+    this.finish(results, reporting.join(title, overview, *paragraphs))
+    run.report(f'{this / "report.md"}')
+
+
+if __name__ == '__main__':
+    define_flags()
+    run.start(main)

@@ -1,0 +1,58 @@
+"""How the experiments' reports write their figures: ours in percent, the paper's beside them."""
+
+from experiments import run
+
+
+def percent(figures, name):
+    """A share in [0, 1] as percent, e.g. '98.5', or '98.5 ± 0.3' where there are several seeds."""
+    share = figures.get(name)
+    if share is None:
+        return '-'
+    deviation = figures.get(f'{name}_deviation')
+    return (
+        f'{share:.1%}'[:-1]
+        if deviation is None
+        else f'{share:.1%} ± {deviation:.1%}'.replace('%', '')
+    )
+
+
+def printed(figure):
+    """A figure of the paper as it prints it; '-' where it gives none."""
+    return '-' if figure is None else str(figure)
+
+
+def networks_table(trained):
+    """A Markdown table of the networks behind a report, and where they lie.
+
+    Args:
+      trained: dict from label to a list of `Trained`.
+    """
+    rows = [
+        (
+            label,
+            f'{one.plan.dataset}/{one.plan.config}',
+            one.seed,
+            one.results['step'],
+            one.plan.training.batch_size,
+            f'`{one.run.path}`',
+        )
+        for label, networks in trained.items()
+        for one in networks
+    ]
+    header = ('network', 'trained on', 'seed', 'steps', 'clips a step', 'folder')
+    return run.markdown_table(header, rows)
+
+
+def tiny_note(preset):
+    """What a reader of a report must know of the tiny preset; empty for the paper's."""
+    if preset != 'tiny':
+        return ''
+    return (
+        'Small networks (a quarter of the width, clips of 16 frames of 64x64) on generated videos, moving_shapes: '
+        'what they show can be compared with the paper, their figures cannot.'
+    )
+
+
+def join(*paragraphs):
+    """The paragraphs of a report, without the empty ones, as Markdown."""
+    return '\n\n'.join(paragraph.strip('\n') for paragraph in paragraphs if paragraph) + '\n'

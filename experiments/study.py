@@ -1,0 +1,281 @@
+"""What the paper's experiments share: the networks they need, each trained once for all of them.
+
+A trained network lies in a folder of --networks_dir, which holds what `train` leaves. A finished one with
+the same settings is reused, whichever experiment, or `train`, made it; one that was stopped goes on.
+"""
+
+import dataclasses
+import gc
+import hashlib
+import json
+import statistics
+
+import keras
+from absl import flags
+
+from data import catalog, locks
+from data.video_builder import DatasetError
+from experiments import dry_run, run, training_flags, training_run, workload
+from experiments.recipe import Recipe
+from s3dg.evaluation import Predictions, compute_metrics
+
+FLAGS = flags.FLAGS
+
+
+def define_flags(program, pretraining=False):
+    """The flags of an experiment.
+
+    Args:
+      program: its name.
+      pretraining: whether some of its networks start from others that it trains too.
+    """
+    run.define_workdir_flags(program, 'Write the report anew; trained networks are kept.')
+    run.define_data_dir_flag()
+    run.define_runtime_flags()
+    flags.DEFINE_enum(
+        'preset',
+        'paper',
+        run.PRESETS,
+        'paper: the published set-up; tiny: the same on moving_shapes, minutes on two cores.',
+    )
+    flags.DEFINE_integer('seeds', 1, 'Trainings of every network, with the seeds from --seed on.')
+    flags.DEFINE_string(
+        'networks_dir',
+        None,
+        "Folder of trained networks, shared by the experiments; default 'networks' beside the workdir.",
+    )
+    flags.DEFINE_bool('dry_run', False, 'Print what would be trained and what it takes, and end.')
+    flags.DEFINE_float(
+        'gpu_rate',
+        workload.ASSUMED_GPU_RATE,
+        'With --dry_run: 1e12 multiply-adds a second that a GPU sustains.',
+    )
+    training_flags.define_training_flags()
+    if pretraining:
+        flags.DEFINE_integer(
+            'pretraining_steps', None, 'As --steps, for networks that others start from.'
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+      recipe, seed: what it was trained by.
+      builder: of its dataset.
+      plan: the `Plan`.
+      run: the finished `Run` of its training.
+    """
+
+    recipe: Recipe
+    seed: int
+    builder: object
+    plan: training_run.Plan
+    run: run.Run
+
+    @property
+    def results(self):
+        return self.run.results
+
+
+def _decisive(settings):
+    """The settings of a training that decide the network, flat, as config.json holds them."""
+    flat = run.flatten(json.loads(json.dumps(settings)))
+    return {name: flat[name] for name in flat if name not in training_run.FREE_SETTINGS}
+
+
+class Study:
+    """Trains what an experiment needs, and hands out what is finished.
+
+    Args:
+      networks_dir: folder of trained networks.
+      data_dir: of the datasets.
+      strategy: the `tf.distribute.Strategy`.
+      report: takes each line of progress.
+    """
+
+    def __init__(self, networks_dir, data_dir, strategy, report):
+        self.networks_dir = run.home_path(networks_dir)
+        self.data_dir, self.strategy, self.report = data_dir, strategy, report
+        self._builders = {}
+
+    def builder(self, dataset, config):
+        """The builder of a dataset on disk.
+
+        Raises:
+          DatasetError: where it has not been converted.
+        """
+        if (dataset, config) not in self._builders:
+            self._builders[dataset, config] = catalog.open_dataset(
+                dataset, config, self.data_dir, self.report
+            )
+        return self._builders[dataset, config]
+
+    def plan(self, recipe, seed):
+        """The `Plan` of a recipe, with the flags' values in it, for a seed."""
+        builder = self.builder(recipe.dataset, recipe.config)
+        splits = ('train', training_run.choose_split(builder, None, 'dataset'))
+        start = recipe.start
+        if isinstance(start, Recipe):
+            start = str(self.folder(self.plan(start, seed), start) / training_run.MODEL_FILE)
+        return recipe.plan(builder, splits, self.strategy, _silent, seed, start)
+
+    def plans(self, recipes, seeds):
+        """What decides the networks of all recipes, for `config.json`; before hours of training.
+
+        Raises:
+          UsageError: where a dataset is not there or a flag does not fit it.
+        """
+        try:
+            return {
+                recipe.label: {
+                    str(seed): _decisive(self.plan(recipe, seed).to_dict()) for seed in seeds
+                }
+                for recipe in recipes
+            }
+        except DatasetError as error:
+            hint = (
+                '' if FLAGS.preset == 'tiny' else '; or --preset=tiny, which makes its own videos'
+            )
+            raise run.UsageError(f'{error}{hint}') from error
+
+    def folder(self, plan, recipe):
+        """Where the network of a plan lies or, if it is not there yet, will lie."""
+        wanted = _decisive(plan.to_dict())
+        for path in sorted(self.networks_dir.glob('*/config.json')):
+            settings = run.read_settings(path)
+            if settings.pop('program') == 'train' and _decisive(settings) == wanted:
+                return path.parent
+        text = json.dumps(wanted, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        name = f'{recipe.network}-{plan.dataset}-{plan.config}-seed{plan.seed}-{digest}'
+        return self.networks_dir / name
+
+    def train(self, recipe, seed):
+        """The `Trained` network of a recipe; trained, or trained on, where it is not finished.
+
+        Raises:
+          what training does.
+        """
+        if isinstance(recipe.start, Recipe):
+            self.train(recipe.start, seed)
+        plan = self.plan(recipe, seed)
+        builder = self.builder(recipe.dataset, recipe.config)
+        folder = self.folder(plan, recipe)
+        lock = folder.with_name(f'.{folder.name}.lock')
+        with locks.held(
+            lock, lambda: self.report(f'{folder}: waiting for the process training it')
+        ):
+            this = training_run.open_run(plan, folder)
+            if this.results is None:
+                self.report(f'training {recipe.label}, seed {seed}, in {folder}')
+                training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
+                keras.backend.clear_session()  # else the graphs of all networks add up
+                gc.collect()
+        self.report(f'{recipe.label}, seed {seed}: top-1 {this.results["top1"]:.4f}  {folder}')
+        return Trained(recipe, seed, builder, plan, this)
+
+    def load(self, trained):
+        """The trained `Network`."""
+        with self.strategy.scope():
+            return run.load_network(trained.run / training_run.MODEL_FILE, '--networks_dir')
+
+    def predictions(self, trained, split=None, reverse=False):
+        """`Predictions` of a trained network, kept beside it.
+
+        Args:
+          trained: the `Trained` network.
+          split: by default the one that it was evaluated on.
+          reverse: whether the frames come in reversed order.
+        """
+        split = split or trained.plan.splits[1]
+        if split == trained.plan.splits[1] and not reverse:
+            return Predictions.load(trained.run / training_run.PREDICTIONS_FILE)
+        order = 'reversed' if reverse else 'normal'
+        path = trained.run / f'predictions_{split}_{order}.npz'
+        if not path.exists():
+            training_run.predict_split(
+                self.load(trained),
+                trained.builder,
+                split,
+                strategy=self.strategy,
+                batch_size=training_run.evaluation_batch_size(
+                    self.strategy, trained.plan.video_format
+                ),
+                reverse=reverse,
+                report=self.report,
+            ).save(path)
+        return Predictions.load(path)
+
+    def metrics(self, trained, reverse=False):
+        """`Metrics` of the split that a network was evaluated on, in either order."""
+        expected = trained.builder.info.splits[trained.plan.splits[1]].num_examples
+        return compute_metrics(self.predictions(trained, reverse=reverse), expected)
+
+
+def _silent(line):
+    del line
+
+
+def over_seeds(rows):
+    """Figures of several seeds as one row.
+
+    Args:
+      rows: dicts with the same keys and numbers, one for every seed.
+
+    Returns:
+      dict from each key to the mean; with more than one row also 'KEY_deviation', the sample standard
+      deviation (n - 1), and 'seeds', how many there are.
+    """
+    figures = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
+    if len(rows) == 1:
+        return figures
+    deviations = {
+        f'{name}_deviation': statistics.stdev(row[name] for row in rows) for name in rows[0]
+    }
+    return {**figures, **deviations, 'seeds': len(rows)}
+
+
+def conduct(program, recipes, summarise, settings=None):
+    """The main function of an experiment, once its flags have become recipes.
+
+    Args:
+      program: its name.
+      recipes: a list of `Recipe`, in the order in which they are trained.
+      summarise: a function of (study, dict from label to the `Trained` networks of every seed, the `Run`)
+        that draws pictures and gives (results, report in Markdown).
+      settings: what else decides the results, JSON-serialisable.
+
+    Raises:
+      UsageError: for flags that cannot be, or where a dataset is not there.
+    """
+    if FLAGS.seeds < 1:
+        raise run.UsageError(f'--seeds must be at least 1, found {FLAGS.seeds}.')
+    remarks = dict.fromkeys([])  # once for all recipes
+    recipes = [recipe.overridden(remarks.setdefault) for recipe in recipes]
+    for remark in remarks:
+        run.report(remark)
+    if FLAGS.dry_run:
+        run.report(dry_run.describe(recipes, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
+        return
+    study = Study(
+        FLAGS.networks_dir or run.home_path(FLAGS.workdir).parent / 'networks',
+        FLAGS.data_dir,
+        run.start_runtime(),
+        run.report,
+    )
+    seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
+    plans = study.plans(recipes, seeds)
+    settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
+    this = run.Run(program, FLAGS.workdir, settings, FLAGS.overwrite)
+    if this.results is not None:
+        run.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
+        return
+    trained = {}
+    for number, recipe in enumerate(recipes, start=1):
+        run.report(f'network {number} of {len(recipes)}: {recipe.label}')
+        trained[recipe.label] = [study.train(recipe, seed) for seed in seeds]
+    results, report = summarise(study, trained, this)
+    this.finish(results, report)
+    run.report(f'finished: {this / "report.md"}')

@@ -1,0 +1,135 @@
+"""Table 5: a network trained on Kinetics, fine-tuned on UCF-101 and HMDB-51, three splits each.
+
+  python -m experiments.convert --dataset=ucf101 --config=split1_rgb --manual_dir=UCF101       (and split2_rgb, split3_rgb)
+  python -m experiments.convert --dataset=hmdb51 --config=split1_rgb --manual_dir=HMDB51       (and split2_rgb, split3_rgb)
+  python -m experiments.import_weights --source=slim --checkpoint=model.ckpt --output=kinetics.keras
+  python -m experiments.transfer --init=kinetics.keras
+
+  python -m experiments.transfer --preset=tiny      on moving_shapes, ten minutes on two cores
+
+Without `--init` the network of `experiments.kinetics` is taken, and trained first if it is not there. The classifier is replaced, the
+rest goes on learning, batch norm too (`--freeze_batch_norm`, `--freeze_until=ENDPOINT` if it is not to). `--from_scratch`
+also trains from random weights for as long, which shows what Kinetics is worth.
+Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
+
+Hardware: 8 GPUs with 6 clips each, 8,000 steps for each split. On fewer, the step keeps its 48 clips by accumulating micro-batches of 6.
+
+The tiny preset goes from one half of the classes of moving_shapes to the other, three splits, with and without what the
+first half taught.
+"""
+
+from absl import flags
+
+from experiments import paper_results, presets, reporting, run, study
+from experiments.recipe import Recipe
+from experiments.study import conduct, over_seeds
+from s3dg.config import NETWORKS
+
+FLAGS = flags.FLAGS
+
+SPLITS = ('split1', 'split2', 'split3')
+PRETRAINING = {'paper': ('kinetics400', 'rgb'), 'tiny': ('moving_shapes', 'half_rgb')}
+DATASETS = {'paper': ('ucf101', 'hmdb51'), 'tiny': ('moving_shapes',)}
+TINY_STEPS = 100
+TINY_PRETRAINING_STEPS = 500
+SCRATCH = 'from_scratch'
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    study.define_flags('transfer', pretraining=True)
+    flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
+    flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
+    flags.DEFINE_bool(
+        'from_scratch', None, 'Also train from random weights; default with the tiny preset.'
+    )
+
+
+def recipes(preset, network, init, from_scratch):
+    """The `Recipe`s of Table 5.
+
+    Args:
+      preset: 'paper' or 'tiny'.
+      network: its name; of no account with `init`.
+      init: path of a trained network; None: one is trained.
+      from_scratch: whether every split is also trained from random weights.
+
+    Returns:
+      A list of them, 'ucf101/split1' and so on, and 'ucf101/split1/from_scratch'.
+    """
+    start = init
+    if start is None:
+        dataset, config = PRETRAINING[preset]
+        chosen = presets.find_preset(preset, dataset)
+        if preset == 'tiny':
+            chosen = chosen.with_steps(TINY_PRETRAINING_STEPS)
+        start = Recipe(network, network, dataset, config, chosen, pretraining=True)
+    found = []
+    for dataset in DATASETS[preset]:
+        chosen = presets.find_preset(preset, dataset)
+        if preset == 'tiny':
+            chosen = chosen.with_steps(TINY_STEPS)
+        for split in SPLITS:
+            config = f'{split}_rgb'
+            label = f'{dataset}/{split}'
+            found.append(Recipe(label, network, dataset, config, chosen, start=start))
+            if from_scratch:
+                found.append(Recipe(f'{label}/{SCRATCH}', network, dataset, config, chosen))
+    return found
+
+
+def split_figures(trained, dataset, suffix=''):
+    """Top-1 of the splits of a dataset and their mean, over the seeds."""
+    by_split = {split: trained[f'{dataset}/{split}{suffix}'] for split in SPLITS}
+    rows = []
+    for of_seed in zip(*by_split.values(), strict=True):
+        row = {split: one.results['top1'] for split, one in zip(SPLITS, of_seed, strict=True)}
+        rows.append({**row, 'mean': sum(row.values()) / len(row)})
+    return over_seeds(rows)
+
+
+def main(arguments):
+    del arguments
+    if FLAGS.init is not None and FLAGS['network'].present:
+        raise run.UsageError('--network and --init: the file already says which network it is.')
+    from_scratch = FLAGS.preset == 'tiny' if FLAGS.from_scratch is None else FLAGS.from_scratch
+    wanted = recipes(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
+
+    def summarise(study, trained, this):
+        del study, this
+        results = {}
+        for dataset in DATASETS[FLAGS.preset]:
+            results[dataset] = split_figures(trained, dataset)
+            if from_scratch:
+                results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
+        return results, _markdown(results, trained)
+
+    settings = {'init': FLAGS.init, 'network': FLAGS.network, 'from_scratch': from_scratch}
+    conduct('transfer', wanted, summarise, settings)
+
+
+def _markdown(results, trained):
+    columns = (*SPLITS, 'mean')
+    rows = []
+    for dataset, figures in results.items():
+        rows.append((dataset, 'fine-tuned', *(reporting.percent(figures, c) for c in columns)))
+        if SCRATCH in figures:
+            scratch = [reporting.percent(figures[SCRATCH], column) for column in columns]
+            rows.append((dataset, 'from scratch', *scratch))
+    for dataset, printed in paper_results.TABLE_5.items():
+        for network, accuracy in printed.items():
+            paper = [reporting.printed(accuracy.top1) if c == 'mean' else '-' for c in columns]
+            rows.append((dataset, f'the paper: {network}', *paper))
+    return reporting.join(
+        '# Table 5: transfer',
+        reporting.tiny_note(FLAGS.preset),
+        run.markdown_table(('dataset', 'network', *columns), rows),
+        'Top-1 in percent of the test videos of each split, RGB, and their mean.',
+        '## Networks',
+        reporting.networks_table(trained),
+    )
+
+
+if __name__ == '__main__':
+    define_flags()
+    run.start(main)

@@ -1,0 +1,33 @@
+"""Runs entry points within the test's own process, where starting TensorFlow anew would take too long."""
+
+import contextlib
+
+from absl import flags
+
+from experiments import run
+
+FLAGS = flags.FLAGS
+
+
+@contextlib.contextmanager
+def flags_of(program, *words):
+    """The flags of a program, as if it had been called with `words`; gone at the end.
+
+    Args:
+      program: its module.
+      *words: e.g. '--preset=tiny'.
+    """
+    before = set(FLAGS)
+    try:
+        program.define_flags()
+        FLAGS([program.__name__, *map(str, words)])
+        yield
+    finally:
+        for name in set(FLAGS) - before:
+            delattr(FLAGS, name)
+
+
+def call(program, *words):
+    """Calls a program; its exit code, None where it ends well."""
+    with flags_of(program, *words):
+        return run.guard(program.main)([program.__name__])

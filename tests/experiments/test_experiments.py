@@ -1,0 +1,320 @@
+"""The paper's experiments, whole, on a few videos and networks of two steps: what they leave, and what they reuse."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from data import catalog, conversion, records
+from experiments import (
+    arrow_of_time,
+    cost_table,
+    feature_embedding,
+    filter_statistics,
+    kinetics,
+    mini_kinetics,
+    optical_flow,
+    report,
+    something_something,
+    speed_accuracy,
+    transfer,
+)
+from s3dg import cost
+from s3dg.evaluation import Predictions
+from s3dg.network import Network
+from tests.experiments import in_process
+
+TINY = (
+    '--preset=tiny',
+    '--steps=2',
+    '--batch_size=2',
+    '--learning_rate=0.01',
+    '--set=width=0.1',
+    '--frames=8',
+    '--evaluation_frames=16',
+    '--crop=32',
+)
+CLASSES = 10
+PNG = b'\x89PNG'
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+    """A few videos under the names of the real configurations."""
+    folder = tmp_path_factory.mktemp('data')
+    few = {'train_per_class': 2, 'validation_per_class': 1}
+    for config in ('rgb', 'flow', 'half_rgb', 'split1_rgb', 'split2_rgb', 'split3_rgb'):
+        builder = catalog.make_builder('moving_shapes', config, folder, flow_algorithm='dis', **few)
+        conversion.convert(builder, processes=1)
+    return folder
+
+
+class Conducted:
+    """Runs experiments into folders of one parent, where they share their networks."""
+
+    def __init__(self, data_dir, runs):
+        self.data_dir, self.runs = data_dir, runs
+
+    def folder(self, program, *flags):
+        """The folder of an experiment, which is run unless it has been."""
+        workdir = self.runs / program.__name__.rpartition('.')[2]
+        if not (workdir / 'results.json').exists():
+            assert self.call(program, *flags) is None
+        return workdir
+
+    def call(self, program, *flags, name=None):
+        """Its exit code."""
+        workdir = self.runs / (name or program.__name__.rpartition('.')[2])
+        words = (f'--data_dir={self.data_dir}', f'--workdir={workdir}')
+        return in_process.call(program, *TINY, *words, *flags)
+
+    def networks(self):
+        """Names of the trained networks' folders."""
+        folder = self.runs / 'networks'
+        return sorted(path.name for path in folder.glob('*') if path.is_dir())
+
+
+@pytest.fixture(scope='module')
+def conducted(data_dir, tmp_path_factory):
+    return Conducted(data_dir, tmp_path_factory.mktemp('runs'))
+
+
+def results_of(workdir):
+    return json.loads((workdir / 'results.json').read_text())
+
+
+def top1(predictions):
+    """By hand, of a network that gives no two classes the same logit."""
+    return float((predictions.logits.argmax(axis=1) == predictions.labels).mean())
+
+
+def check_pictures(workdir, text):
+    pictures = [part.partition(')')[0] for part in text.split('](')[1:]]
+    assert pictures
+    for name in pictures:
+        assert (workdir / name).read_bytes().startswith(PNG), name
+
+
+def test_arrow_of_time(conducted):
+    workdir = conducted.folder(arrow_of_time)
+    results = results_of(workdir)
+    assert set(results) == {'i3d', 'i2d', 'i2d_order_blind'}
+    for name, figures in results.items():
+        (folder,) = (conducted.runs / 'networks').glob(f'{name}-moving_shapes-rgb-seed0-*')
+        normal = Predictions.load(folder / 'predictions.npz')
+        reverse = Predictions.load(folder / 'predictions_validation_reversed.npz')
+        assert figures == {'top1': top1(normal), 'top1_reversed': top1(reverse)}
+        assert len(normal.ids) == CLASSES
+        same = np.allclose(normal.logits, reverse.logits, atol=1e-5)
+        # Without temporal kernels and overlapping pools, order cannot be told.
+        assert same == (name == 'i2d_order_blind')
+    text = (workdir / 'report.md').read_text()
+    for printed in ('45.8', '15.2', '34.4', '35.2'):  # Table 1, Something-Something
+        assert printed in text
+    check_pictures(workdir, text)
+
+
+def test_a_finished_experiment_is_left_alone(conducted, capsys):
+    results = conducted.folder(arrow_of_time) / 'results.json'
+    before = results.stat().st_mtime_ns
+    capsys.readouterr()
+    assert conducted.call(arrow_of_time) is None
+    assert 'finished already' in capsys.readouterr().out
+    assert results.stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused(conducted, capsys):
+    conducted.folder(arrow_of_time)
+    assert conducted.call(arrow_of_time, '--momentum=0.8') == 2
+    assert (
+        'holds a run with other settings: networks.i2d.0.training.momentum'
+        in capsys.readouterr().err
+    )
+
+
+def test_networks_are_shared(conducted, capsys):
+    """Table 2 trains S3D and S3D-G; its I3D is there. Mini-Kinetics adds two, Table 3 none."""
+    conducted.folder(arrow_of_time)
+    capsys.readouterr()
+    assert results_of(conducted.folder(kinetics)).keys() == {'i3d', 's3d', 's3d_g'}
+    assert capsys.readouterr().out.count('training ') == 2
+    workdir = conducted.folder(mini_kinetics)
+    assert len(results_of(workdir)) == 6
+    assert capsys.readouterr().out.count('training ') == 2
+    conducted.folder(something_something)
+    assert capsys.readouterr().out.count('training ') == 0
+    # Anew: the report, not the networks.
+    assert conducted.call(mini_kinetics, '--overwrite') is None
+    assert 'training ' not in capsys.readouterr().out
+
+
+def test_tables_stand_beside_the_papers(conducted):
+    results = results_of(conducted.folder(kinetics))
+    (folder,) = (conducted.runs / 'networks').glob('s3d_g-*')
+    assert results['s3d_g']['top1'] == top1(Predictions.load(folder / 'predictions.npz'))
+    network = keras.models.load_model(folder / 'model.keras')
+    parameters = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    assert results['s3d_g']['parameters'] == parameters
+    # By hand: 68.18 G, and the gates' dense products.
+    assert results['s3d_g']['full_size_multiply_adds'] / 1e9 == pytest.approx(68.185, abs=5e-3)
+    text = (conducted.runs / 'kinetics' / 'report.md').read_text()
+    for printed in ('71.1', '89.3', '72.2', '90.6', '74.7', '93.4', '12.06', '107.89', '68.37'):
+        assert printed in text
+    text = (conducted.folder(mini_kinetics) / 'report.md').read_text()
+    table = text.partition('## Networks')[0]
+    rows = {line.split(' | ')[0].strip('| '): line for line in table.splitlines() if ' | ' in line}
+    for name, printed in {
+        'i3d': '78.4',
+        's3d_slim': '78.4',
+        's3d': '78.9',
+        'fast_s3d': '78.0',
+    }.items():
+        assert f'| {printed} |' in rows[name]
+
+
+def test_speed_accuracy(conducted):
+    workdir = conducted.folder(speed_accuracy)
+    results = results_of(workdir)
+    families = {figures['family'] for figures in results.values()}
+    assert families == {None, *speed_accuracy.FAMILIES}
+    assert len(results) == 8
+    variants = {variant.name: variant for variant in cost_table.find_variants(400)}
+    for label, figures in results.items():
+        variant = variants[label]
+        whole = cost.network_cost(Network(variant.config))
+        assert figures['full_size_multiply_adds'] == whole.multiply_adds
+    check_pictures(workdir, (workdir / 'report.md').read_text())
+
+
+def test_filter_statistics(conducted):
+    workdir = conducted.folder(filter_statistics, '--pretraining_steps=2')
+    before = json.loads((workdir / 'step_0.json').read_text())
+    after = results_of(workdir)
+    assert list(after) == ['Conv2d_2c_3x3', 'Mixed_3c', 'Mixed_4d', 'Mixed_5c']
+    (folder,) = (conducted.runs / 'networks').glob('i2d-*-seed0-*')
+    image = keras.models.load_model(folder / 'model.keras')
+    for layer, offsets in before.items():
+        assert list(offsets) == ['-1', '0', '1']
+        assert offsets['-1'] == offsets['0'] == offsets['1']
+        moved = after[layer]
+        assert moved['-1'] != moved['0'] != moved['1'] != moved['-1']
+    # Inflated from the 2D network: its kernels over three.
+    (kernel,) = (w for w in image.get_layer('Conv2d_2c_3x3').weights if w.path.endswith('kernel'))
+    assert before['Conv2d_2c_3x3']['0']['max'] == pytest.approx(kernel.numpy().max() / 3, rel=1e-6)
+    check_pictures(workdir, (workdir / 'report.md').read_text())
+
+
+def test_feature_embedding(conducted):
+    workdir = conducted.folder(feature_embedding, '--videos=8', '--neighbours=3')
+    results = results_of(workdir)
+    assert list(results) == ['i2d', 'bottom_heavy_s3d', 'top_heavy_s3d', 's3d']
+    for network, levels in results.items():
+        with np.load(workdir / f'features_{network}.npz') as file:
+            assert list(levels) == [name for name in file if name != 'id']
+            assert len(file['id']) == 8
+            assert sorted(file['id']) == list(file['id'])
+            for level in levels:
+                assert len(file[level]) == 8
+    # Pooled by hand, of one video's 16 frames, looped.
+    (folder,) = (conducted.runs / 'networks').glob('s3d-*')
+    network = keras.models.load_model(folder / 'model.keras')
+    with np.load(workdir / 'features_s3d.npz') as file:
+        video, stored = str(file['id'][0]), file['Mixed_5c'][0]
+    builder = catalog.open_dataset('moving_shapes', 'rgb', conducted.data_dir)
+    frames = next(
+        e['video'] for e in records.stored_videos(builder, 'validation') if e['id'] == video
+    )
+    clip = np.stack([frames[i % len(frames)] for i in range(16)])[None, :, 20:52, 20:52]
+    expected = network.endpoint('Mixed_5c')(clip).numpy().mean(axis=(0, 1, 2, 3))
+    np.testing.assert_allclose(stored, expected, rtol=1e-3, atol=1e-4)
+    check_pictures(workdir, (workdir / 'report.md').read_text())
+
+
+def test_optical_flow(conducted):
+    workdir = conducted.folder(optical_flow)
+    results = results_of(workdir)
+    assert set(results) == {'i3d', 's3d_g'}
+    for name, streams in results.items():
+        stored = {}
+        for modality in ('rgb', 'flow'):
+            (folder,) = (conducted.runs / 'networks').glob(f'{name}-*-{modality}-seed0-*')
+            stored[modality] = Predictions.load(folder / 'predictions.npz')
+            assert streams[modality]['top1'] == top1(stored[modality])
+            model = keras.models.load_model(folder / 'model.keras')
+            assert model.config.channels == {'rgb': 3, 'flow': 2}[modality]
+        logits = dict(zip(stored['flow'].ids, stored['flow'].logits, strict=True))
+        rgb = stored['rgb']
+        hits = [
+            (own + logits[video]).argmax() == label
+            for video, own, label in zip(rgb.ids, rgb.logits, rgb.labels, strict=True)
+        ]
+        assert streams['two_stream']['top1'] == pytest.approx(np.mean(hits))
+    text = (workdir / 'report.md').read_text()
+    for printed in ('63.9', '74.1', '68.0', '77.2', '93.0'):
+        assert printed in text
+
+
+def test_transfer(conducted):
+    workdir = conducted.folder(transfer, '--pretraining_steps=3', '--network=i2d')
+    figures = results_of(workdir)['moving_shapes']
+    for row in (figures, figures['from_scratch']):
+        splits = [row[f'split{k}'] for k in (1, 2, 3)]
+        assert row['mean'] == pytest.approx(sum(splits) / 3)
+    folders = conducted.runs / 'networks'
+    (pretrained,) = folders.glob('i2d-moving_shapes-half_rgb-*')
+    assert json.loads((pretrained / 'results.json').read_text())['step'] == 3
+    starts = []
+    for folder in folders.glob('i2d-moving_shapes-split1_rgb-*'):
+        settings = json.loads((folder / 'config.json').read_text())
+        starts.append(settings['init'])
+        assert json.loads((folder / 'results.json').read_text())['step'] == 2
+    assert sorted(starts, key=str) == [str(pretrained / 'model.keras'), None]
+    text = (workdir / 'report.md').read_text()
+    for printed in ('96.8', '75.9', '95.6', '74.8'):
+        assert printed in text
+
+
+def test_seeds(conducted):
+    assert conducted.call(kinetics, '--seeds=2', name='seeds') is None
+    (figures, *_) = results_of(conducted.runs / 'seeds').values()
+    by_seed = [
+        json.loads((folder / 'results.json').read_text())['top1']
+        for folder in (conducted.runs / 'networks').glob('i3d-moving_shapes-rgb-seed[01]-*')
+    ]
+    assert len(by_seed) == figures['seeds'] == 2
+    assert figures['top1'] == pytest.approx(np.mean(by_seed))
+    assert figures['top1_deviation'] == pytest.approx(abs(by_seed[0] - by_seed[1]) / 2**0.5)
+    assert ' ± ' in (conducted.runs / 'seeds' / 'report.md').read_text()
+
+
+def test_report(conducted):
+    conducted.folder(arrow_of_time)
+    conducted.folder(optical_flow)
+    page = conducted.runs / 'page'
+    flags = (f'--runs_dir={conducted.runs}', f'--workdir={page}')
+    assert in_process.call(report, *flags) is None
+    text = (page / 'report.md').read_text()
+    results = results_of(page)
+    assert str(conducted.runs / 'arrow_of_time') in results['arrow_of_time']['finished']
+    assert set(results['arrow_of_time']['missing']) == {'something_something_v1', 'kinetics400'}
+    assert results['optical_flow']['missing'] == {
+        'kinetics400': 'python -m experiments.optical_flow'
+    }
+    assert 'cost_table' in text
+    for printed in ('71.1', '45.8', '15.2', '78.4', '48.2', '77.2', '96.8', '75.9'):
+        assert printed in text
+    check_pictures(page, text)
+    # Written anew without a word.
+    assert in_process.call(report, *flags) is None
+
+
+def test_report_without_runs(tmp_path, capsys):
+    assert in_process.call(report, f'--runs_dir={tmp_path / "no"}', f'--workdir={tmp_path}') == 2
+    assert '--runs_dir' in capsys.readouterr().err
+    (tmp_path / 'runs').mkdir()
+    flags = (f'--runs_dir={tmp_path / "runs"}', f'--workdir={tmp_path / "page"}')
+    assert in_process.call(report, *flags) is None
+    text = (tmp_path / 'page' / 'report.md').read_text()
+    for section in report.SECTIONS:
+        assert f'python -m experiments.{section.program}' in text

@@ -1,0 +1,343 @@
+"""What --preset=paper resolves to, held against the paper's text, and what --dry_run says of it.
+
+Datasets are stood in for by what their builders say of themselves: no network is trained here.
+"""
+
+import types
+
+import pytest
+
+from data import catalog, published
+from experiments import (
+    accuracy_table,
+    arrow_of_time,
+    feature_embedding,
+    filter_statistics,
+    kinetics,
+    mini_kinetics,
+    optical_flow,
+    something_something,
+    speed_accuracy,
+    training_flags,
+    transfer,
+)
+from tests.experiments import in_process
+
+EXPERIMENTS = (
+    kinetics,
+    mini_kinetics,
+    something_something,
+    arrow_of_time,
+    speed_accuracy,
+    filter_statistics,
+    feature_embedding,
+    optical_flow,
+    transfer,
+)
+
+# Section 4.1 and 5.2 of the paper, and deepmind/kinetics-i3d for Kinetics-Full: steps, (step, rate) pairs,
+# clips per step on how many GPUs, frames that a validation video is looped to.
+KINETICS = (115_000, [[0, 0.1], [97_000, 0.01], [108_000, 0.001]], 56, 250)
+KINETICS_FLOW = (
+    155_000,
+    [[0, 0.1], [97_000, 0.01], [104_500, 0.001], [115_000, 0.1], [140_000, 0.01], [150_000, 0.001]],
+    56,
+    250,
+)
+MINI_KINETICS = (80_000, [[0, 0.1], [60_000, 0.01], [70_000, 0.001]], 56, 250)
+SOMETHING = (10_000, [[0, 0.1]], 16, 64)
+FINE_TUNING = (8_000, [[0, 0.01], [6_000, 0.001]], 8, 250)
+
+
+class StoodIn:
+    """What a plan asks of a dataset's builder, of one that has been converted as published."""
+
+    def __init__(self, dataset, config):
+        facts = published.published_facts(dataset, config)
+        cls = catalog.builder_class(dataset)
+        configuration = {known.name: known for known in cls.BUILDER_CONFIGS}[config]
+        names = [f'class {i}' for i in range(facts.classes)]
+        self.name = dataset
+        self.info = types.SimpleNamespace(
+            full_name=f'{dataset}/{config}/1.0.0',
+            config_name=config,
+            features={'label': types.SimpleNamespace(names=names)},
+            metadata=configuration.storage() | {'flip_left_right': cls.FLIP_LEFT_RIGHT},
+        )
+
+
+@pytest.fixture
+def resolve(monkeypatch):
+    """A function from (program, replicas, *flags) to the plans of its trainings, by label, as config.json has them."""
+
+    def resolved(program, replicas, *words):
+        captured = []
+
+        def conduct(name, recipes, *_):
+            assert name == program.__name__.rpartition('.')[2]
+            captured.extend(recipes)
+
+        for module in (program, accuracy_table):
+            if hasattr(module, 'conduct'):
+                monkeypatch.setattr(module, 'conduct', conduct)
+        strategy = types.SimpleNamespace(num_replicas_in_sync=replicas)
+        with in_process.flags_of(program, '--preset=paper', *words):
+            program.main([])
+            plans = {}
+            for recipe in captured:
+                recipe = recipe.overridden(print)
+                builder = StoodIn(recipe.dataset, recipe.config)
+                start = None if recipe.start is None else 'start.keras'
+                plan = recipe.plan(builder, ('train', 'test'), strategy, print, 0, start)
+                plans[recipe.label] = plan.to_dict()
+        return plans
+
+    return resolved
+
+
+def check(plan, published_as, replicas, frames_per_second=25.0):
+    """A plan is the paper's, given as one of the tuples above."""
+    steps, rates, gpus, evaluation_frames = published_as
+    training, video = plan['training'], plan['video_format']
+    assert training['schedule'] == {'kind': 'steps', 'steps': steps, 'rates': rates}
+    assert training['batch_size'] == 6 * gpus
+    # Six clips at once on a GPU, which batch norm sees, however many GPUs there are.
+    assert training['batch_size'] == 6 * replicas * training['accumulation']
+    assert training['momentum'] == 0.9
+    assert training['weight_decay'] == 1e-7
+    assert video['clip_frames'] == 64
+    assert video['evaluation_frames'] == evaluation_frames
+    assert video['crop_size'] == [224, 224]
+    assert video['frame_size'] == [256, 256]
+    assert video['frames_per_second'] == frames_per_second
+    network = plan['network']
+    assert network['width'] == 1.0
+    assert network['batch_norm_decay'] == 0.999
+    assert network['kernel_initializer'] == 'truncated_normal'
+    assert not plan['freeze_batch_norm']
+    assert plan['freeze_until'] is None
+    assert not plan['sync_batch_norm']
+
+
+@pytest.mark.parametrize('replicas', [56, 8, 1])
+def test_kinetics(resolve, replicas):
+    plans = resolve(kinetics, replicas)
+    assert list(plans) == ['i3d', 's3d', 's3d_g']
+    for plan in plans.values():
+        check(plan, KINETICS, replicas)
+        assert (plan['dataset'], plan['config']) == ('kinetics400', 'rgb')
+        assert plan['network']['num_classes'] == 400
+        assert plan['flip']
+    assert not plans['i3d']['network']['separable']
+    assert plans['s3d_g']['network']['gating'] == 'temporal'
+    assert plans['s3d_g']['training']['accumulation'] == 56 // replicas
+
+
+def test_mini_kinetics(resolve):
+    plans = resolve(mini_kinetics, 56)
+    assert list(plans) == ['i2d', 'i3d', 's3d_slim', 's3d', 'fast_s3d', 's3d_g']
+    for plan in plans.values():
+        check(plan, MINI_KINETICS, 56)
+        assert plan['dataset'] == 'mini_kinetics200'
+        assert plan['network']['num_classes'] == 200
+    branches = {name: plans[name]['network']['temporal_branches'] for name in ('s3d_slim', 's3d')}
+    assert branches == {'s3d_slim': 2, 's3d': 4}  # footnote 5
+    assert plans['fast_s3d']['network']['temporal_from'] == 'Mixed_5b'
+
+
+@pytest.mark.parametrize('release', ['something_something_v1', 'something_something_v2'])
+def test_something_something(resolve, release):
+    plans = resolve(something_something, 16, f'--dataset={release}')
+    assert list(plans) == ['i2d', 'i3d', 's3d', 's3d_g']
+    for plan in plans.values():
+        check(plan, SOMETHING, 16, frames_per_second=12.0)
+        assert plan['dataset'] == release
+        assert plan['network']['num_classes'] == 174
+        assert not plan['flip']  # "from left to right" has another label than its mirror image
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'published_as', 'replicas', 'rate'),
+    [('kinetics400', KINETICS, 56, 25.0), ('something_something_v1', SOMETHING, 16, 12.0)],
+)
+def test_arrow_of_time(resolve, dataset, published_as, replicas, rate):
+    plans = resolve(arrow_of_time, replicas, f'--dataset={dataset}')
+    assert list(plans) == ['i3d', 'i2d', 'i2d_order_blind']
+    for plan in plans.values():
+        check(plan, published_as, replicas, rate)
+        assert plan['dataset'] == dataset
+    assert plans['i2d']['network']['temporal_from'] is None
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'published_as', 'replicas', 'rate'),
+    [
+        ('mini_kinetics200', MINI_KINETICS, 56, 25.0),
+        ('something_something_v1', SOMETHING, 16, 12.0),
+    ],
+)
+def test_speed_accuracy(resolve, dataset, published_as, replicas, rate):
+    plans = resolve(
+        speed_accuracy, replicas, f'--dataset={dataset}', '--switching_endpoints=Mixed_3c,Mixed_4f'
+    )
+    for plan in plans.values():
+        check(plan, published_as, replicas, rate)
+    temporal = {
+        label: (network['temporal_from'], network['temporal_until'], network['separable'])
+        for label, plan in plans.items()
+        for network in [plan['network']]
+    }
+    assert temporal == {
+        'i2d': (None, None, False),
+        'i3d': ('Conv2d_1a_7x7', 'Mixed_5c', False),
+        's3d': ('Conv2d_1a_7x7', 'Mixed_5c', True),
+        'fast_s3d': ('Mixed_5b', 'Mixed_5c', True),
+        'top_heavy_i3d/Mixed_3c': ('Mixed_3c', 'Mixed_5c', False),
+        'top_heavy_i3d/Mixed_4f': ('Mixed_4f', 'Mixed_5c', False),
+        'bottom_heavy_i3d/Mixed_3c': ('Conv2d_1a_7x7', 'Mixed_3c', False),
+        'bottom_heavy_i3d/Mixed_4f': ('Conv2d_1a_7x7', 'Mixed_4f', False),
+        'top_heavy_s3d/Mixed_3c': ('Mixed_3c', 'Mixed_5c', True),
+        'top_heavy_s3d/Mixed_4f': ('Mixed_4f', 'Mixed_5c', True),
+        'bottom_heavy_s3d/Mixed_3c': ('Conv2d_1a_7x7', 'Mixed_3c', True),
+        'bottom_heavy_s3d/Mixed_4f': ('Conv2d_1a_7x7', 'Mixed_4f', True),
+    }
+
+
+def test_filter_statistics(resolve):
+    plans = resolve(filter_statistics, 56, '--dry_run')  # --inflate_from names a file else
+    plan = plans['i3d_inflated']
+    check(plan, KINETICS, 56)
+    assert plan['inflate_from'] == 'start.keras'
+    assert plan['init'] is None
+    assert not plan['network']['separable']
+
+
+def test_feature_embedding(resolve):
+    plans = resolve(feature_embedding, 16)
+    assert list(plans) == ['i2d', 'bottom_heavy_s3d', 'top_heavy_s3d', 's3d']
+    for plan in plans.values():
+        check(plan, SOMETHING, 16, 12.0)
+    assert plans['top_heavy_s3d']['network']['temporal_from'] == 'Mixed_4b'
+    assert plans['bottom_heavy_s3d']['network']['temporal_until'] == 'Mixed_4b'
+
+
+def test_optical_flow(resolve):
+    plans = resolve(optical_flow, 56)
+    assert list(plans) == ['i3d/rgb', 'i3d/flow', 's3d_g/rgb', 's3d_g/flow']
+    for label, plan in plans.items():
+        flow = label.endswith('/flow')
+        check(plan, KINETICS_FLOW if flow else KINETICS, 56)
+        assert plan['config'] == ('flow' if flow else 'rgb')
+        assert plan['network']['channels'] == (2 if flow else 3)
+
+
+def test_transfer(resolve):
+    plans = resolve(transfer, 8)
+    splits = [f'{dataset}/split{k}' for dataset in ('ucf101', 'hmdb51') for k in (1, 2, 3)]
+    assert list(plans) == splits
+    for label, plan in plans.items():
+        check(plan, FINE_TUNING, 8)
+        dataset, split = label.split('/')
+        assert (plan['dataset'], plan['config']) == (dataset, f'{split}_rgb')
+        assert plan['network']['num_classes'] == {'ucf101': 101, 'hmdb51': 51}[dataset]
+        assert plan['network']['gating'] == 'temporal'
+        assert plan['init'] == 'start.keras'
+
+
+def test_transfer_starts_from_the_network_of_table_2(resolve):
+    table_2 = resolve(kinetics, 56)['s3d_g']
+    start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start
+    builder = StoodIn('kinetics400', 'rgb')
+    strategy = types.SimpleNamespace(num_replicas_in_sync=56)
+    with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
+        plan = start.overridden(print).plan(builder, ('train', 'test'), strategy, print, 0)
+    assert plan.to_dict() == table_2  # those flags are for the fine-tuning
+
+
+def test_flags_override_the_preset(resolve):
+    plan = resolve(
+        kinetics,
+        2,
+        '--steps=1150',
+        '--batch_size=12',
+        '--micro_batch_size=3',
+        '--set=gating=cell',
+        '--frames=32',
+        '--crop=112',
+        '--freeze_batch_norm',
+    )['s3d']
+    training = plan['training']
+    rates = training['schedule']['rates']
+    assert [step for step, _ in rates] == [0, 970, 1080]
+    assert [rate for _, rate in rates] == pytest.approx([0.1 / 28, 0.01 / 28, 0.001 / 28])
+    assert (training['batch_size'], training['accumulation']) == (12, 2)
+    assert plan['video_format']['clip_frames'] == 32
+    assert plan['video_format']['crop_size'] == [112, 112]
+    assert plan['network']['gating'] == 'cell'
+    assert plan['freeze_batch_norm']
+
+
+def test_replicas_that_do_not_divide_the_batch(capsys):
+    preset = kinetics_preset()
+    assert training_flags.resolve_accumulation(preset, 7) == 8
+    with pytest.raises(ValueError, match='--batch_size must be a multiple of the 5 replicas'):
+        training_flags.resolve_accumulation(preset, 5)
+
+
+def kinetics_preset():
+    return accuracy_table.table_recipes(['i3d'], 'paper', 'kinetics400')[0].preset
+
+
+@pytest.mark.parametrize('program', EXPERIMENTS, ids=lambda module: module.__name__[12:])
+def test_dry_run_without_data(program, tmp_path, capsys):
+    flags = ('--dry_run', f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
+    assert in_process.call(program, *flags) is None
+    told = capsys.readouterr().out
+    for word in ('steps', 'clips', 'GPU-hours', 'ASSUMED', 'disk', 'to be converted'):
+        assert word in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_by_hand(tmp_path, capsys):
+    """Table 2: three networks, 115,000 steps of 336 clips; 3 x 111.15 G multiply-adds a clip for I3D."""
+    assert in_process.call(kinetics, '--dry_run', f'--data_dir={tmp_path}', '--gpu_rate=1') is None
+    rows = [line.split(' | ') for line in capsys.readouterr().out.splitlines() if ' | ' in line]
+    by_network = {row[0].strip('| '): row for row in rows}
+    i3d = by_network['i3d']
+    assert i3d[2:4] == ['115,000', '38,640,000']
+    hours = float(i3d[6].strip(' |').replace(',', ''))
+    assert hours == pytest.approx(38_640_000 * 3 * 111.15e9 / 1e12 / 3600, rel=1e-3)
+    assert by_network['sum'][2:4] == ['345,000', '115,920,000']
+
+
+def test_dry_run_counts_seeds_and_what_they_start_from(tmp_path, capsys):
+    flags = ('--dry_run', f'--data_dir={tmp_path}', '--seeds=2', '--from_scratch')
+    assert in_process.call(transfer, *flags) is None
+    lines = capsys.readouterr().out.splitlines()
+    rows = [
+        line for line in lines if line.startswith('| ') and '_rgb |' in line and '8,000' in line
+    ]
+    assert len(rows) == 2 * 2 * 3 * 2  # seeds, datasets, splits, with and without pretraining
+    assert len([line for line in lines if '115,000' in line]) == 2
+
+
+def test_paper_without_imagenet_weights(tmp_path, capsys):
+    flags = (f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
+    assert in_process.call(filter_statistics, *flags) == 2
+    assert '--inflate_from is needed' in capsys.readouterr().err
+
+
+def test_paper_without_its_data(tmp_path, capsys):
+    flags = (f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
+    assert in_process.call(kinetics, *flags) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'python -m experiments.convert --dataset=kinetics400 --config=rgb' in error
+    assert '--preset=tiny' in error
+    assert not (tmp_path / 'work').exists()
+
+
+def test_switching_endpoints_that_cannot_be(tmp_path, capsys):
+    for words in ('Mixed_9z', 'Mixed_5c', 'Mixed_4b,Mixed_4b'):
+        assert in_process.call(speed_accuracy, f'--switching_endpoints={words}', '--dry_run') == 2
+        assert '--switching_endpoints' in capsys.readouterr().err
