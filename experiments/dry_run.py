@@ -36,7 +36,12 @@ def describe(recipes, seeds, data_dir, gpu_rate):
         )
         for (dataset, config), known in facts.items()
     ]
-    return workload.describe(workloads, disks, gpu_rate)
+    steps = dict.fromkeys(
+        f'A step is of {one.preset.batch_size} clips, at most {one.preset.micro_batch_size} at once on a GPU; '
+        'on fewer GPUs the rest of it is accumulated.'
+        for one in needed
+    )
+    return '\n'.join([workload.describe(workloads, disks, gpu_rate), *steps])
 
 
 def with_starts(recipes):

@@ -1,6 +1,7 @@
 """A network and how it is trained, as an experiment asks for it, and the plan it becomes with data at hand."""
 
 import dataclasses
+import functools
 
 from absl import flags
 
@@ -11,6 +12,11 @@ from s3dg.training import TrainingConfig
 from s3dg.weights import inherited_fields
 
 FLAGS = flags.FLAGS
+
+
+@functools.cache  # several recipes may start from one file
+def _saved_config(path, flag):
+    return run.load_network(path, flag).config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +80,7 @@ class Recipe:
     def _source(self, num_classes, channels):
         if isinstance(self.start, Recipe):
             return self.start.network_config(num_classes, channels)
-        flag = '--inflate_from' if self.inflate else '--init'
-        return run.load_network(self.start, flag).config
+        return _saved_config(self.start, '--inflate_from' if self.inflate else '--init')
 
     def plan(self, builder, splits, strategy, report, seed, start=None):
         """The `Plan` of its training.

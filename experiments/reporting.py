@@ -22,25 +22,30 @@ def printed(figure):
 
 
 def networks_table(trained):
-    """A Markdown table of the networks behind a report, and where they lie.
+    """A Markdown table of the networks behind a report, what they started from, and where they lie.
 
     Args:
       trained: dict from label to a list of `Trained`.
     """
-    rows = [
-        (
-            label,
-            f'{one.plan.dataset}/{one.plan.config}',
-            one.seed,
-            one.results['step'],
-            one.plan.training.batch_size,
-            f'`{one.run.path}`',
-        )
-        for label, networks in trained.items()
-        for one in networks
-    ]
+    rows = {}
+    for label, networks in trained.items():
+        for one in networks:
+            if one.start is not None:
+                rows[one.start.run.path] = _network_row(one.start.recipe.label, one.start)
+            rows[one.run.path] = _network_row(label, one)
     header = ('network', 'trained on', 'seed', 'steps', 'clips a step', 'folder')
-    return run.markdown_table(header, rows)
+    return run.markdown_table(header, rows.values())
+
+
+def _network_row(label, one):
+    return (
+        label,
+        f'{one.plan.dataset}/{one.plan.config}',
+        one.seed,
+        one.results['step'],
+        one.plan.training.batch_size,
+        f'`{one.run.path}`',
+    )
 
 
 def tiny_note(preset):

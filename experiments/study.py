@@ -10,7 +10,6 @@ import hashlib
 import json
 import statistics
 
-import keras
 from absl import flags
 
 from data import catalog, locks
@@ -66,6 +65,7 @@ class Trained:
       builder: of its dataset.
       plan: the `Plan`.
       run: the finished `Run` of its training.
+      start: the `Trained` network that it started from, where that is of a recipe too.
     """
 
     recipe: Recipe
@@ -73,6 +73,7 @@ class Trained:
     builder: object
     plan: training_run.Plan
     run: run.Run
+    start: 'Trained | None' = None
 
     @property
     def results(self):
@@ -85,18 +86,22 @@ def _decisive(settings):
     return {name: flat[name] for name in flat if name not in training_run.FREE_SETTINGS}
 
 
+def _silent(line):
+    del line
+
+
 class Study:
     """Trains what an experiment needs, and hands out what is finished.
 
     Args:
-      networks_dir: folder of trained networks.
+      networks_dir: `pathlib.Path` of the trained networks.
       data_dir: of the datasets.
       strategy: the `tf.distribute.Strategy`.
       report: takes each line of progress.
     """
 
     def __init__(self, networks_dir, data_dir, strategy, report):
-        self.networks_dir = run.home_path(networks_dir)
+        self.networks_dir = networks_dir
         self.data_dir, self.strategy, self.report = data_dir, strategy, report
         self._builders = {}
 
@@ -112,14 +117,14 @@ class Study:
             )
         return self._builders[dataset, config]
 
-    def plan(self, recipe, seed):
+    def plan(self, recipe, seed, report=_silent):
         """The `Plan` of a recipe, with the flags' values in it, for a seed."""
         builder = self.builder(recipe.dataset, recipe.config)
         splits = ('train', training_run.choose_split(builder, None, 'dataset'))
         start = recipe.start
         if isinstance(start, Recipe):
             start = str(self.folder(self.plan(start, seed), start) / training_run.MODEL_FILE)
-        return recipe.plan(builder, splits, self.strategy, _silent, seed, start)
+        return recipe.plan(builder, splits, self.strategy, report, seed, start)
 
     def plans(self, recipes, seeds):
         """What decides the networks of all recipes, for `config.json`; before hours of training.
@@ -158,8 +163,7 @@ class Study:
         Raises:
           what training does.
         """
-        if isinstance(recipe.start, Recipe):
-            self.train(recipe.start, seed)
+        start = self.train(recipe.start, seed) if isinstance(recipe.start, Recipe) else None
         plan = self.plan(recipe, seed)
         builder = self.builder(recipe.dataset, recipe.config)
         folder = self.folder(plan, recipe)
@@ -170,11 +174,11 @@ class Study:
             this = training_run.open_run(plan, folder)
             if this.results is None:
                 self.report(f'training {recipe.label}, seed {seed}, in {folder}')
+                self.plan(recipe, seed, self.report)  # says how a step is divided
                 training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
-                keras.backend.clear_session()  # else the graphs of all networks add up
-                gc.collect()
+                gc.collect()  # networks hold themselves in circles
         self.report(f'{recipe.label}, seed {seed}: top-1 {this.results["top1"]:.4f}  {folder}')
-        return Trained(recipe, seed, builder, plan, this)
+        return Trained(recipe, seed, builder, plan, this, start)
 
     def load(self, trained):
         """The trained `Network`."""
@@ -212,10 +216,6 @@ class Study:
         """`Metrics` of the split that a network was evaluated on, in either order."""
         expected = trained.builder.info.splits[trained.plan.splits[1]].num_examples
         return compute_metrics(self.predictions(trained, reverse=reverse), expected)
-
-
-def _silent(line):
-    del line
 
 
 def over_seeds(rows):
@@ -259,12 +259,13 @@ def conduct(program, recipes, summarise, settings=None):
     if FLAGS.dry_run:
         run.report(dry_run.describe(recipes, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
         return
-    study = Study(
-        FLAGS.networks_dir or run.home_path(FLAGS.workdir).parent / 'networks',
-        FLAGS.data_dir,
-        run.start_runtime(),
-        run.report,
-    )
+    workdir = run.home_path(FLAGS.workdir)
+    networks_dir = run.home_path(FLAGS.networks_dir or workdir.parent / 'networks')
+    if networks_dir.resolve().is_relative_to(workdir.resolve()):
+        raise run.UsageError(
+            f'--networks_dir: {networks_dir} lies in --workdir, which --overwrite deletes; give another one.'
+        )
+    study = Study(networks_dir, FLAGS.data_dir, run.start_runtime(), run.report)
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
     plans = study.plans(recipes, seeds)
     settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}

@@ -1,7 +1,9 @@
 """The paper's experiments, whole, on a few videos and networks of two steps: what they leave, and what they reuse."""
 
 import json
+import pathlib
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from experiments import (
     report,
     something_something,
     speed_accuracy,
+    training_run,
     transfer,
 )
 from s3dg import cost
@@ -69,10 +72,14 @@ class Conducted:
         words = (f'--data_dir={self.data_dir}', f'--workdir={workdir}')
         return in_process.call(program, *TINY, *words, *flags)
 
-    def networks(self):
-        """Names of the trained networks' folders."""
-        folder = self.runs / 'networks'
-        return sorted(path.name for path in folder.glob('*') if path.is_dir())
+    def network(self, program, label, seed=0):
+        """The folder of a network that an experiment says it is on."""
+        text = (self.runs / program / 'report.md').read_text().partition('## Networks')[2]
+        rows = [[cell.strip() for cell in line.split('|')] for line in text.splitlines()]
+        (folder,) = {
+            row[6].strip('`') for row in rows if row[1:2] == [label] and row[3] == str(seed)
+        }
+        return pathlib.Path(folder)
 
 
 @pytest.fixture(scope='module')
@@ -101,7 +108,7 @@ def test_arrow_of_time(conducted):
     results = results_of(workdir)
     assert set(results) == {'i3d', 'i2d', 'i2d_order_blind'}
     for name, figures in results.items():
-        (folder,) = (conducted.runs / 'networks').glob(f'{name}-moving_shapes-rgb-seed0-*')
+        folder = conducted.network('arrow_of_time', name)
         normal = Predictions.load(folder / 'predictions.npz')
         reverse = Predictions.load(folder / 'predictions_validation_reversed.npz')
         assert figures == {'top1': top1(normal), 'top1_reversed': top1(reverse)}
@@ -151,7 +158,7 @@ def test_networks_are_shared(conducted, capsys):
 
 def test_tables_stand_beside_the_papers(conducted):
     results = results_of(conducted.folder(kinetics))
-    (folder,) = (conducted.runs / 'networks').glob('s3d_g-*')
+    folder = conducted.network('kinetics', 's3d_g')
     assert results['s3d_g']['top1'] == top1(Predictions.load(folder / 'predictions.npz'))
     network = keras.models.load_model(folder / 'model.keras')
     parameters = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
@@ -192,7 +199,7 @@ def test_filter_statistics(conducted):
     before = json.loads((workdir / 'step_0.json').read_text())
     after = results_of(workdir)
     assert list(after) == ['Conv2d_2c_3x3', 'Mixed_3c', 'Mixed_4d', 'Mixed_5c']
-    (folder,) = (conducted.runs / 'networks').glob('i2d-*-seed0-*')
+    folder = conducted.network('filter_statistics', 'i2d')
     image = keras.models.load_model(folder / 'model.keras')
     for layer, offsets in before.items():
         assert list(offsets) == ['-1', '0', '1']
@@ -217,7 +224,7 @@ def test_feature_embedding(conducted):
             for level in levels:
                 assert len(file[level]) == 8
     # Pooled by hand, of one video's 16 frames, looped.
-    (folder,) = (conducted.runs / 'networks').glob('s3d-*')
+    folder = conducted.network('feature_embedding', 's3d')
     network = keras.models.load_model(folder / 'model.keras')
     with np.load(workdir / 'features_s3d.npz') as file:
         video, stored = str(file['id'][0]), file['Mixed_5c'][0]
@@ -238,7 +245,7 @@ def test_optical_flow(conducted):
     for name, streams in results.items():
         stored = {}
         for modality in ('rgb', 'flow'):
-            (folder,) = (conducted.runs / 'networks').glob(f'{name}-*-{modality}-seed0-*')
+            folder = conducted.network('optical_flow', f'{name}/{modality}')
             stored[modality] = Predictions.load(folder / 'predictions.npz')
             assert streams[modality]['top1'] == top1(stored[modality])
             model = keras.models.load_model(folder / 'model.keras')
@@ -256,33 +263,52 @@ def test_optical_flow(conducted):
 
 
 def test_transfer(conducted):
-    workdir = conducted.folder(transfer, '--pretraining_steps=3', '--network=i2d')
+    workdir = conducted.folder(
+        transfer, '--pretraining_steps=3', '--network=i2d', '--nofrom_scratch'
+    )
     figures = results_of(workdir)['moving_shapes']
-    for row in (figures, figures['from_scratch']):
-        splits = [row[f'split{k}'] for k in (1, 2, 3)]
-        assert row['mean'] == pytest.approx(sum(splits) / 3)
-    folders = conducted.runs / 'networks'
-    (pretrained,) = folders.glob('i2d-moving_shapes-half_rgb-*')
-    assert json.loads((pretrained / 'results.json').read_text())['step'] == 3
-    starts = []
-    for folder in folders.glob('i2d-moving_shapes-split1_rgb-*'):
+    splits = [figures[f'split{k}'] for k in (1, 2, 3)]
+    assert figures['mean'] == pytest.approx(sum(splits) / 3)
+    pretrained = conducted.network('transfer', 'i2d')
+    assert results_of(pretrained)['step'] == 3
+    source = keras.models.load_model(pretrained / 'model.keras')
+    assert source.class_names == ('move_right', 'move_left', 'grow', 'shrink', 'appear')
+    for k, top1_of_split in enumerate(splits, start=1):
+        folder = conducted.network('transfer', f'moving_shapes/split{k}')
         settings = json.loads((folder / 'config.json').read_text())
-        starts.append(settings['init'])
-        assert json.loads((folder / 'results.json').read_text())['step'] == 2
-    assert sorted(starts, key=str) == [str(pretrained / 'model.keras'), None]
+        assert settings['init'] == str(pretrained / 'model.keras')
+        assert settings['config'] == f'split{k}_rgb'
+        assert results_of(folder)['step'] == 2
+        assert top1_of_split == top1(Predictions.load(folder / 'predictions.npz'))
     text = (workdir / 'report.md').read_text()
     for printed in ('96.8', '75.9', '95.6', '74.8'):
         assert printed in text
 
 
-def test_seeds(conducted):
+def test_seeds_and_a_stop_between_networks(conducted, monkeypatch, capsys):
+    conducted.folder(arrow_of_time)
+    monkeypatch.setattr(kinetics, 'NETWORKS', ('i3d', 'i2d'))
+    trained = []
+
+    def stopped(builder, plan, workdir, *rest):
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(workdir)
+        return train(builder, plan, workdir, *rest)
+
+    train = training_run.train
+    with monkeypatch.context() as patch:
+        patch.setattr(training_run, 'train', stopped)
+        assert conducted.call(kinetics, '--seeds=2', name='seeds') == 130
+    assert not (conducted.runs / 'seeds' / 'results.json').exists()
+    before = (trained[0] / 'results.json').stat().st_mtime_ns
+    capsys.readouterr()
     assert conducted.call(kinetics, '--seeds=2', name='seeds') is None
-    (figures, *_) = results_of(conducted.runs / 'seeds').values()
-    by_seed = [
-        json.loads((folder / 'results.json').read_text())['top1']
-        for folder in (conducted.runs / 'networks').glob('i3d-moving_shapes-rgb-seed[01]-*')
-    ]
-    assert len(by_seed) == figures['seeds'] == 2
+    assert capsys.readouterr().out.count('training ') == 1  # of two with seed 1
+    assert (trained[0] / 'results.json').stat().st_mtime_ns == before
+    figures = results_of(conducted.runs / 'seeds')['i3d']
+    by_seed = [results_of(conducted.network('seeds', 'i3d', seed))['top1'] for seed in (0, 1)]
+    assert figures['seeds'] == 2
     assert figures['top1'] == pytest.approx(np.mean(by_seed))
     assert figures['top1_deviation'] == pytest.approx(abs(by_seed[0] - by_seed[1]) / 2**0.5)
     assert ' ± ' in (conducted.runs / 'seeds' / 'report.md').read_text()
@@ -318,3 +344,46 @@ def test_report_without_runs(tmp_path, capsys):
     text = (tmp_path / 'page' / 'report.md').read_text()
     for section in report.SECTIONS:
         assert f'python -m experiments.{section.program}' in text
+
+
+@pytest.fixture(scope='module')
+def something(tmp_path_factory):
+    """Something-Something, release 1, as published, but small: folders of frames, lists, a test split."""
+    manual = tmp_path_factory.mktemp('something')
+    labels = ('Pulling something', 'Something falling', 'Holding something')
+    lists = {'train': [], 'validation': [], 'test': []}
+    number = 0
+    for split, lines in lists.items():
+        for label in labels:
+            number += 1
+            frames = manual / '20bn-something-something-v1' / str(number)
+            frames.mkdir(parents=True)
+            for k in range(1, 4):
+                image = np.full((100, 120, 3), 20 * number + k, np.uint8)
+                assert cv2.imwrite(str(frames / f'{k:05d}.jpg'), image)
+            lines.append(str(number) if split == 'test' else f'{number};{label}')
+    prefix = 'something-something-v1-'
+    for split, lines in {**lists, 'labels': labels}.items():
+        (manual / f'{prefix}{split}.csv').write_text('\n'.join(lines) + '\n')
+    folder = tmp_path_factory.mktemp('something_data')
+    builder = catalog.make_builder('something_something_v1', 'rgb', folder, manual)
+    conversion.convert(builder, processes=1)
+    return folder
+
+
+def test_submission_for_the_test_split(something, tmp_path, monkeypatch):
+    monkeypatch.setattr(something_something, 'NETWORKS', ('i2d',))
+    flags = [word for word in TINY if not word.startswith('--preset')]
+    words = (f'--data_dir={something}', f'--workdir={tmp_path / "table_3"}')
+    assert in_process.call(something_something, *flags, *words) is None
+    (network,) = (tmp_path / 'networks').glob('i2d-*')
+    predictions = Predictions.load(network / 'predictions_test_normal.npz')
+    names = ('Holding something', 'Pulling something', 'Something falling')
+    expected = {
+        video: names[row.argmax()]
+        for video, row in zip(predictions.ids.tolist(), predictions.logits, strict=True)
+    }
+    assert set(expected) == {'7', '8', '9'}
+    text = (tmp_path / 'table_3' / 'submission_i2d.csv').read_text()
+    assert [line.split(';', 1) for line in text.splitlines()] == [[k, expected[k]] for k in '789']
+    assert 'submission_i2d.csv' in (tmp_path / 'table_3' / 'report.md').read_text()

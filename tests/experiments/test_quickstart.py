@@ -38,19 +38,6 @@ def test_s3d_g_reads_the_order_of_frames(quickstart):
     assert sum(name == row['taken_for'] for name, row in new_videos.items()) >= 9
 
 
-def test_order_blind_i2d_cannot(quickstart, data_dir, tmp_path):
-    dataset = ('--dataset=moving_shapes', f'--data_dir={data_dir}')
-    programs.run('train', *dataset, '--network=i2d_order_blind', f'--workdir={tmp_path / "blind"}')
-    hits = {}
-    for order in ('normal', 'reversed'):
-        workdir = tmp_path / order
-        model = f'--model={tmp_path / "blind" / "model.keras"}'
-        programs.run('evaluate', *dataset, model, f'--order={order}', f'--workdir={workdir}')
-        hits[order] = json.loads((workdir / 'results.json').read_text())['top1'] * 400
-    assert hits['normal'] <= 0.6 * 400
-    assert abs(hits['normal'] - hits['reversed']) <= 1.001
-
-
 def test_killed_runs_end_with_the_weights_of_an_uninterrupted_one(data_dir, tmp_path):
     """SIGTERM once, SIGKILL twice, at moments nobody chose; equal to the last bit."""
     flags = (

@@ -88,6 +88,41 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(uninterrupted, tmp_pa
     assert row['step'] == 4
 
 
+@pytest.fixture
+def float64():
+    """Sums of 336 terms in another order differ by less than what is compared."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy('float64')
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
+    """56 micro-batches, as on one GPU in place of 56: two steps with momentum equal two of the whole batch."""
+
+    def create():
+        network = _network(dropout_rate=0.0)
+        training.freeze_batch_norm(network)
+        return network
+
+    before = _values(create())
+    weights, losses = {}, {}
+    for accumulation in (1, 56):
+        config = TrainingConfig(StepSchedule(2, ((0, 0.1),)), 336, accumulation, log_every=1)
+        assert config.micro_batch_size(1) == 336 // accumulation
+        network, _ = training.train(create, _clips(), config, tmp_path / str(accumulation))
+        weights[accumulation] = _values(network)
+        losses[accumulation] = [row['loss'] for row in read_history(tmp_path / str(accumulation))]
+    np.testing.assert_allclose(losses[56], losses[1], rtol=1e-5)
+    assert losses[1][0] != losses[1][1]
+    for name, whole in weights[1].items():
+        moved = np.abs(whole - before[name]).max()
+        assert (moved > 0) == name.endswith(('kernel', 'bias'))
+        np.testing.assert_allclose(
+            weights[56][name], whole, rtol=0, atol=1e-5 * moved, err_msg=name
+        )
+
+
 def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path):
     training.train(_network, _clips(), _config(), tmp_path)
 

@@ -1,0 +1,52 @@
+"""What the paper claims, wherever the embedded dataset can show it: tiny presets, whole. Minutes long."""
+
+import json
+
+import pytest
+
+from data import catalog
+from s3dg.evaluation import Predictions
+from tests.experiments import programs
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('claims')
+
+
+@pytest.fixture(scope='module')
+def results(folder):
+    """A function from an experiment's name to its results with the tiny preset."""
+
+    def results_of(program):
+        workdir = folder / program
+        flags = ('--preset=tiny', f'--data_dir={folder / "data"}', f'--workdir={workdir}')
+        programs.run(program, *flags)
+        return json.loads((workdir / 'results.json').read_text())
+
+    return results_of
+
+
+def test_the_order_of_frames_is_read_by_3d_networks_only(results, folder):
+    """Table 1."""
+    found = results('arrow_of_time')
+    assert found['i3d']['top1'] >= 0.95
+    assert found['i3d']['top1_reversed'] <= 0.05
+    blind, published = found['i2d_order_blind'], found['i2d']
+    videos = catalog.open_dataset('moving_shapes', 'rgb', folder / 'data').info.splits['validation']
+    difference = abs(blind['top1'] - blind['top1_reversed'])
+    assert difference * videos.num_examples <= 1.001
+    assert blind['top1'] <= 0.6
+    assert blind['top1'] <= published['top1'] <= found['i3d']['top1']
+    assert found['i3d']['top1_reversed'] <= published['top1_reversed'] <= blind['top1_reversed']
+    (network,) = (folder / 'networks').glob('i3d-*')
+    assert len(Predictions.load(network / 'predictions.npz').ids) == videos.num_examples
+
+
+def test_what_one_half_of_the_classes_teaches_helps_with_the_other(results):
+    """Table 5: fine-tuned against from scratch, at equal steps, on every split."""
+    found = results('transfer')['moving_shapes']
+    for split in ('split1', 'split2', 'split3'):
+        assert found[split] > found['from_scratch'][split]
