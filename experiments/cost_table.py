@@ -16,6 +16,7 @@ from absl import flags
 
 from data.progress import ProgressLine
 from experiments import paper_results, run
+from experiments.network_fields import parse_fields
 from s3dg import cost
 from s3dg.analysis import plots
 from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
@@ -78,10 +79,11 @@ def define_flags():
     flags.DEFINE_integer('height', cost.HEIGHT, 'Height of the clip.')
     flags.DEFINE_integer('width', cost.WIDTH, 'Width of the clip.')
     flags.DEFINE_integer('num_classes', PAPER_CLASSES, 'Classes of the networks.')
+    flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of all networks, e.g. width=0.25.')
 
 
-def find_variants(num_classes):
-    """Every `Variant` of the table, with so many classes."""
+def find_variants(**fields):
+    """Every `Variant` of the table, with these fields of `NetworkConfig`, e.g. num_classes=10."""
     named = [Variant(name, config) for name, config in {**NETWORKS, **MORE_NETWORKS}.items()]
     families = [
         Variant(
@@ -91,7 +93,7 @@ def find_variants(num_classes):
         for endpoint in SPATIO_TEMPORAL_ENDPOINTS
     ]
     return [
-        dataclasses.replace(variant, config=variant.config.replace(num_classes=num_classes))
+        dataclasses.replace(variant, config=variant.config.replace(**fields))
         for variant in named + families
     ]
 
@@ -371,13 +373,15 @@ def main(arguments):
         if FLAGS[name].value < 1:
             raise run.UsageError(f'--{name} must be at least 1, found {FLAGS[name].value}.')
     clip, num_classes = (FLAGS.frames, FLAGS.height, FLAGS.width), FLAGS.num_classes
-    variants = find_variants(num_classes)
-    settings = {'clip': clip, 'num_classes': num_classes}
+    fields = parse_fields(FLAGS.set)
+    variants = find_variants(num_classes=num_classes, **fields)
+    settings = {'clip': clip, 'num_classes': num_classes, 'fields': fields}
     this = run.Run('cost_table', FLAGS.workdir, settings, FLAGS.overwrite)
     if this.results is not None:
         run.report(f'{this.path}: finished already; --overwrite counts again')
         return
-    compared = (*clip, num_classes) == (cost.FRAMES, cost.HEIGHT, cost.WIDTH, PAPER_CLASSES)
+    papers = (cost.FRAMES, cost.HEIGHT, cost.WIDTH, PAPER_CLASSES)
+    compared = (*clip, num_classes) == papers and not fields
     layer_costs = count(variants, clip)
     networks = table_rows(variants, layer_costs, compared)
     scaled = scaled_paper(networks) if compared else None

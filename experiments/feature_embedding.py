@@ -10,7 +10,7 @@ Mixed_4b, and S3D. 2,200 validation videos of Something-Something's ten action g
 time and space. Expect, from the paper, groups that separate at higher levels, and better where the network is temporal there. Maps
 are for the eye; beside each stands the share of a video's ten nearest neighbours that are of its group.
 
-Hardware of the paper: as for Table 3. The networks of it that are there are reused.
+Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Networks of Table 3 that are there are reused.
 """
 
 import numpy as np

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 
 from absl import flags
 
@@ -17,6 +18,12 @@ FLAGS = flags.FLAGS
 @functools.cache  # several recipes may start from one file
 def _saved_config(path, flag):
     return run.load_network(path, flag).config
+
+
+@functools.cache
+def _sha256(path):
+    with run.home_path(path).open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Recipe:
             dataset=builder.name,
             config=builder.info.config_name,
             splits=splits,
+            videos=tuple(builder.info.splits[split].num_examples for split in splits),
             network=network,
             video_format=training_run.stored_format(
                 builder, preset.crop_size, preset.frames, preset.evaluation_frames
@@ -133,6 +141,7 @@ class Recipe:
             seed=seed,
             init=None if self.inflate else start,
             inflate_from=start if self.inflate else None,
+            start_sha256=_sha256(self.start) if isinstance(self.start, str) else None,
             freeze_batch_norm=FLAGS.freeze_batch_norm and not self.pretraining,
             freeze_until=None if self.pretraining else FLAGS.freeze_until,
             sync_batch_norm=FLAGS.sync_batch_norm,

@@ -13,7 +13,7 @@ name the endpoints that it switches at; `--switching_endpoints` does here. Expec
 S3D 78.9 and Fast-S3D 78.0 % top-1; top-heavy networks above bottom-heavy ones at equal cost, and separable ones above dense ones.
 
 Hardware: 56 GPUs with 6 clips each and 80,000 steps for each network on Mini-Kinetics-200, 16 GPUs and 10,000 steps on
-Something-Something. `--dry_run` says what it takes.
+Something-Something. `--dry_run` says what it takes: some 14,000 and 500 GPU-hours at an assumed 3e12 multiply-adds a second.
 """
 
 from absl import flags

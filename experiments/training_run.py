@@ -24,6 +24,7 @@ class Plan:
 
     Attributes:
       dataset, config, splits: what is trained on and evaluated: `splits` is (training, evaluation).
+      videos: how many these splits have.
       network: the `NetworkConfig`.
       video_format: the `VideoFormat`.
       training: the `TrainingConfig`.
@@ -31,6 +32,7 @@ class Plan:
       seed: of clips, crops, flips, order and initial weights.
       init: a `.keras` file to start from, or None.
       inflate_from: a `.keras` file of a network with other temporal convolutions to start from, or None.
+      start_sha256: of that file, where it is not one that an experiment makes; else None.
       freeze_batch_norm, freeze_until, sync_batch_norm: as the flags of `train`.
       dtype, deterministic: as the flags.
     """
@@ -38,6 +40,7 @@ class Plan:
     dataset: str
     config: str
     splits: tuple[str, str]
+    videos: tuple[int, int]
     network: NetworkConfig
     video_format: VideoFormat
     training: training.TrainingConfig
@@ -45,6 +48,7 @@ class Plan:
     seed: int
     init: str | None = None
     inflate_from: str | None = None
+    start_sha256: str | None = None
     freeze_batch_norm: bool = False
     freeze_until: str | None = None
     sync_batch_norm: bool = False

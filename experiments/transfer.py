@@ -5,14 +5,15 @@
   python -m experiments.import_weights --source=slim --checkpoint=model.ckpt --output=kinetics.keras
   python -m experiments.transfer --init=kinetics.keras
 
-  python -m experiments.transfer --preset=tiny      on moving_shapes, ten minutes on two cores
+  python -m experiments.transfer --preset=tiny      on moving_shapes, five minutes on two cores
 
 Without `--init` the network of `experiments.kinetics` is taken, and trained first if it is not there. The classifier is replaced, the
 rest goes on learning, batch norm too (`--freeze_batch_norm`, `--freeze_until=ENDPOINT` if it is not to). `--from_scratch`
 also trains from random weights for as long, which shows what Kinetics is worth.
 Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
 
-Hardware: 8 GPUs with 6 clips each, 8,000 steps for each split. On fewer, the step keeps its 48 clips by accumulating micro-batches of 6.
+Hardware: 8 GPUs with 6 clips each, 8,000 steps for each split: by `--dry_run` some 7 GPU-hours each at an assumed 3e12
+multiply-adds a second. On fewer, the step keeps its 48 clips by accumulating micro-batches of 6.
 
 The tiny preset goes from one half of the classes of moving_shapes to the other, three splits, with and without what the
 first half taught.

@@ -4,6 +4,7 @@ The paper shows an I3D whose kernels W(t, :, :, :) began equal for every offset 
 network: after training the low layers hardly tell the offsets apart, the high ones do.
 """
 
+import numpy as np
 from matplotlib.cbook import boxplot_stats
 
 from s3dg.config import NETWORKS, ConfigError
@@ -51,6 +52,30 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
     """
     weights = network_weights(network)
     return {name: _per_offset(_kernel(network, weights, path)) for name, path in layers.items()}
+
+
+def temporal_variation(network, layers=FIGURE_5_LAYERS):
+    """How far some convolutions are from treating all temporal offsets alike, in one figure each (ours).
+
+    Boxes hide it: weights may be exchanged between offsets and leave the boxes as they are.
+
+    Args:
+      network, layers: as of `filter_statistics`.
+
+    Returns:
+      dict from layer to the root mean square of the weights' differences from their mean over time, over that of
+      the weights: 0 for an inflated network, sqrt(2 / 3) for three offsets that have nothing to do with
+      each other.
+
+    Raises:
+      ConfigError: as `filter_statistics`.
+    """
+    weights = network_weights(network)
+    kernels = {name: _kernel(network, weights, path) for name, path in layers.items()}
+    return {
+        name: float(np.sqrt(np.mean((kernel - kernel.mean(axis=0)) ** 2) / np.mean(kernel**2)))
+        for name, kernel in kernels.items()
+    }
 
 
 def _kernel(network, weights, path):

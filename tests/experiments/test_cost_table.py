@@ -39,7 +39,7 @@ def test_figures_that_the_paper_does_not_give_are_left_empty(name, compared, mul
 
 def _table(multiply_adds, compared=True):
     """The rows of the whole table, every network costing the same unless `multiply_adds` names it."""
-    variants = cost_table.find_variants(400)
+    variants = cost_table.find_variants(num_classes=400)
     costs = {v.name: [Cost(8_770_000, 1, multiply_adds.get(v.name, 10**9))] for v in variants}
     return cost_table.table_rows(variants, costs, compared)
 
@@ -70,7 +70,7 @@ def test_other_clips_are_not_compared_with_the_paper():
 
 
 def test_families_switch_at_every_endpoint():
-    variants = {v.name: v for v in cost_table.find_variants(7)}
+    variants = {v.name: v for v in cost_table.find_variants(num_classes=7)}
     families = {name: v for name, v in variants.items() if v.family is not None}
     assert len(families) == 6 * len(SPATIO_TEMPORAL_ENDPOINTS) == 66
     assert set(NETWORKS) < set(variants) - set(families)

@@ -3,10 +3,12 @@
 Datasets are stood in for by what their builders say of themselves: no network is trained here.
 """
 
+import hashlib
 import types
 
 import pytest
 
+import s3dg
 from data import catalog, published
 from experiments import (
     accuracy_table,
@@ -21,6 +23,7 @@ from experiments import (
     training_flags,
     transfer,
 )
+from experiments.recipe import Recipe
 from tests.experiments import in_process
 
 EXPERIMENTS = (
@@ -58,9 +61,14 @@ class StoodIn:
         configuration = {known.name: known for known in cls.BUILDER_CONFIGS}[config]
         names = [f'class {i}' for i in range(facts.classes)]
         self.name = dataset
+        self.splits = tuple(facts.videos)[:2]
         self.info = types.SimpleNamespace(
             full_name=f'{dataset}/{config}/1.0.0',
             config_name=config,
+            splits={
+                split: types.SimpleNamespace(num_examples=count)
+                for split, count in facts.videos.items()
+            },
             features={'label': types.SimpleNamespace(names=names)},
             metadata=configuration.storage() | {'flip_left_right': cls.FLIP_LEFT_RIGHT},
         )
@@ -87,8 +95,10 @@ def resolve(monkeypatch):
             for recipe in captured:
                 recipe = recipe.overridden(print)
                 builder = StoodIn(recipe.dataset, recipe.config)
-                start = None if recipe.start is None else 'start.keras'
-                plan = recipe.plan(builder, ('train', 'test'), strategy, print, 0, start)
+                start = recipe.start
+                if isinstance(start, Recipe):
+                    start = 'start.keras'
+                plan = recipe.plan(builder, builder.splits, strategy, print, 0, start)
                 plans[recipe.label] = plan.to_dict()
         return plans
 
@@ -203,12 +213,15 @@ def test_speed_accuracy(resolve, dataset, published_as, replicas, rate):
     }
 
 
-def test_filter_statistics(resolve):
-    plans = resolve(filter_statistics, 56, '--dry_run')  # --inflate_from names a file else
-    plan = plans['i3d_inflated']
+def test_filter_statistics(resolve, tmp_path):
+    image = tmp_path / 'imagenet.keras'
+    s3dg.build('i2d').save(image)
+    plan = resolve(filter_statistics, 56, f'--inflate_from={image}')['i3d_inflated']
     check(plan, KINETICS, 56)
-    assert plan['inflate_from'] == 'start.keras'
+    assert plan['inflate_from'] == str(image)
+    assert plan['start_sha256'] == hashlib.sha256(image.read_bytes()).hexdigest()
     assert plan['init'] is None
+    assert plan['network']['temporal_from'] == 'Conv2d_1a_7x7'
     assert not plan['network']['separable']
 
 
@@ -250,7 +263,7 @@ def test_transfer_starts_from_the_network_of_table_2(resolve):
     builder = StoodIn('kinetics400', 'rgb')
     strategy = types.SimpleNamespace(num_replicas_in_sync=56)
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
-        plan = start.overridden(print).plan(builder, ('train', 'test'), strategy, print, 0)
+        plan = start.overridden(print).plan(builder, builder.splits, strategy, print, 0)
     assert plan.to_dict() == table_2  # those flags are for the fine-tuning
 
 

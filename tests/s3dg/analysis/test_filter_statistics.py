@@ -7,7 +7,11 @@ import pytest
 
 import s3dg
 from s3dg import weights
-from s3dg.analysis.filter_statistics import FIGURE_5_LAYERS, filter_statistics
+from s3dg.analysis.filter_statistics import (
+    FIGURE_5_LAYERS,
+    filter_statistics,
+    temporal_variation,
+)
 from s3dg.config import ConfigError
 
 SMALL = {'num_classes': 5, 'width': 0.1}
@@ -68,6 +72,23 @@ def test_offsets_of_an_inflated_network_are_alike_and_a_third_of_the_2d_kernels(
             assert found == by_offset['0'], (layer, offset)
             assert found == pytest.approx(expected, rel=1e-5, abs=1e-9), (layer, offset)
             assert found['min'] < found['whisker_low'] < found['q1'] < found['q3'], layer
+
+
+def test_exchanged_weights_leave_the_boxes_and_show_in_the_variation():
+    _, network = _inflated()
+    assert temporal_variation(network) == pytest.approx(dict.fromkeys(LAYERS, 0.0), abs=1e-7)
+    boxes = filter_statistics(network)
+    kernel = _convolution(network, 'Mixed_3c').kernel
+    values = kernel.numpy()
+    values[0] = values[0, :, :, ::-1]  # the same weights, of other channels
+    kernel.assign(values)
+    assert filter_statistics(network) == boxes
+    found = temporal_variation(network)
+    # W0, W1 = W2: from their mean they differ by 2d/3, d/3 and d/3, with d their difference.
+    difference = values[0] - values[1]
+    expected = np.sqrt((6 / 9) * (difference**2).sum() / (values**2).sum())
+    assert found.pop('Mixed_3c') == pytest.approx(expected, rel=1e-5)
+    assert max(found.values()) < 1e-7
 
 
 def test_only_the_box_of_a_changed_offset_moves():
