@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from google.protobuf import message
 
 from data import boxes, video_builder
@@ -77,6 +78,17 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
                 raise _damaged(path, position) from None
             yield head
             position = end + FOOTER_BYTES
+
+
+def labels(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
+    """The label of every stored video of a split, by id, in the order of the records.
+
+    Raises:
+      DatasetError: naming the file, if it is damaged.
+    """
+    info = builder.info.splits[split]
+    filled = (path for path, count in zip(info.filepaths, info.shard_lengths, strict=True) if count)
+    return {head.id: head.label for path in filled for head in read_heads(path)}
 
 
 def read_frames(head: Head) -> list[bytes]:

@@ -116,7 +116,7 @@ def conduct_table(
         paragraphs = more(study, drawn, this) if more is not None else []
         report = reporting.join(
             f'# {title}',
-            reporting.tiny_note(FLAGS.preset),
+            reporting.tiny_note(FLAGS.preset, trained),
             run.markdown_table(*accuracy_rows(results, printed, names)),
             f'Ours: top-1 and top-5 in percent of the videos of {dataset}, seen whole. The paper: of '
             f'{paper_dataset}. Multiply-adds are of one clip of the size that was trained on; full size: of the '
@@ -128,4 +128,4 @@ def conduct_table(
         return results, report
 
     recipes = table_recipes(networks, FLAGS.preset, dataset)
-    conduct(program, recipes, summarise, {'dataset': dataset})
+    conduct(program, recipes, summarise, {'dataset': dataset, 'paper_dataset': paper_dataset})

@@ -83,7 +83,12 @@ def main(arguments):
         plots.confusion_matrices(confusions, names, this / 'confusion.png')
         return results, _markdown(dataset, results, trained)
 
-    conduct('arrow_of_time', recipes(FLAGS.preset, dataset), summarise, {'dataset': dataset})
+    conduct(
+        'arrow_of_time',
+        recipes(FLAGS.preset, dataset),
+        summarise,
+        {'dataset': dataset, 'paper_dataset': FLAGS.dataset},
+    )
 
 
 def _markdown(dataset, results, trained):
@@ -102,7 +107,7 @@ def _markdown(dataset, results, trained):
         )
     return reporting.join(
         f'# Table 1: the arrow of time, {dataset}',
-        reporting.tiny_note(FLAGS.preset),
+        reporting.tiny_note(FLAGS.preset, trained),
         run.markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
         f"Top-1 in percent, videos in normal and in reversed order of frames; the paper's: {FLAGS.dataset}.",
         'The published I2D has no temporal kernel, but is not quite blind to order: its strided stem and '

@@ -2,7 +2,6 @@
 
 from data import catalog, published
 from experiments import workload
-from experiments.recipe import Recipe
 
 
 def describe(recipes, seeds, data_dir, gpu_rate):
@@ -48,7 +47,7 @@ def with_starts(recipes):
     """The recipes, each after the one that it starts from, where that is one; each once."""
     found = []
     for one in recipes:
-        start = with_starts([one.start]) if isinstance(one.start, Recipe) else []
+        start = with_starts([one.trained_start]) if one.trained_start is not None else []
         found += [recipe for recipe in (*start, one) if recipe not in found]
     return found
 
@@ -56,6 +55,7 @@ def with_starts(recipes):
 def _workload(recipe, facts, seed, seeds):
     config = recipe.network_config(facts.classes, 2 if facts.modality == 'flow' else 3)
     preset = recipe.preset
+    recipe.training_config(replicas=1)  # refuses what could not be trained
     label = recipe.label if seeds == 1 else f'{recipe.label} ({seed + 1} of {seeds})'
     return workload.training_workload(
         label,

@@ -16,12 +16,12 @@ Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Network
 import numpy as np
 from absl import flags
 
-from data import clips
+from data import clips, record_heads
 from data.progress import ProgressLine
 from data.something_something_v2 import action_groups
 from experiments import presets, reporting, run, study, training_run
 from experiments.recipe import Recipe
-from experiments.study import conduct
+from experiments.study import conduct, over_seeds
 from s3dg.analysis import feature_embedding, plots
 
 FLAGS = flags.FLAGS
@@ -33,6 +33,7 @@ LEVELS = ('MaxPool_3a_3x3', 'MaxPool_4a_3x3', 'MaxPool_5a_2x2', 'Mixed_5c')
 NETWORKS = ('i2d', 'bottom_heavy_s3d', 'top_heavy_s3d', 's3d')
 COMPARED_LEVEL = 'MaxPool_5a_2x2'
 UPPER_NETWORK = 's3d'
+AGREEMENT = 'neighbour_agreement'
 
 
 def define_flags():
@@ -63,11 +64,11 @@ def groups_of(dataset, class_names):
     return list(class_names), {i: i for i in range(len(class_names))}
 
 
-def choose_videos(predictions, group_of, most, seed):
+def choose_videos(labels, group_of, most, seed):
     """Which videos are on the maps: up to `most` of those that have a group, drawn at random.
 
     Args:
-      predictions: `Predictions` of the split, for its ids and labels.
+      labels: dict from id to label.
       group_of: dict from label to group.
       most: number of videos.
       seed: of the draw.
@@ -75,39 +76,72 @@ def choose_videos(predictions, group_of, most, seed):
     Returns:
       dict from id to group, in the order of the ids.
     """
-    groups = {
-        video: group_of[label]
-        for video, label in zip(predictions.ids.tolist(), predictions.labels.tolist(), strict=True)
-        if label in group_of
-    }
-    ids = sorted(groups)
-    if len(ids) > most:
-        ids = sorted(np.random.default_rng(seed).choice(ids, most, replace=False).tolist())
-    return {video: groups[video] for video in ids}
+    grouped = sorted(video for video, label in labels.items() if label in group_of)
+    if len(grouped) > most:
+        grouped = sorted(np.random.default_rng(seed).choice(grouped, most, replace=False).tolist())
+    return {video: group_of[labels[video]] for video in grouped}
 
 
-def extract(study, trained, videos, path):
-    """Features of the first clip of some videos at all levels, kept at `path`.
+def shown_videos(study, dataset):
+    """(names of the groups, dict from id to group) of the videos on the maps.
+
+    Raises:
+      UsageError: where there are too few.
+    """
+    builder = study.builder(dataset, 'rgb')
+    names, group_of = groups_of(dataset, training_run.class_names(builder))
+    split = training_run.choose_split(builder, None, 'dataset')
+    videos = choose_videos(record_heads.labels(builder, split), group_of, FLAGS.videos, FLAGS.seed)
+    least = max(FLAGS.neighbours + 1, feature_embedding.FEWEST_VIDEOS)
+    if len(videos) < least:
+        raise run.UsageError(
+            f'--videos, --neighbours: found {len(videos)} videos for the maps, {FLAGS.neighbours} neighbours need '
+            f'{least} at least.'
+        )
+    return names, videos
+
+
+def extract(study, trained, videos):
+    """Features of the first clip of some videos at all levels, kept beside the network.
 
     Args:
       study: the `Study`.
       trained: the `Trained` network.
       videos: ids, sorted.
-      path: .npz file; what is there is taken from it.
 
     Returns:
       dict from level to float32 (videos, channels), in the order of `videos`.
     """
-    if path.exists():
-        with np.load(path) as file:
-            return {level: file[level] for level in LEVELS}
-    plan = trained.plan
+    path = trained.run / f'features_{trained.plan.splits[1]}.npz'
+    with training_run.alone(trained.run.path, study.report):
+        kept = _kept_features(path, videos)
+        if kept is None:
+            kept = _extract(study, trained, videos)
+            temporary = path.with_suffix('.new.npz')
+            np.savez(temporary, id=np.array(videos), **kept)
+            temporary.replace(path)
+    return kept
+
+
+def _kept_features(path, videos):
+    """What `extract` has written, if it is of these videos."""
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        if file['id'].tolist() != videos:
+            return None
+        return {level: file[level] for level in LEVELS}
+
+
+def _extract(study, trained, videos):
+    plan, replicas = trained.plan, study.strategy.num_replicas_in_sync
+    most = training_run.evaluation_batch_size(study.strategy, plan.video_format)
     windows = clips.evaluation_windows(
         trained.builder,
         plan.splits[1],
         frames=plan.video_format.evaluation_frames,
         crop_size=plan.video_format.crop_size,
-        batch_size=training_run.evaluation_batch_size(study.strategy, plan.video_format),
+        batch_size=most // replicas,  # one device takes them
     )
     wanted, ids = set(videos), []
 
@@ -119,16 +153,11 @@ def extract(study, trained, videos, path):
                 ids.extend(name for name, kept in zip(names, first, strict=True) if kept)
                 yield batch['clip'][np.array(first)]
 
-    progress = ProgressLine(
-        f'features of {trained.recipe.label}', 'videos', study.report, len(wanted)
-    )
+    label = f'features of {trained.recipe.label}'
+    progress = ProgressLine(label, 'videos', study.report, len(wanted))
     features = feature_embedding.pooled_features(study.load(trained), batches(), LEVELS, progress)
     order = np.argsort(ids)
-    features = {level: vectors[order] for level, vectors in features.items()}
-    temporary = path.with_suffix('.new.npz')
-    np.savez(temporary, id=np.array(ids)[order], **features)
-    temporary.replace(path)
-    return features
+    return {level: vectors[order] for level, vectors in features.items()}
 
 
 def main(arguments):
@@ -139,35 +168,24 @@ def main(arguments):
     dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
 
     def summarise(study, trained, this):
-        first = {label: networks[0] for label, networks in trained.items()}
-        names, group_of = groups_of(
-            dataset, training_run.class_names(study.builder(dataset, 'rgb'))
-        )
-        shown = choose_videos(
-            study.predictions(first[UPPER_NETWORK]), group_of, FLAGS.videos, FLAGS.seed
-        )
+        names, shown = shown_videos(study, dataset)
         groups = np.array(list(shown.values()))
-        features, results = {}, {}
-        for label, one in first.items():
-            features[label] = extract(study, one, list(shown), this / f'features_{label}.npz')
-            results[label] = {
-                level: {
-                    'neighbour_agreement': feature_embedding.neighbour_agreement(
-                        features[label][level], groups, FLAGS.neighbours
-                    )
-                }
-                for level in LEVELS
-            }
-            for level, figures in results[label].items():
-                study.report(
-                    f'{label} at {level}: {figures["neighbour_agreement"]:.3f} of the neighbours are of the group'
-                )
+        features = {
+            label: [extract(study, one, list(shown)) for one in networks]
+            for label, networks in trained.items()
+        }
+        results = {
+            label: {level: _agreement(of_seeds, level, groups) for level in LEVELS}
+            for label, of_seeds in features.items()
+        }
+        for label, levels in results.items():
+            told = [f'{level} {reporting.percent(levels[level], AGREEMENT)}' for level in LEVELS]
+            study.report(f'{label}, % of neighbours that are of the group: {", ".join(told)}')
 
         def panel(label, level, title):
-            agreement = results[label][level]['neighbour_agreement']
             return plots.Embedding(
-                f'{title}: {agreement:.0%}',
-                feature_embedding.project(features[label][level], FLAGS.seed),
+                f'{title}: {reporting.percent(results[label][level], AGREEMENT)}%',
+                feature_embedding.project(features[label][0][level], FLAGS.seed),
                 groups,
             )
 
@@ -179,18 +197,33 @@ def main(arguments):
         return results, _markdown(dataset, results, trained, groups)
 
     settings = {'dataset': dataset, 'videos': FLAGS.videos, 'neighbours': FLAGS.neighbours}
-    conduct('feature_embedding', recipes(FLAGS.preset, dataset), summarise, settings)
+    conduct(
+        'feature_embedding',
+        recipes(FLAGS.preset, dataset),
+        summarise,
+        settings,
+        check=lambda study: shown_videos(study, dataset),
+    )
+
+
+def _agreement(features, level, groups):
+    """The figures of a network's level, from the features of every seed."""
+    rows = [
+        {AGREEMENT: feature_embedding.neighbour_agreement(one[level], groups, FLAGS.neighbours)}
+        for one in features
+    ]
+    return over_seeds(rows)
 
 
 def _markdown(dataset, results, trained, groups):
     shares = np.bincount(groups) / len(groups)
     rows = [
-        (label, *(f'{100 * levels[level]["neighbour_agreement"]:.1f}' for level in LEVELS))
+        (label, *(reporting.percent(levels[level], AGREEMENT) for level in LEVELS))
         for label, levels in results.items()
     ]
     return reporting.join(
         f'# Figure 7: t-SNE of activations, {dataset}',
-        reporting.tiny_note(FLAGS.preset),
+        reporting.tiny_note(FLAGS.preset, trained),
         '![t-SNE maps](feature_embedding.png)',
         f'Percent of the {FLAGS.neighbours} nearest neighbours of a video that are of its group, over {len(groups)} '
         f'videos; {100 * (shares**2).sum():.1f} where features say nothing. The paper gives maps and no figures.',

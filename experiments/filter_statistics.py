@@ -19,9 +19,13 @@ from absl import flags
 
 from experiments import presets, reporting, run, study, training_run
 from experiments.recipe import Recipe
-from experiments.study import conduct
+from experiments.study import conduct, over_seeds
 from s3dg.analysis import plots
-from s3dg.analysis.filter_statistics import filter_statistics, temporal_variation
+from s3dg.analysis.filter_statistics import (
+    FIGURE_5_LAYERS,
+    filter_statistics,
+    temporal_variation,
+)
 
 FLAGS = flags.FLAGS
 
@@ -61,6 +65,28 @@ def network_at_start(study, trained):
     return training_run.create_network(trained.plan, names, study.report)
 
 
+def over_networks(figures):
+    """Statistics of several networks as means, with deviations: {layer: {offset: {...}}} of a list of those."""
+    return {
+        layer: {offset: over_seeds([one[layer][offset] for one in figures]) for offset in offsets}
+        for layer, offsets in figures[0].items()
+    }
+
+
+def check_layers(recipe):
+    """Refuses a network whose layers of the figure are not all temporal.
+
+    Raises:
+      UsageError: naming one.
+    """
+    config = recipe.network_config(num_classes=1, channels=3)
+    for layer in FIGURE_5_LAYERS:
+        if not config.is_temporal(layer):
+            raise run.UsageError(
+                f'--set: {layer} does not extend over time in this network, and Figure 5 shows it.'
+            )
+
+
 def main(arguments):
     del arguments
     if FLAGS.preset == 'paper' and FLAGS.inflate_from is None and not FLAGS.dry_run:
@@ -69,17 +95,31 @@ def main(arguments):
             '--source=inception_v1 --network=i2d.'
         )
     dataset = presets.choose_dataset(FLAGS.preset, DATASET)
+    wanted = recipe(FLAGS.preset, dataset, FLAGS.inflate_from)
 
     def summarise(study, trained, this):
-        one = trained['i3d_inflated'][0]
-        networks = {'step 0': network_at_start(study, one), 'trained': study.load(one)}
-        boxes = {when: filter_statistics(network) for when, network in networks.items()}
-        variations = {when: temporal_variation(network) for when, network in networks.items()}
-        plots.filter_boxes(boxes, this / 'filter_statistics.png')
-        run.write_json(this / 'step_0.json', boxes['step 0'])
-        return boxes['trained'], _markdown(dataset, boxes['trained'], variations, trained)
+        networks = {'step 0': [], 'trained': []}
+        for one in trained[wanted.label]:
+            networks['step 0'].append(network_at_start(study, one))
+            networks['trained'].append(study.load(one))
+        figures = {
+            when: over_networks([filter_statistics(network) for network in found])
+            for when, found in networks.items()
+        }
+        variations = {
+            when: over_seeds([temporal_variation(network) for network in found])
+            for when, found in networks.items()
+        }
+        plots.filter_boxes(figures, this / 'filter_statistics.png')
+        run.write_json(this / 'step_0.json', figures['step 0'])
+        return figures['trained'], _markdown(dataset, figures['trained'], variations, trained)
 
-    conduct('filter_statistics', [recipe(FLAGS.preset, dataset, FLAGS.inflate_from)], summarise)
+    conduct(
+        'filter_statistics',
+        [wanted],
+        summarise,
+        check=lambda _: check_layers(wanted.overridden(run.report)),
+    )
 
 
 def _markdown(dataset, after, variations, trained):
@@ -91,11 +131,11 @@ def _markdown(dataset, after, variations, trained):
     ]
     shares = [
         (layer, *(f'{layers[layer]:.3f}' for layers in variations.values()))
-        for layer in variations['step 0']
+        for layer in FIGURE_5_LAYERS
     ]
     return reporting.join(
         f'# Figure 5: weights per temporal offset of an inflated I3D, {dataset}',
-        reporting.tiny_note(FLAGS.preset),
+        reporting.tiny_note(FLAGS.preset, trained),
         '![weights per temporal offset](filter_statistics.png)',
         'What of the weights differs between the offsets: the root mean square of their differences from the mean over '
         'time, as a share of that of the weights. 0: all offsets alike; 0.816: they have nothing in common.',

@@ -20,7 +20,8 @@ nothing would be left for the fusion to show.
 
 from absl import flags
 
-from experiments import paper_results, presets, reporting, run, study
+from data import record_heads
+from experiments import paper_results, presets, reporting, run, study, training_run
 from experiments.recipe import Recipe
 from experiments.study import conduct, over_seeds
 from s3dg import two_stream
@@ -52,6 +53,27 @@ def recipes(preset, dataset):
                 chosen = chosen.with_steps(TINY_STEPS[modality])
             found.append(Recipe(f'{network}/{modality}', network, dataset, modality, chosen))
     return found
+
+
+def check_same_videos(study, dataset):
+    """Refuses streams whose evaluation splits do not hold the same videos.
+
+    Raises:
+      UsageError: saying which lacks what.
+    """
+    builders = {modality: study.builder(dataset, modality) for modality in MODALITIES}
+    split = training_run.choose_split(builders['rgb'], None, 'dataset')
+    ids = {
+        modality: set(record_heads.labels(builder, split)) for modality, builder in builders.items()
+    }
+    for modality, other in (('rgb', 'flow'), ('flow', 'rgb')):
+        missing = sorted(ids[other] - ids[modality])
+        if missing:
+            raise run.UsageError(
+                f'{dataset}/{modality}: split {split!r} lacks {len(missing)} videos of {other}, {missing[0]} for one, '
+                'and both streams are fused video by video: convert both from the same videos, without those that '
+                'one of them skips.'
+            )
 
 
 def fused_figures(study, rgb, flow, fusion):
@@ -93,7 +115,13 @@ def main(arguments):
             }
         return results, _markdown(dataset, results, trained)
 
-    conduct('optical_flow', recipes(FLAGS.preset, dataset), summarise, {'fusion': FLAGS.fusion})
+    conduct(
+        'optical_flow',
+        recipes(FLAGS.preset, dataset),
+        summarise,
+        {'fusion': FLAGS.fusion},
+        check=lambda study: check_same_videos(study, dataset),
+    )
 
 
 def _markdown(dataset, results, trained):
@@ -113,7 +141,7 @@ def _markdown(dataset, results, trained):
             )
     return reporting.join(
         f'# Table 4: RGB, optical flow, and both, {dataset}',
-        reporting.tiny_note(FLAGS.preset),
+        reporting.tiny_note(FLAGS.preset, trained),
         run.markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
         f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by {FLAGS.fusion}, with equal weight, '
         'for every video by its id.',

@@ -3,11 +3,13 @@
 import dataclasses
 import functools
 import hashlib
+import pathlib
 
 from absl import flags
 
 from experiments import run, training_flags, training_run
 from experiments.presets import Preset
+from s3dg import training
 from s3dg.config import named_config
 from s3dg.training import TrainingConfig
 from s3dg.weights import inherited_fields
@@ -27,6 +29,19 @@ def _sha256(path):
 
 
 @dataclasses.dataclass(frozen=True)
+class Start:
+    """The weights that a training starts from.
+
+    Attributes:
+      path: of the .keras file.
+      digest: what tells them from others, wherever they lie.
+    """
+
+    path: str
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """A network and how it is trained, before the data on disk and the replicas are known.
 
@@ -39,8 +54,9 @@ class Recipe:
       start: what it starts from: another `Recipe`, the path of a .keras file, or None (random weights).
         Without `inflate`, its network is taken over, with a fresh classifier where the classes differ.
       inflate: whether `start` has other temporal convolutions, and is inflated.
-      pretraining: whether others start from it: --pretraining_steps is its length, and --steps,
-        --learning_rate and what freezes layers are not for it.
+      fresh: whether of `start` only the network is taken over, and the weights are random.
+      pretraining: whether others start from it: --pretraining_steps is its length, and --steps and
+        --learning_rate are not for it.
     """
 
     label: str
@@ -51,7 +67,24 @@ class Recipe:
     fields: dict = dataclasses.field(default_factory=dict)
     start: 'Recipe | str | None' = None
     inflate: bool = False
+    fresh: bool = False
     pretraining: bool = False
+
+    @property
+    def name(self):
+        """What folders call it: its network's name, or that of the file it is taken from."""
+        taken_over = isinstance(self.start, str) and not self.inflate
+        return pathlib.Path(self.start).stem if taken_over else self.network
+
+    @property
+    def is_fine_tuning(self):
+        """Whether the flags that freeze layers are for it: not where all weights are random."""
+        return not self.pretraining and not self.fresh
+
+    @property
+    def trained_start(self):
+        """The recipe whose trained weights it starts from, or None."""
+        return self.start if isinstance(self.start, Recipe) and not self.fresh else None
 
     def overridden(self, report):
         """The recipe with the flags' values in its preset and its network's fields.
@@ -89,16 +122,37 @@ class Recipe:
             return self.start.network_config(num_classes, channels)
         return _saved_config(self.start, '--inflate_from' if self.inflate else '--init')
 
-    def plan(self, builder, splits, strategy, report, seed, start=None):
+    def training_config(self, replicas):
+        """Its `TrainingConfig` on so many replicas.
+
+        Raises:
+          UsageError, ConfigError: for flags that cannot be.
+        """
+        preset = self.preset
+        if self.is_fine_tuning and FLAGS.freeze_until is not None:
+            training.layers_below(FLAGS.freeze_until)  # before hours of training, not after
+        return TrainingConfig(
+            preset.schedule,
+            preset.batch_size,
+            training_flags.resolve_accumulation(preset, replicas),
+            momentum=preset.momentum,
+            weight_decay=preset.weight_decay,
+            checkpoint_every=FLAGS.checkpoint_every,
+            log_every=FLAGS.log_every,
+            evaluate_every=FLAGS.evaluate_every,
+            jit=FLAGS.jit,
+            deterministic=FLAGS.deterministic,
+        )
+
+    def plan(self, builder, splits, replicas, seed, start=None):
         """The `Plan` of its training.
 
         Args:
           builder: of the dataset, as it is on disk.
           splits: (training, evaluation).
-          strategy: the `tf.distribute.Strategy` it will run under.
-          report: takes a line.
+          replicas: on how many it will run.
           seed: as in `Plan`.
-          start: path of the .keras file of `self.start`.
+          start: the `Start` it has, which for the path of a file it finds itself; or None.
 
         Raises:
           UsageError, ConfigError: for flags, fields or a start that do not fit the dataset.
@@ -106,45 +160,44 @@ class Recipe:
         preset = self.preset
         channels = training_run.channels(builder)
         network = self.network_config(len(training_run.class_names(builder)), channels)
-        flag = '--set' if start is None or self.inflate else '--init'
-        training_run.require_channels(network, builder, flag)
-        replicas = strategy.num_replicas_in_sync
-        accumulation = training_flags.resolve_accumulation(preset, replicas)
-        if accumulation > 1:
-            report(
-                f'{preset.batch_size} clips per step: {replicas} replicas x {accumulation} '
-                f'micro-batches x {preset.batch_size // replicas // accumulation} clips'
-            )
+        taken_over = isinstance(self.start, str) and not self.inflate
+        training_run.require_channels(network, builder, '--init' if taken_over else '--set')
+        config = self.training_config(replicas)
+        if isinstance(self.start, str) and not self.fresh:
+            start = Start(self.start, _sha256(self.start))
+        path = None if start is None else start.path
         flip = {'yes': True, 'no': False}.get(FLAGS.flip, builder.info.metadata['flip_left_right'])
+        infos = [builder.info.splits[split] for split in splits]
+        frozen = FLAGS.freeze_batch_norm and self.is_fine_tuning
+        together = config.micro_batch_size(replicas) * (replicas if FLAGS.sync_batch_norm else 1)
         return training_run.Plan(
             dataset=builder.name,
             config=builder.info.config_name,
             splits=splits,
-            videos=tuple(builder.info.splits[split].num_examples for split in splits),
+            videos=tuple(info.num_examples for info in infos),
+            stored_bytes=tuple(info.num_bytes for info in infos),
             network=network,
             video_format=training_run.stored_format(
                 builder, preset.crop_size, preset.frames, preset.evaluation_frames
             ),
-            training=TrainingConfig(
-                preset.schedule,
-                preset.batch_size,
-                accumulation,
-                momentum=preset.momentum,
-                weight_decay=preset.weight_decay,
-                checkpoint_every=FLAGS.checkpoint_every,
-                log_every=FLAGS.log_every,
-                evaluate_every=FLAGS.evaluate_every,
-                jit=FLAGS.jit,
-                deterministic=FLAGS.deterministic,
-            ),
+            training=config,
             flip=flip,
             seed=seed,
-            init=None if self.inflate else start,
-            inflate_from=start if self.inflate else None,
-            start_sha256=_sha256(self.start) if isinstance(self.start, str) else None,
-            freeze_batch_norm=FLAGS.freeze_batch_norm and not self.pretraining,
-            freeze_until=None if self.pretraining else FLAGS.freeze_until,
+            init=None if self.inflate else path,
+            inflate_from=path if self.inflate else None,
+            start_digest=None if start is None else start.digest,
+            batch_norm_clips=None if frozen else together,
+            freeze_batch_norm=frozen,
+            freeze_until=FLAGS.freeze_until if self.is_fine_tuning else None,
             sync_batch_norm=FLAGS.sync_batch_norm,
             dtype=FLAGS.dtype,
             deterministic=FLAGS.deterministic,
         )
+
+
+def describe_steps(config, replicas):
+    """How a step is divided, as a line."""
+    return (
+        f'{config.batch_size} clips per step: {replicas} replicas x {config.accumulation} '
+        f'micro-batches x {config.micro_batch_size(replicas)} clips'
+    )

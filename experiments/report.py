@@ -8,7 +8,9 @@ would fill the gap. Run it again after more runs: the page is written anew.
 """
 
 import dataclasses
+import pathlib
 import re
+import shlex
 import shutil
 
 from absl import flags
@@ -27,8 +29,8 @@ class Section:
     Attributes:
       title: what it is.
       program: the entry point that reproduces it.
-      printed: dict from a dataset of the paper to its figures there, a table of `paper_results` or None; the
-        first dataset is the program's default.
+      printed: dict from a dataset of the paper to its figures there, a table of `paper_results` or None; where
+        there are several, --dataset chooses.
       needed: flags that its paper preset cannot do without.
     """
 
@@ -126,9 +128,13 @@ def find_runs(folder):
     programs = {section.program for section in SECTIONS}
     found = {}
     for path in sorted(folder.glob('**/config.json')):
-        settings = run.read_settings(path)
+        try:
+            settings = run.read_settings(path)
+        except run.UsageError as error:
+            run.report(f'left out: {error}')
+            continue
         if settings['program'] in programs:
-            one = Found(path.parent, settings, (path.parent / 'results.json').exists())
+            one = Found(path.parent, settings, (path.parent / run.RESULTS_FILE).exists())
             found.setdefault(settings['program'], []).append(one)
     return found
 
@@ -141,8 +147,12 @@ def embed(one, this):
       this: the `Run` of the page.
     """
 
+    place = one.path.resolve().relative_to(run.home_path(FLAGS.runs_dir).resolve())
+
     def copied(match):
-        name = f'{one.settings["program"]}-{one.path.name}-{match[2]}'
+        name = '-'.join([*place.parts, match[2]])
+        if not (one.path / match[2]).is_file():
+            return f'({match[2]} is not there any more)'
         shutil.copyfile(one.path / match[2], this / name)
         return f'![{match[1]}]({name})'
 
@@ -174,23 +184,32 @@ def missing_commands(section, runs):
     Returns:
       dict from a dataset of the paper, or 'tiny', to a command.
     """
-    program = f'python -m experiments.{section.program}'
+
+    def command(name, flags=''):
+        workdir = shlex.quote(str(pathlib.Path(FLAGS.runs_dir, name)))
+        return f'python -m experiments.{section.program}{flags} --workdir={workdir}'
+
     if not section.printed:  # needs no data, and has no presets
-        return {} if runs else {'': program}
+        return {} if runs else {'': command(section.program)}
     default = next(iter(section.printed))
-    own_workdir = f' --workdir={FLAGS.runs_dir}/{section.program}_'
+    presets = [one.settings.get('preset') for one in runs]
     there = {
-        one.settings.get('dataset', default) for one in runs if one.settings['preset'] == 'paper'
+        one.settings.get('dataset', default)
+        for one, preset in zip(runs, presets, strict=True)
+        if preset == 'paper'
     }
     missing = {
-        dataset: program + section.needed
-        if dataset == default
-        else f'{program} --dataset={dataset}{own_workdir}{dataset}'
+        dataset: command(
+            f'{section.program}_paper'
+            if len(section.printed) == 1
+            else f'{section.program}_{dataset}',
+            section.needed if len(section.printed) == 1 else f' --dataset={dataset}',
+        )
         for dataset in section.printed
         if dataset not in there
     }
-    if not any(one.settings['preset'] == 'tiny' for one in runs):
-        missing['tiny'] = f'{program} --preset=tiny{own_workdir}tiny'
+    if 'tiny' not in presets:
+        missing['tiny'] = command(f'{section.program}_tiny', ' --preset=tiny')
     return missing
 
 

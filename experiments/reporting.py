@@ -48,13 +48,21 @@ def _network_row(label, one):
     )
 
 
-def tiny_note(preset):
-    """What a reader of a report must know of the tiny preset; empty for the paper's."""
+def tiny_note(preset, trained):
+    """What a reader of a report must know of the tiny preset; empty for the paper's.
+
+    Args:
+      preset: its name.
+      trained: dict from label to a list of `Trained`.
+    """
     if preset != 'tiny':
         return ''
+    plan = next(iter(trained.values()))[0].plan
+    height, width = plan.video_format.crop_size
     return (
-        'Small networks (a quarter of the width, clips of 16 frames of 64x64) on generated videos, moving_shapes: '
-        'what they show can be compared with the paper, their figures cannot.'
+        f'Small networks ({plan.network.width:g} of the width, clips of {plan.video_format.clip_frames} frames of '
+        f'{height}x{width}) on generated videos, moving_shapes: what they show can be compared with the paper, '
+        'their figures cannot.'
     )
 
 

@@ -27,6 +27,8 @@ FLAGS = flags.FLAGS
 
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PRESETS = ('paper', 'tiny')
+RESULTS_FILE = 'results.json'
+MOST_SEED = 2**32 - 1  # NumPy's
 
 
 class UsageError(ValueError):
@@ -71,7 +73,9 @@ def define_data_dir_flag():
 
 def define_runtime_flags():
     """Flags of programs that run networks: where, and in which precision."""
-    flags.DEFINE_integer('seed', 0, 'Seed of all random choices.')
+    flags.DEFINE_integer(
+        'seed', 0, 'Seed of all random choices.', lower_bound=0, upper_bound=MOST_SEED
+    )
     flags.DEFINE_enum(
         'strategy',
         'auto',
@@ -133,13 +137,23 @@ class Run:
                 )
             if replaces:
                 if overwrite or before != settings:
-                    (self.path / 'results.json').unlink(missing_ok=True)
+                    (self.path / RESULTS_FILE).unlink(missing_ok=True)
             elif overwrite and same_program:
-                shutil.rmtree(self.path)
+                _remove(self.path)
             else:
                 self._check_same(before, settings, free)
+        else:
+            self._check_no_remains()
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(config, settings)
+
+    def _check_no_remains(self):
+        for name in (RESULTS_FILE, 'checkpoints'):
+            if (self.path / name).exists():
+                raise UsageError(
+                    f'--workdir: {self.path} holds {name} and no config.json that says of which run; '
+                    f'give another one, or delete it.'
+                )
 
     def _check_same(self, before, now, free):
         flat_before, flat_now = flatten(before), flatten(now)
@@ -153,14 +167,25 @@ class Run:
 
     @property
     def results(self):
-        """What a finished run has written; None before."""
-        path = self.path / 'results.json'
-        return json.loads(path.read_text()) if path.exists() else None
+        """What a finished run has written; None before.
+
+        Raises:
+          UsageError: where that is damaged.
+        """
+        path = self.path / RESULTS_FILE
+        if not path.exists():
+            return None
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise UsageError(
+                f'{path} is damaged: {error}. Delete it to have it written again.'
+            ) from error
 
     def finish(self, results, report):
         """Writes `report.md` and, last, `results.json`, which marks the run as finished."""
         (self.path / 'report.md').write_text(report)
-        write_json(self.path / 'results.json', results)
+        write_json(self.path / RESULTS_FILE, results)
 
     def __truediv__(self, name):
         return self.path / name
@@ -176,8 +201,8 @@ def read_settings(path):
         settings = json.loads(path.read_text())
     except ValueError:
         settings = None
-    if not isinstance(settings, dict) or 'program' not in settings:
-        raise UsageError(f'--workdir: {path} was not written by this project.')
+    if not isinstance(settings, dict) or not isinstance(settings.get('program'), str):
+        raise UsageError(f'{path} was not written by this project, or is damaged.')
     return settings
 
 
@@ -187,6 +212,14 @@ def flatten(values, prefix=''):
         return {prefix: values}
     pairs = ((f'{prefix}.{name}' if prefix else name, value) for name, value in values.items())
     return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
+
+
+def _remove(folder):
+    """Deletes a folder, of which nothing is left under its name even if this is cut off."""
+    doomed = folder.with_name(f'.{folder.name}.deleted')
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
 
 
 def write_json(path, values):

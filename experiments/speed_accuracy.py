@@ -131,7 +131,10 @@ def main(arguments):
         return results, _markdown(dataset, results, trained)
 
     conduct(
-        'speed_accuracy', recipes(FLAGS.preset, dataset, endpoints), summarise, {'dataset': dataset}
+        'speed_accuracy',
+        recipes(FLAGS.preset, dataset, endpoints),
+        summarise,
+        {'dataset': dataset, 'paper_dataset': FLAGS.dataset},
     )
 
 
@@ -153,7 +156,7 @@ def _markdown(dataset, results, trained):
     header = ('network', 'family', 'top-1', 'paper', 'multiply-adds (G)', 'full size (G)')
     return reporting.join(
         f'# Figure 4: accuracy against multiply-adds, {dataset}',
-        reporting.tiny_note(FLAGS.preset),
+        reporting.tiny_note(FLAGS.preset, trained),
         '![accuracy against multiply-adds](speed_accuracy.png)',
         run.markdown_table(header, rows),
         f"Top-1 in percent of the videos, seen whole; the paper's of {FLAGS.dataset}. Multiply-adds are of one clip of "

@@ -12,10 +12,10 @@ import statistics
 
 from absl import flags
 
-from data import catalog, locks
+from data import catalog
 from data.video_builder import DatasetError
 from experiments import dry_run, run, training_flags, training_run, workload
-from experiments.recipe import Recipe
+from experiments.recipe import Recipe, Start, describe_steps
 from s3dg.evaluation import Predictions, compute_metrics
 
 FLAGS = flags.FLAGS
@@ -80,14 +80,20 @@ class Trained:
         return self.run.results
 
 
+# What may change while a training goes on, but makes another network.
+_DECISIVE = ('batch_norm_clips',)
+
+
 def _decisive(settings):
     """The settings of a training that decide the network, flat, as config.json holds them."""
     flat = run.flatten(json.loads(json.dumps(settings)))
-    return {name: flat[name] for name in flat if name not in training_run.FREE_SETTINGS}
+    free = set(training_run.FREE_SETTINGS) - set(_DECISIVE)
+    return {name: flat[name] for name in flat if name not in free}
 
 
-def _silent(line):
-    del line
+def _digest(decisive):
+    text = json.dumps(decisive, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Study:
@@ -103,7 +109,7 @@ class Study:
     def __init__(self, networks_dir, data_dir, strategy, report):
         self.networks_dir = networks_dir
         self.data_dir, self.strategy, self.report = data_dir, strategy, report
-        self._builders = {}
+        self._builders, self._strange = {}, set()
 
     def builder(self, dataset, config):
         """The builder of a dataset on disk.
@@ -117,14 +123,16 @@ class Study:
             )
         return self._builders[dataset, config]
 
-    def plan(self, recipe, seed, report=_silent):
+    def plan(self, recipe, seed):
         """The `Plan` of a recipe, with the flags' values in it, for a seed."""
         builder = self.builder(recipe.dataset, recipe.config)
         splits = ('train', training_run.choose_split(builder, None, 'dataset'))
-        start = recipe.start
-        if isinstance(start, Recipe):
-            start = str(self.folder(self.plan(start, seed), start) / training_run.MODEL_FILE)
-        return recipe.plan(builder, splits, self.strategy, report, seed, start)
+        start = None
+        if recipe.trained_start is not None:
+            before = self.plan(recipe.trained_start, seed)
+            path = self.folder(before, recipe.trained_start) / training_run.MODEL_FILE
+            start = Start(str(path), _digest(_decisive(before.to_dict())))
+        return recipe.plan(builder, splits, self.strategy.num_replicas_in_sync, seed, start)
 
     def plans(self, recipes, seeds):
         """What decides the networks of all recipes, for `config.json`; before hours of training.
@@ -148,14 +156,24 @@ class Study:
     def folder(self, plan, recipe):
         """Where the network of a plan lies or, if it is not there yet, will lie."""
         wanted = _decisive(plan.to_dict())
-        for path in sorted(self.networks_dir.glob('*/config.json')):
-            settings = run.read_settings(path)
-            if settings.pop('program') == 'train' and _decisive(settings) == wanted:
-                return path.parent
-        text = json.dumps(wanted, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        name = f'{recipe.network}-{plan.dataset}-{plan.config}-seed{plan.seed}-{digest}'
-        return self.networks_dir / name
+        own = f'{recipe.name}-{plan.dataset}-{plan.config}-seed{plan.seed}-{_digest(wanted)[:8]}'
+        found = [path for path in self._trainings() if self._settings(path) == wanted]
+        finished = [path for path in found if (path / run.RESULTS_FILE).exists()]
+        return next(iter(finished or found), self.networks_dir / own)
+
+    def _trainings(self):
+        return sorted(path.parent for path in self.networks_dir.glob('*/config.json'))
+
+    def _settings(self, folder):
+        """What decides the network in a folder; None where there is none."""
+        try:
+            settings = run.read_settings(folder / 'config.json')
+        except run.UsageError as error:
+            if folder not in self._strange:
+                self._strange.add(folder)
+                self.report(f'--networks_dir: left out: {error}')
+            return None
+        return _decisive(settings) if settings.pop('program') == 'train' else None
 
     def train(self, recipe, seed):
         """The `Trained` network of a recipe; trained, or trained on, where it is not finished.
@@ -163,18 +181,18 @@ class Study:
         Raises:
           what training does.
         """
-        start = self.train(recipe.start, seed) if isinstance(recipe.start, Recipe) else None
+        before = recipe.trained_start
+        start = None if before is None else self.train(before, seed)
         plan = self.plan(recipe, seed)
         builder = self.builder(recipe.dataset, recipe.config)
         folder = self.folder(plan, recipe)
-        lock = folder.with_name(f'.{folder.name}.lock')
-        with locks.held(
-            lock, lambda: self.report(f'{folder}: waiting for the process training it')
-        ):
+        with training_run.alone(folder, self.report):
             this = training_run.open_run(plan, folder)
             if this.results is None:
                 self.report(f'training {recipe.label}, seed {seed}, in {folder}')
-                self.plan(recipe, seed, self.report)  # says how a step is divided
+                if plan.training.accumulation > 1:
+                    replicas = self.strategy.num_replicas_in_sync
+                    self.report(describe_steps(plan.training, replicas))
                 training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
                 gc.collect()  # networks hold themselves in circles
         self.report(f'{recipe.label}, seed {seed}: top-1 {this.results["top1"]:.4f}  {folder}')
@@ -192,25 +210,32 @@ class Study:
           trained: the `Trained` network.
           split: by default the one that it was evaluated on.
           reverse: whether the frames come in reversed order.
+
+        Raises:
+          EvaluationError: where what was kept is damaged.
         """
-        split = split or trained.plan.splits[1]
-        if split == trained.plan.splits[1] and not reverse:
-            return Predictions.load(trained.run / training_run.PREDICTIONS_FILE)
+        own = trained.plan.splits[1]
+        split = split or own
         order = 'reversed' if reverse else 'normal'
-        path = trained.run / f'predictions_{split}_{order}.npz'
-        if not path.exists():
-            training_run.predict_split(
-                self.load(trained),
-                trained.builder,
-                split,
-                strategy=self.strategy,
-                batch_size=training_run.evaluation_batch_size(
-                    self.strategy, trained.plan.video_format
-                ),
-                reverse=reverse,
-                report=self.report,
-            ).save(path)
-        return Predictions.load(path)
+        evaluated = split == own and not reverse  # by the training itself
+        name = training_run.PREDICTIONS_FILE if evaluated else f'predictions_{split}_{order}.npz'
+        path = trained.run / name
+        with training_run.alone(trained.run.path, self.report):
+            if not path.exists():
+                self._predict(trained, split, reverse).save(path)
+            return Predictions.load(path)
+
+    def _predict(self, trained, split, reverse):
+        video_format = trained.plan.video_format
+        return training_run.predict_split(
+            self.load(trained),
+            trained.builder,
+            split,
+            strategy=self.strategy,
+            batch_size=training_run.evaluation_batch_size(self.strategy, video_format),
+            reverse=reverse,
+            report=self.report,
+        )
 
     def metrics(self, trained, reverse=False):
         """`Metrics` of the split that a network was evaluated on, in either order."""
@@ -237,7 +262,7 @@ def over_seeds(rows):
     return {**figures, **deviations, 'seeds': len(rows)}
 
 
-def conduct(program, recipes, summarise, settings=None):
+def conduct(program, recipes, summarise, settings=None, check=None):
     """The main function of an experiment, once its flags have become recipes.
 
     Args:
@@ -246,15 +271,18 @@ def conduct(program, recipes, summarise, settings=None):
       summarise: a function of (study, dict from label to the `Trained` networks of every seed, the `Run`)
         that draws pictures and gives (results, report in Markdown).
       settings: what else decides the results, JSON-serialisable.
+      check: a function of the study that refuses data which `summarise` could not use, before hours of
+        training; or None.
 
     Raises:
       UsageError: for flags that cannot be, or where a dataset is not there.
     """
-    if FLAGS.seeds < 1:
-        raise run.UsageError(f'--seeds must be at least 1, found {FLAGS.seeds}.')
-    remarks = dict.fromkeys([])  # once for all recipes
-    recipes = [recipe.overridden(remarks.setdefault) for recipe in recipes]
-    for remark in remarks:
+    most = run.MOST_SEED - FLAGS.seed + 1
+    if not 1 <= FLAGS.seeds <= most:
+        raise run.UsageError(f'--seeds must be from 1 to {most}, found {FLAGS.seeds}.')
+    remarks = []
+    recipes = [recipe.overridden(remarks.append) for recipe in recipes]
+    for remark in dict.fromkeys(remarks):  # each once, not for every recipe
         run.report(remark)
     if FLAGS.dry_run:
         run.report(dry_run.describe(recipes, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
@@ -268,6 +296,8 @@ def conduct(program, recipes, summarise, settings=None):
     study = Study(networks_dir, FLAGS.data_dir, run.start_runtime(), run.report)
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
     plans = study.plans(recipes, seeds)
+    if check is not None:
+        check(study)
     settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
     this = run.Run(program, FLAGS.workdir, settings, FLAGS.overwrite)
     if this.results is not None:

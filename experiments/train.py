@@ -14,7 +14,7 @@ from absl import flags
 from data import catalog
 from experiments import run, training_flags, training_run
 from experiments.presets import find_preset
-from experiments.recipe import Recipe
+from experiments.recipe import Recipe, describe_steps
 from s3dg.config import NETWORKS
 
 FLAGS = flags.FLAGS
@@ -53,17 +53,20 @@ def resolve_plan(builder, strategy, report):
         for flag in ('train_split', 'eval_split')
     )
     name = FLAGS.preset or ('tiny' if FLAGS.dataset in catalog.EMBEDDED else 'paper')
-    start = FLAGS.init or FLAGS.inflate_from
     recipe = Recipe(
         label=FLAGS.network,
         network=FLAGS.network,
         dataset=FLAGS.dataset,
         config=FLAGS.config,
         preset=find_preset(name, FLAGS.dataset, builder.info.metadata['modality']),
-        start=start,
+        start=FLAGS.init or FLAGS.inflate_from,
         inflate=FLAGS.inflate_from is not None,
     )
-    return recipe.overridden(report).plan(builder, splits, strategy, report, FLAGS.seed, start)
+    replicas = strategy.num_replicas_in_sync
+    plan = recipe.overridden(report).plan(builder, splits, replicas, FLAGS.seed)
+    if plan.training.accumulation > 1:
+        report(describe_steps(plan.training, replicas))
+    return plan
 
 
 def main(arguments):
@@ -72,14 +75,15 @@ def main(arguments):
     strategy = run.start_runtime()
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
     plan = resolve_plan(builder, strategy, run.report)
-    this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite)
-    if this.results is not None:
-        run.report(
-            f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}; --overwrite starts anew'
-        )
-        return
-    run.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
-    results = training_run.train_and_evaluate(builder, plan, this, strategy, run.report)
+    with training_run.alone(FLAGS.workdir, run.report):
+        this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite)
+        if this.results is not None:
+            run.report(
+                f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}; --overwrite starts anew'
+            )
+            return
+        run.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
+        results = training_run.train_and_evaluate(builder, plan, this, strategy, run.report)
     run.report(f'top-1 {results["top1"]:.4f}  top-5 {results["top5"]:.4f}  {this / "report.md"}')
 
 

@@ -7,7 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
-from data import clips, records
+from data import clips, locks, records
 from data.progress import ProgressLine
 from experiments import run
 from s3dg import evaluation, training
@@ -24,7 +24,7 @@ class Plan:
 
     Attributes:
       dataset, config, splits: what is trained on and evaluated: `splits` is (training, evaluation).
-      videos: how many these splits have.
+      videos, stored_bytes: of these splits, which tell other data of the same name.
       network: the `NetworkConfig`.
       video_format: the `VideoFormat`.
       training: the `TrainingConfig`.
@@ -32,7 +32,8 @@ class Plan:
       seed: of clips, crops, flips, order and initial weights.
       init: a `.keras` file to start from, or None.
       inflate_from: a `.keras` file of a network with other temporal convolutions to start from, or None.
-      start_sha256: of that file, where it is not one that an experiment makes; else None.
+      start_digest: what tells that network from others, wherever its file lies; None without one.
+      batch_norm_clips: clips whose statistics batch norm takes together; None where it is frozen.
       freeze_batch_norm, freeze_until, sync_batch_norm: as the flags of `train`.
       dtype, deterministic: as the flags.
     """
@@ -41,6 +42,7 @@ class Plan:
     config: str
     splits: tuple[str, str]
     videos: tuple[int, int]
+    stored_bytes: tuple[int, int]
     network: NetworkConfig
     video_format: VideoFormat
     training: training.TrainingConfig
@@ -48,7 +50,8 @@ class Plan:
     seed: int
     init: str | None = None
     inflate_from: str | None = None
-    start_sha256: str | None = None
+    start_digest: str | None = None
+    batch_norm_clips: int | None = None
     freeze_batch_norm: bool = False
     freeze_until: str | None = None
     sync_batch_norm: bool = False
@@ -65,8 +68,12 @@ class Plan:
 MODEL_FILE = 'model.keras'
 PREDICTIONS_FILE = 'predictions.npz'
 
-# Fields of a plan, as they are written in config.json, that may change while a run goes on.
+# Fields of a plan, as they are written in config.json, that may change while a run goes on: where it runs, and
+# how it is told of.
 FREE_SETTINGS = (
+    'init',
+    'inflate_from',
+    'batch_norm_clips',
     'training.accumulation',
     'training.checkpoint_every',
     'training.log_every',
@@ -269,6 +276,15 @@ def describe_clips_per_second(workdir):
     rates = [row['clips_per_second'] for row in read_history(workdir)]
     rates = [rate for rate in rates if rate is not None]
     return float(np.mean(rates)) if rates else None
+
+
+def alone(workdir, report):
+    """A context in which no other process trains in `workdir`, or writes what it keeps there."""
+    workdir = run.home_path(workdir).resolve()
+    return locks.held(
+        workdir.with_name(f'.{workdir.name}.lock'),
+        lambda: report(f'{workdir}: waiting for another process that is at it'),
+    )
 
 
 def open_run(plan, workdir, overwrite=False):

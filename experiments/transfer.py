@@ -75,7 +75,17 @@ def recipes(preset, network, init, from_scratch):
             label = f'{dataset}/{split}'
             found.append(Recipe(label, network, dataset, config, chosen, start=start))
             if from_scratch:
-                found.append(Recipe(f'{label}/{SCRATCH}', network, dataset, config, chosen))
+                found.append(
+                    Recipe(
+                        f'{label}/{SCRATCH}',
+                        network,
+                        dataset,
+                        config,
+                        chosen,
+                        start=start,
+                        fresh=True,
+                    )
+                )
     return found
 
 
@@ -103,27 +113,29 @@ def main(arguments):
             results[dataset] = split_figures(trained, dataset)
             if from_scratch:
                 results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
-        return results, _markdown(results, trained)
+        return results, _markdown(wanted[0].name, results, trained)
 
-    settings = {'init': FLAGS.init, 'network': FLAGS.network, 'from_scratch': from_scratch}
+    settings = {'network': wanted[0].name, 'from_scratch': from_scratch}
     conduct('transfer', wanted, summarise, settings)
 
 
-def _markdown(results, trained):
+def _markdown(network, results, trained):
     columns = (*SPLITS, 'mean')
     rows = []
     for dataset, figures in results.items():
-        rows.append((dataset, 'fine-tuned', *(reporting.percent(figures, c) for c in columns)))
+        rows.append(
+            (dataset, f'{network}, fine-tuned', *(reporting.percent(figures, c) for c in columns))
+        )
         if SCRATCH in figures:
             scratch = [reporting.percent(figures[SCRATCH], column) for column in columns]
-            rows.append((dataset, 'from scratch', *scratch))
+            rows.append((dataset, f'{network}, from scratch', *scratch))
     for dataset, printed in paper_results.TABLE_5.items():
-        for network, accuracy in printed.items():
+        for name, accuracy in printed.items():
             paper = [reporting.printed(accuracy.top1) if c == 'mean' else '-' for c in columns]
-            rows.append((dataset, f'the paper: {network}', *paper))
+            rows.append((dataset, f'the paper: {name}', *paper))
     return reporting.join(
         '# Table 5: transfer',
-        reporting.tiny_note(FLAGS.preset),
+        reporting.tiny_note(FLAGS.preset, trained),
         run.markdown_table(('dataset', 'network', *columns), rows),
         'Top-1 in percent of the test videos of each split, RGB, and their mean.',
         '## Networks',

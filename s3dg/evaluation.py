@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -37,9 +38,16 @@ class Predictions:
 
     @classmethod
     def load(cls, path):
-        """Reads what `save` wrote."""
-        with np.load(path) as file:
-            return cls(file['id'], file['label'], file['logits'])
+        """Reads what `save` wrote.
+
+        Raises:
+          EvaluationError: where the file is damaged.
+        """
+        try:
+            with np.load(path) as file:
+                return cls(file['id'], file['label'], file['logits'])
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise EvaluationError(f'{path} is damaged: {error}. Delete it.') from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -141,11 +141,16 @@ def freeze_until(network, endpoint):
     Raises:
       ConfigError: for another name.
     """
+    for name in layers_below(endpoint):
+        network.get_layer(name).trainable = False
+
+
+def layers_below(endpoint):
+    """Names of the layers that `freeze_until` freezes, low to high; arguments and errors as there."""
     known = (*ENDPOINTS, 'logits')
     if endpoint not in known:
         raise ConfigError(f'freeze_until must be one of {", ".join(known)}; got {endpoint!r}.')
-    for name in known[: known.index(endpoint)]:
-        network.get_layer(name).trainable = False
+    return known[: known.index(endpoint)]
 
 
 def create_optimizer(config, policy=None):

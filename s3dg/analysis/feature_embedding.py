@@ -20,7 +20,7 @@ _PERPLEXITY = 30.0
 _DIMENSIONS = 50
 
 # Fewer videos leave no perplexity of at least 1 that is a third of the others.
-_FEWEST_VIDEOS = 4
+FEWEST_VIDEOS = 4
 
 
 def pooled_features(network, batches, endpoints, progress=None):
@@ -130,9 +130,9 @@ def project(features, seed):
         for all videos.
     """
     shape = np.shape(features)
-    if len(shape) != 2 or shape[0] < _FEWEST_VIDEOS or shape[1] < 2:
+    if len(shape) != 2 or shape[0] < FEWEST_VIDEOS or shape[1] < 2:
         raise EvaluationError(
-            f'A map needs features (videos, channels) of at least {_FEWEST_VIDEOS} videos and 2 '
+            f'A map needs features (videos, channels) of at least {FEWEST_VIDEOS} videos and 2 '
             f'channels, found shape {list(shape)}.'
         )
     kept = PCA(min(_DIMENSIONS, *shape), svd_solver='full').fit_transform(_standardized(features))

@@ -7,6 +7,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from data import catalog, conversion, records
 from experiments import (
@@ -44,8 +45,8 @@ PNG = b'\x89PNG'
 def data_dir(tmp_path_factory):
     """A few videos under the names of the real configurations."""
     folder = tmp_path_factory.mktemp('data')
-    few = {'train_per_class': 2, 'validation_per_class': 1}
     for config in ('rgb', 'flow', 'half_rgb', 'split1_rgb', 'split2_rgb', 'split3_rgb'):
+        few = {'train_per_class': 2, 'validation_per_class': 1 if 'split' in config else 2}
         builder = catalog.make_builder('moving_shapes', config, folder, flow_algorithm='dis', **few)
         conversion.convert(builder, processes=1)
     return folder
@@ -94,6 +95,17 @@ def top1(predictions):
     return float((predictions.logits.argmax(axis=1) == predictions.labels).mean())
 
 
+def rows_of(text):
+    """The tables above '## Networks' as dict from first cell to the others."""
+    lines = text.partition('## Networks')[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines if '|' in line]
+    return {row[0]: row[1:] for row in rows}
+
+
+def percent(share):
+    return f'{100 * share:.1f}'
+
+
 def check_pictures(workdir, text):
     pictures = [part.partition(')')[0] for part in text.split('](')[1:]]
     assert pictures
@@ -110,13 +122,17 @@ def test_arrow_of_time(conducted):
         normal = Predictions.load(folder / 'predictions.npz')
         reverse = Predictions.load(folder / 'predictions_validation_reversed.npz')
         assert figures == {'top1': top1(normal), 'top1_reversed': top1(reverse)}
-        assert len(normal.ids) == CLASSES
+        assert len(normal.ids) == 2 * CLASSES
         same = np.allclose(normal.logits, reverse.logits, atol=1e-5)
         # Without temporal kernels and overlapping pools, order cannot be told.
         assert same == (name == 'i2d_order_blind')
     text = (workdir / 'report.md').read_text()
-    for printed in ('45.8', '15.2', '34.4', '35.2'):  # Table 1, Something-Something
-        assert printed in text
+    printed = {'i3d': ('45.8', '15.2'), 'i2d': ('34.4', '35.2')}  # Table 1, Something-Something
+    for name, figures in results.items():
+        normal, reverse = printed.get(name, ('-', '-'))
+        ours = [percent(figures[order]) for order in ('top1', 'top1_reversed')]
+        assert rows_of(text)[name] == [ours[0], normal, ours[1], reverse]
+    assert '0.1 of the width, clips of 8 frames of 32x32' in text
     check_pictures(workdir, text)
 
 
@@ -164,18 +180,24 @@ def test_tables_stand_beside_the_papers(conducted):
     # By hand: 68.18 G, and the gates' dense products.
     assert results['s3d_g']['full_size_multiply_adds'] / 1e9 == pytest.approx(68.185, abs=5e-3)
     text = (conducted.runs / 'kinetics' / 'report.md').read_text()
-    for printed in ('71.1', '89.3', '72.2', '90.6', '74.7', '93.4', '12.06', '107.89', '68.37'):
-        assert printed in text
+    table_2 = {
+        'i3d': ('71.1', '89.3', '12.06', '107.89'),
+        's3d': ('72.2', '90.6', '8.77', '66.38'),
+        's3d_g': ('74.7', '93.4', '11.56', '71.38'),
+    }
+    for name, printed in table_2.items():
+        row = rows_of(text)[name]
+        assert (row[1], row[3], row[5], row[8]) == printed
+        assert row[0] == percent(results[name]['top1'])
+        assert row[2] == percent(results[name]['top5'])
     text = (conducted.folder(mini_kinetics) / 'report.md').read_text()
-    table = text.partition('## Networks')[0]
-    rows = {line.split(' | ')[0].strip('| '): line for line in table.splitlines() if ' | ' in line}
     for name, printed in {
         'i3d': '78.4',
         's3d_slim': '78.4',
         's3d': '78.9',
         'fast_s3d': '78.0',
     }.items():
-        assert f'| {printed} |' in rows[name]
+        assert rows_of(text)[name][1] == printed
 
 
 def test_speed_accuracy(conducted):
@@ -216,21 +238,44 @@ def test_filter_statistics(conducted):
     check_pictures(workdir, (workdir / 'report.md').read_text())
 
 
+def agreement(features, groups, neighbours):
+    """By hand: all distances between standardised features."""
+    features = features.astype('float64')
+    spread = features.std(axis=0)
+    features = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    shares = []
+    for i, one in enumerate(features):
+        distances = ((features - one) ** 2).sum(axis=1)
+        nearest = [k for k in np.argsort(distances, kind='stable') if k != i][:neighbours]
+        shares.append(np.mean([groups[k] == groups[i] for k in nearest]))
+    return np.mean(shares)
+
+
+def test_too_few_videos_for_the_maps_are_refused_before_training(conducted, capsys):
+    flags = ('--videos=5', '--neighbours=5')
+    assert conducted.call(feature_embedding, *flags, '--seed=9', name='few') == 2
+    told = capsys.readouterr()
+    assert 'found 5 videos for the maps, 5 neighbours need 6' in told.err
+    assert 'training' not in told.out
+
+
 def test_feature_embedding(conducted):
-    workdir = conducted.folder(feature_embedding, '--videos=8', '--neighbours=3')
+    workdir = conducted.folder(feature_embedding, '--videos=16', '--neighbours=3')
     results = results_of(workdir)
     assert list(results) == ['i2d', 'bottom_heavy_s3d', 'top_heavy_s3d', 's3d']
     for network, levels in results.items():
-        with np.load(workdir / f'features_{network}.npz') as file:
+        folder = conducted.network('feature_embedding', network)
+        with np.load(folder / 'features_validation.npz') as file:
             assert list(levels) == [name for name in file if name != 'id']
-            assert len(file['id']) == 8
-            assert sorted(file['id']) == list(file['id'])
-            for level in levels:
-                assert len(file[level]) == 8
+            assert len(file['id']) == 16
+            groups = [video.split('/')[1] for video in file['id'].tolist()]
+            for level, figures in levels.items():
+                expected = agreement(file[level], groups, neighbours=3)
+                assert figures['neighbour_agreement'] == pytest.approx(expected)
     # Pooled by hand, of one video's 16 frames, looped.
     folder = conducted.network('feature_embedding', 's3d')
     network = keras.models.load_model(folder / 'model.keras')
-    with np.load(workdir / 'features_s3d.npz') as file:
+    with np.load(folder / 'features_validation.npz') as file:
         video, stored = str(file['id'][0]), file['Mixed_5c'][0]
     builder = catalog.open_dataset('moving_shapes', 'rgb', conducted.data_dir)
     frames = next(
@@ -244,6 +289,8 @@ def test_feature_embedding(conducted):
 
 def test_optical_flow(conducted):
     workdir = conducted.folder(optical_flow)
+    assert conducted.call(optical_flow, '--fusion=probabilities', name='averaged') is None
+    by_probabilities = conducted.runs / 'averaged'
     results = results_of(workdir)
     assert set(results) == {'i3d', 's3d_g'}
     for name, streams in results.items():
@@ -256,14 +303,23 @@ def test_optical_flow(conducted):
             assert model.config.channels == {'rgb': 3, 'flow': 2}[modality]
         logits = dict(zip(stored['flow'].ids, stored['flow'].logits, strict=True))
         rgb = stored['rgb']
-        hits = [
-            (own + logits[video]).argmax() == label
-            for video, own, label in zip(rgb.ids, rgb.logits, rgb.labels, strict=True)
-        ]
-        assert streams['two_stream']['top1'] == pytest.approx(np.mean(hits))
-    text = (workdir / 'report.md').read_text()
-    for printed in ('63.9', '74.1', '68.0', '77.2', '93.0'):
-        assert printed in text
+        hits = {'logits': [], 'probabilities': []}
+        for video, own, label in zip(rgb.ids, rgb.logits, rgb.labels, strict=True):
+            other = logits[video]
+            hits['logits'].append((own + other).argmax() == label)
+            mean = softmax(own.astype('float64')) + softmax(other.astype('float64'))
+            hits['probabilities'].append(mean.argmax() == label)
+        assert streams['two_stream']['top1'] == pytest.approx(np.mean(hits['logits']))
+        averaged = results_of(by_probabilities)[name]['two_stream']['top1']
+        assert averaged == pytest.approx(np.mean(hits['probabilities']))
+    lines = (workdir / 'report.md').read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
+    printed = {tuple(row[:2]): (row[3], row[5]) for row in cells if len(row) == 6}
+    assert printed[('i3d', 'flow')] == ('63.9', '85.0')
+    assert printed[('i3d', 'two-stream')] == ('74.1', '91.6')
+    assert printed[('s3d_g', 'rgb')] == ('74.7', '93.4')
+    assert printed[('s3d_g', 'flow')] == ('68.0', '87.6')
+    assert printed[('s3d_g', 'two-stream')] == ('77.2', '93.0')
 
 
 def test_transfer(conducted):
@@ -321,6 +377,9 @@ def test_seeds_and_a_stop_between_networks(conducted, monkeypatch, capsys):
 def test_report(conducted):
     conducted.folder(arrow_of_time)
     conducted.folder(optical_flow)
+    foreign = conducted.runs / 'foreign'
+    foreign.mkdir()
+    (foreign / 'config.json').write_text('[1, 2]')
     page = conducted.runs / 'page'
     flags = (f'--runs_dir={conducted.runs}', f'--workdir={page}')
     assert in_process.call(report, *flags) is None
@@ -328,9 +387,8 @@ def test_report(conducted):
     results = results_of(page)
     assert str(conducted.runs / 'arrow_of_time') in results['arrow_of_time']['finished']
     assert set(results['arrow_of_time']['missing']) == {'something_something_v1', 'kinetics400'}
-    assert results['optical_flow']['missing'] == {
-        'kinetics400': 'python -m experiments.optical_flow'
-    }
+    command = f'python -m experiments.optical_flow --workdir={conducted.runs}/optical_flow_paper'
+    assert results['optical_flow']['missing'] == {'kinetics400': command}
     assert 'cost_table' in text
     for printed in ('71.1', '45.8', '15.2', '78.4', '48.2', '77.2', '96.8', '75.9'):
         assert printed in text

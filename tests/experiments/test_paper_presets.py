@@ -20,10 +20,9 @@ from experiments import (
     optical_flow,
     something_something,
     speed_accuracy,
-    training_flags,
     transfer,
 )
-from experiments.recipe import Recipe
+from experiments.recipe import Start
 from tests.experiments import in_process
 
 EXPERIMENTS = (
@@ -66,7 +65,7 @@ class StoodIn:
             full_name=f'{dataset}/{config}/1.0.0',
             config_name=config,
             splits={
-                split: types.SimpleNamespace(num_examples=count)
+                split: types.SimpleNamespace(num_examples=count, num_bytes=1000 * count)
                 for split, count in facts.videos.items()
             },
             features={'label': types.SimpleNamespace(names=names)},
@@ -81,24 +80,24 @@ def resolve(monkeypatch):
     def resolved(program, replicas, *words):
         captured = []
 
-        def conduct(name, recipes, *_):
+        def conduct(name, recipes, *_, **options):
+            del options
             assert name == program.__name__.rpartition('.')[2]
             captured.extend(recipes)
 
         for module in (program, accuracy_table):
             if hasattr(module, 'conduct'):
                 monkeypatch.setattr(module, 'conduct', conduct)
-        strategy = types.SimpleNamespace(num_replicas_in_sync=replicas)
         with in_process.flags_of(program, '--preset=paper', *words):
             program.main([])
             plans = {}
             for recipe in captured:
                 recipe = recipe.overridden(print)
                 builder = StoodIn(recipe.dataset, recipe.config)
-                start = recipe.start
-                if isinstance(start, Recipe):
-                    start = 'start.keras'
-                plan = recipe.plan(builder, builder.splits, strategy, print, 0, start)
+                start = None
+                if recipe.trained_start is not None:
+                    start = Start('start.keras', 'of it')
+                plan = recipe.plan(builder, builder.splits, replicas, 0, start)
                 plans[recipe.label] = plan.to_dict()
         return plans
 
@@ -219,7 +218,7 @@ def test_filter_statistics(resolve, tmp_path):
     plan = resolve(filter_statistics, 56, f'--inflate_from={image}')['i3d_inflated']
     check(plan, KINETICS, 56)
     assert plan['inflate_from'] == str(image)
-    assert plan['start_sha256'] == hashlib.sha256(image.read_bytes()).hexdigest()
+    assert plan['start_digest'] == hashlib.sha256(image.read_bytes()).hexdigest()
     assert plan['init'] is None
     assert plan['network']['temporal_from'] == 'Conv2d_1a_7x7'
     assert not plan['network']['separable']
@@ -254,16 +253,16 @@ def test_transfer(resolve):
         assert (plan['dataset'], plan['config']) == (dataset, f'{split}_rgb')
         assert plan['network']['num_classes'] == {'ucf101': 101, 'hmdb51': 51}[dataset]
         assert plan['network']['gating'] == 'temporal'
-        assert plan['init'] == 'start.keras'
+        assert (plan['init'], plan['start_digest']) == ('start.keras', 'of it')
+        assert plan['batch_norm_clips'] == 6
 
 
 def test_transfer_starts_from_the_network_of_table_2(resolve):
     table_2 = resolve(kinetics, 56)['s3d_g']
     start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start
     builder = StoodIn('kinetics400', 'rgb')
-    strategy = types.SimpleNamespace(num_replicas_in_sync=56)
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
-        plan = start.overridden(print).plan(builder, builder.splits, strategy, print, 0)
+        plan = start.overridden(print).plan(builder, builder.splits, 56, 0)
     assert plan.to_dict() == table_2  # those flags are for the fine-tuning
 
 
@@ -288,17 +287,6 @@ def test_flags_override_the_preset(resolve):
     assert plan['video_format']['crop_size'] == [112, 112]
     assert plan['network']['gating'] == 'cell'
     assert plan['freeze_batch_norm']
-
-
-def test_replicas_that_do_not_divide_the_batch(capsys):
-    preset = kinetics_preset()
-    assert training_flags.resolve_accumulation(preset, 7) == 8
-    with pytest.raises(ValueError, match='--batch_size must be a multiple of the 5 replicas'):
-        training_flags.resolve_accumulation(preset, 5)
-
-
-def kinetics_preset():
-    return accuracy_table.table_recipes(['i3d'], 'paper', 'kinetics400')[0].preset
 
 
 @pytest.mark.parametrize('program', EXPERIMENTS, ids=lambda module: module.__name__[12:])

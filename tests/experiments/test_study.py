@@ -1,0 +1,255 @@
+"""Which trained network is reused for what, and what is drawn of many: without training any."""
+
+import json
+import types
+
+import pytest
+
+from data import catalog, conversion
+from experiments import kinetics, presets, speed_accuracy, study, training_flags, transfer
+from experiments.recipe import Recipe
+from experiments.run import UsageError
+from s3dg.analysis import plots
+from s3dg.training import create_strategy
+from tests.experiments import in_process
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data')
+    for config, per_class in (('rgb', 1), ('half_rgb', 1), ('split1_rgb', 2)):
+        builder = catalog.make_builder(
+            'moving_shapes', config, folder, train_per_class=per_class, validation_per_class=1
+        )
+        conversion.convert(builder, processes=1)
+    return folder
+
+
+@pytest.fixture
+def make_study(data_dir, tmp_path):
+    def make(report=print, data_dir=data_dir):
+        return study.Study(tmp_path / 'networks', data_dir, create_strategy('one'), report)
+
+    return make
+
+
+def recipe(network='i2d', **fields):
+    preset = presets.find_preset('tiny', 'moving_shapes')
+    return Recipe(network, network, 'moving_shapes', 'rgb', preset, **fields)
+
+
+def leave(plan, folder, finished, program='train'):
+    """A folder as a training by `plan` leaves it."""
+    folder.mkdir(parents=True)
+    settings = {'program': program, **plan.to_dict()}
+    (folder / 'config.json').write_text(json.dumps(settings))
+    if finished:
+        (folder / 'results.json').write_text('{}')
+
+
+def test_the_network_with_the_same_settings_is_found(make_study, tmp_path):
+    with in_process.flags_of(kinetics):
+        one = make_study()
+        plan = one.plan(recipe(), 0)
+        own = one.folder(plan, recipe())
+        assert own.parent == tmp_path / 'networks'
+        assert own.name.startswith('i2d-moving_shapes-rgb-seed0-')
+        begun, finished = tmp_path / 'networks' / 'a_begun', tmp_path / 'networks' / 'z_finished'
+        leave(plan, begun, finished=False)
+        assert one.folder(plan, recipe()) == begun
+        leave(plan, finished, finished=True)
+        assert one.folder(plan, recipe()) == finished
+        for other in (recipe('i3d'), recipe(fields={'width': 0.5})):
+            assert one.folder(one.plan(other, 0), other).name.startswith(f'{other.network}-')
+        assert one.folder(one.plan(recipe(), 1), recipe()).name.startswith(
+            'i2d-moving_shapes-rgb-seed1'
+        )
+
+
+@pytest.mark.parametrize(
+    ('flag', 'is_the_same'),
+    [
+        ('--log_every=7', True),
+        ('--checkpoint_every=9', True),
+        ('--micro_batch_size=8', False),  # batch norm sees other clips
+        ('--momentum=0.8', False),
+        ('--set=dropout_rate=0.3', False),
+        ('--frames=8', False),
+        ('--dtype=mixed_bfloat16', False),
+        ('--flip=yes', False),
+    ],
+)
+def test_flags_that_make_another_network(make_study, flag, is_the_same):
+    def folder():
+        one = make_study()
+        resolved = recipe().overridden(print)
+        return one.folder(one.plan(resolved, 0), resolved)
+
+    with in_process.flags_of(kinetics):
+        before = folder()
+    with in_process.flags_of(kinetics, flag):
+        assert (folder() == before) == is_the_same
+
+
+def test_with_frozen_batch_norm_the_micro_batch_does_not_matter(make_study):
+    folders = set()
+    for size in (4, 8):
+        with in_process.flags_of(kinetics, '--freeze_batch_norm', f'--micro_batch_size={size}'):
+            one = make_study()
+            resolved = recipe().overridden(print)
+            folders.add(one.folder(one.plan(resolved, 0), resolved))
+    assert len(folders) == 1
+
+
+def test_other_data_of_the_same_name_makes_another_network(make_study, tmp_path):
+    """As many videos, but others."""
+    builder = catalog.make_builder(
+        'moving_shapes', 'rgb', tmp_path, seed=1, train_per_class=1, validation_per_class=1
+    )
+    conversion.convert(builder, processes=1)
+    folders = []
+    with in_process.flags_of(kinetics):
+        for one in (make_study(), make_study(data_dir=tmp_path)):
+            plan = one.plan(recipe(), 0)
+            assert plan.videos == (10, 10)
+            folders.append(one.folder(plan, recipe()))
+    assert folders[0] != folders[1]
+
+
+def test_a_start_is_of_the_same_seed_wherever_it_lies(make_study, tmp_path):
+    first, *_ = transfer.recipes('tiny', 'i2d', None, from_scratch=False)
+    with in_process.flags_of(transfer):
+        plans = [make_study().plan(first, seed) for seed in (0, 1)]
+        for seed, plan in enumerate(plans):
+            assert f'half_rgb-seed{seed}-' in plan.init
+        assert plans[0].start_digest != plans[1].start_digest
+        one = make_study()
+        before = one.folder(plans[0], first)
+        one.networks_dir = tmp_path / 'moved'
+        moved = one.plan(first, 0)
+        assert moved.init != plans[0].init
+        assert one.folder(moved, first).name == before.name
+
+
+def test_from_scratch_is_the_same_network_with_random_weights(make_study):
+    tuned, scratch, *_ = transfer.recipes('tiny', 's3d', None, from_scratch=True)
+    with in_process.flags_of(transfer, '--freeze_batch_norm', '--freeze_until=Mixed_4b'):
+        one = make_study()
+        tuned, scratch = (one.plan(each.overridden(print), 0) for each in (tuned, scratch))
+    assert tuned.network == scratch.network
+    assert tuned.training == scratch.training
+    assert (tuned.freeze_until, tuned.freeze_batch_norm) == ('Mixed_4b', True)
+    assert (scratch.init, scratch.start_digest) == (None, None)
+    assert (scratch.freeze_until, scratch.freeze_batch_norm) == (None, False)
+
+
+def test_scratch_figures_are_those_from_scratch():
+    def trained(top1):
+        return [types.SimpleNamespace(results={'top1': top1 + seed}) for seed in (0.0, 0.1)]
+
+    networks = {f'd/split{k}': trained(k / 10) for k in (1, 2, 3)}
+    networks |= {f'd/split{k}/from_scratch': trained(k / 100) for k in (1, 2, 3)}
+    tuned = transfer.split_figures(networks, 'd')
+    scratch = transfer.split_figures(networks, 'd', '/from_scratch')
+    assert (tuned['split1'], tuned['split3']) == pytest.approx((0.15, 0.35))
+    assert (tuned['mean'], tuned['mean_deviation']) == pytest.approx((0.25, 0.1 / 2**0.5))
+    assert scratch['mean'] == pytest.approx(0.07)
+
+
+def test_foreign_folders_are_left_out_with_a_line(make_study, tmp_path):
+    lines = []
+    foreign = tmp_path / 'networks' / 'foreign'
+    foreign.mkdir(parents=True)
+    (foreign / 'config.json').write_text('{"a": 1}')
+    with in_process.flags_of(kinetics):
+        one = make_study(report=lines.append)
+        plan = one.plan(recipe(), 0)
+        leave(plan, tmp_path / 'networks' / 'quickstart', finished=True, program='quickstart')
+        for _ in range(2):
+            assert one.folder(plan, recipe()).name.startswith('i2d-')
+    assert len(lines) == 1
+    assert str(foreign) in lines[0]
+
+
+def test_over_seeds_by_hand():
+    assert study.over_seeds([{'a': 0.5, 'b': 1}]) == {'a': 0.5, 'b': 1}
+    figures = study.over_seeds([{'a': 1.0}, {'a': 2.0}, {'a': 6.0}])
+    assert figures == pytest.approx({'a': 3.0, 'a_deviation': 7**0.5, 'seeds': 3})
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['--seeds=0'], '--seeds must be from 1'),
+        (['--seeds=2', f'--seed={2**32 - 1}'], '--seeds must be from 1 to 1, found 2'),
+        (['--batch_size=0', '--dry_run'], '--batch_size must be a multiple'),
+        (['--micro_batch_size=0', '--dry_run'], '--micro_batch_size must be at least 1'),
+        (['--freeze_until=nonsense', '--dry_run'], 'freeze_until must be one of'),
+        (['--set=gating=nonsense', '--dry_run'], 'gating must be one of'),
+        (['--gpu_rate=0', '--dry_run'], '--gpu_rate must be above 0'),
+        (['--networks_dir=WORK/networks', '--preset=tiny'], 'lies in --workdir'),
+    ],
+)
+def test_flags_that_cannot_be(tmp_path, capsys, flags, message):
+    work = tmp_path / 'work'
+    flags = [flag.replace('WORK', str(work)) for flag in flags]
+    assert in_process.call(kinetics, f'--workdir={work}', f'--data_dir={tmp_path}', *flags) in (
+        1,
+        2,
+    )
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count('\n') == 1
+    assert not work.exists()
+
+
+def test_accumulation_is_the_fewest_micro_batches_that_are_small_enough():
+    preset = presets.find_preset('paper', 'kinetics400')  # 336 clips, 6 at once
+    found = {n: training_flags.resolve_accumulation(preset, n) for n in (1, 7, 8, 16, 56, 112)}
+    assert found == {1: 56, 7: 8, 8: 7, 16: 7, 56: 1, 112: 1}
+    with pytest.raises(UsageError, match='--batch_size must be a multiple of the 5 replicas'):
+        training_flags.resolve_accumulation(preset, 5)
+
+
+def test_families_are_drawn_from_i2d_to_the_network_where_all_is_temporal(monkeypatch, tmp_path):
+    drawn = {}
+
+    def capture(curves, points, path, title):
+        drawn.update({curve.label: curve for curve in curves}, points=points, title=title)
+
+    monkeypatch.setattr(plots, 'accuracy_against_cost', capture)
+    labels = {
+        'i2d': None,
+        'i3d': None,
+        's3d': None,
+        'fast_s3d': None,
+        **{f'{family}/Mixed_4b': family for family in speed_accuracy.FAMILIES},
+    }
+    results = {
+        label: {
+            'family': family,
+            'switching_endpoint': 'Mixed_4b' if family else None,
+            'top1': number / 10,
+            'multiply_adds': number,
+        }
+        for number, (label, family) in enumerate(labels.items())
+    }
+    speed_accuracy.draw(results, tmp_path / 'no.png', 'title')
+    places = {
+        label: [p.multiply_adds for p in drawn[label].points] for label in speed_accuracy.FAMILIES
+    }
+    assert places == {
+        'top_heavy_i3d': [0, 4, 1],
+        'bottom_heavy_i3d': [0, 5, 1],
+        'top_heavy_s3d': [0, 6, 2],
+        'bottom_heavy_s3d': [0, 7, 2],
+    }
+    styles = {label: (drawn[label].line_style, drawn[label].colour) for label in places}
+    assert styles == {
+        'top_heavy_i3d': ('-', 'tab:blue'),
+        'bottom_heavy_i3d': (':', 'tab:blue'),
+        'top_heavy_s3d': ('-', 'tab:orange'),
+        'bottom_heavy_s3d': (':', 'tab:orange'),
+    }
+    (apart,) = drawn['points']
+    assert (apart.label, apart.top1) == ('fast_s3d', pytest.approx(0.3))
