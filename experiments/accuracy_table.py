@@ -1,13 +1,9 @@
 """Tables of networks, what they get right and what they cost: Tables 2 and 3, and Mini-Kinetics-200."""
 
-from absl import flags
-
 from experiments import paper_results, presets, reporting, run, workload
 from experiments.recipe import Recipe
 from experiments.study import conduct, over_seeds
 from s3dg.cost import FRAMES, HEIGHT, WIDTH
-
-FLAGS = flags.FLAGS
 
 
 def table_recipes(networks, preset, dataset, config='rgb'):
@@ -95,13 +91,14 @@ def accuracy_rows(results, printed, names):
 
 
 def conduct_table(
-    program, networks, dataset, paper_dataset, printed, title, *, names=None, more=None
+    program, networks, preset, dataset, paper_dataset, printed, title, *, names=None, more=None
 ):
     """An experiment whose outcome is a table of networks.
 
     Args:
       program: its name.
       networks: names of networks.
+      preset: 'paper' or 'tiny'.
       dataset: what they are trained on.
       paper_dataset: what the paper's figures are of.
       printed: dict from the paper's network names to its figures.
@@ -116,7 +113,7 @@ def conduct_table(
         paragraphs = more(study, drawn, this) if more is not None else []
         report = reporting.join(
             f'# {title}',
-            reporting.tiny_note(FLAGS.preset, trained),
+            reporting.tiny_note(trained),
             run.markdown_table(*accuracy_rows(results, printed, names)),
             f'Ours: top-1 and top-5 in percent of the videos of {dataset}, seen whole. The paper: of '
             f'{paper_dataset}. Multiply-adds are of one clip of the size that was trained on; full size: of the '
@@ -127,5 +124,5 @@ def conduct_table(
         )
         return results, report
 
-    recipes = table_recipes(networks, FLAGS.preset, dataset)
+    recipes = table_recipes(networks, preset, dataset)
     conduct(program, recipes, summarise, {'dataset': dataset, 'paper_dataset': paper_dataset})

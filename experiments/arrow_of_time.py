@@ -75,24 +75,25 @@ def measure(study, trained):
 
 def main(arguments):
     del arguments
-    dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
+    paper_dataset = FLAGS.dataset
+    dataset = presets.choose_dataset(FLAGS.preset, paper_dataset)
 
     def summarise(study, trained, this):
         results, confusions = measure(study, trained)
         names = training_run.class_names(study.builder(dataset, 'rgb'))
         plots.confusion_matrices(confusions, names, this / 'confusion.png')
-        return results, _markdown(dataset, results, trained)
+        return results, _markdown(dataset, paper_dataset, results, trained)
 
     conduct(
         'arrow_of_time',
         recipes(FLAGS.preset, dataset),
         summarise,
-        {'dataset': dataset, 'paper_dataset': FLAGS.dataset},
+        {'dataset': dataset, 'paper_dataset': paper_dataset},
     )
 
 
-def _markdown(dataset, results, trained):
-    printed = paper_results.TABLE_1.get(FLAGS.dataset, {})
+def _markdown(dataset, paper_dataset, results, trained):
+    printed = paper_results.TABLE_1.get(paper_dataset, {})
     rows = []
     for label, figures in results.items():
         paper = printed.get(paper_results.PAPER_NAMES.get(label))
@@ -107,9 +108,9 @@ def _markdown(dataset, results, trained):
         )
     return reporting.join(
         f'# Table 1: the arrow of time, {dataset}',
-        reporting.tiny_note(FLAGS.preset, trained),
+        reporting.tiny_note(trained),
         run.markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
-        f"Top-1 in percent, videos in normal and in reversed order of frames; the paper's: {FLAGS.dataset}.",
+        f"Top-1 in percent, videos in normal and in reversed order of frames; the paper's: {paper_dataset}.",
         'The published I2D has no temporal kernel, but is not quite blind to order: its strided stem and '
         'overlapping max-pools weigh the first and the last frames differently, so it can learn what moved '
         'where from which frames count more. `i2d_order_blind` halves time by disjoint pairs and pools within '

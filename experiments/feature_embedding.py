@@ -82,8 +82,17 @@ def choose_videos(labels, group_of, most, seed):
     return {video: group_of[labels[video]] for video in grouped}
 
 
-def shown_videos(study, dataset):
-    """(names of the groups, dict from id to group) of the videos on the maps.
+def shown_videos(study, dataset, most, neighbours, seed):
+    """The videos on the maps.
+
+    Args:
+      study: the `Study`.
+      dataset: its name.
+      most, seed: as of `choose_videos`.
+      neighbours: that are looked at.
+
+    Returns:
+      (names of the groups, dict from id to group).
 
     Raises:
       UsageError: where there are too few.
@@ -91,11 +100,11 @@ def shown_videos(study, dataset):
     builder = study.builder(dataset, 'rgb')
     names, group_of = groups_of(dataset, training_run.class_names(builder))
     split = training_run.choose_split(builder, None, 'dataset')
-    videos = choose_videos(record_heads.labels(builder, split), group_of, FLAGS.videos, FLAGS.seed)
-    least = max(FLAGS.neighbours + 1, feature_embedding.FEWEST_VIDEOS)
+    videos = choose_videos(record_heads.labels(builder, split), group_of, most, seed)
+    least = max(neighbours + 1, feature_embedding.FEWEST_VIDEOS)
     if len(videos) < least:
         raise run.UsageError(
-            f'--videos, --neighbours: found {len(videos)} videos for the maps, {FLAGS.neighbours} neighbours need '
+            f'--videos, --neighbours: found {len(videos)} videos for the maps, {neighbours} neighbours need '
             f'{least} at least.'
         )
     return names, videos
@@ -166,16 +175,20 @@ def main(arguments):
         if FLAGS[name].value < 1:
             raise run.UsageError(f'--{name} must be at least 1, found {FLAGS[name].value}.')
     dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
+    most, neighbours, seed = FLAGS.videos, FLAGS.neighbours, FLAGS.seed
+
+    def shown_by(study):
+        return shown_videos(study, dataset, most, neighbours, seed)
 
     def summarise(study, trained, this):
-        names, shown = shown_videos(study, dataset)
+        names, shown = shown_by(study)
         groups = np.array(list(shown.values()))
         features = {
             label: [extract(study, one, list(shown)) for one in networks]
             for label, networks in trained.items()
         }
         results = {
-            label: {level: _agreement(of_seeds, level, groups) for level in LEVELS}
+            label: {level: _agreement(of_seeds, level, groups, neighbours) for level in LEVELS}
             for label, of_seeds in features.items()
         }
         for label, levels in results.items():
@@ -185,7 +198,7 @@ def main(arguments):
         def panel(label, level, title):
             return plots.Embedding(
                 f'{title}: {reporting.percent(results[label][level], AGREEMENT)}%',
-                feature_embedding.project(features[label][0][level], FLAGS.seed),
+                feature_embedding.project(features[label][0][level], seed),
                 groups,
             )
 
@@ -194,28 +207,28 @@ def main(arguments):
             COMPARED_LEVEL: [panel(label, COMPARED_LEVEL, label) for label in NETWORKS],
         }
         plots.embeddings(rows, names, this / 'feature_embedding.png')
-        return results, _markdown(dataset, results, trained, groups)
+        return results, _markdown(dataset, results, trained, groups, neighbours)
 
-    settings = {'dataset': dataset, 'videos': FLAGS.videos, 'neighbours': FLAGS.neighbours}
+    settings = {'dataset': dataset, 'videos': most, 'neighbours': neighbours}
     conduct(
         'feature_embedding',
         recipes(FLAGS.preset, dataset),
         summarise,
         settings,
-        check=lambda study: shown_videos(study, dataset),
+        check=lambda study, _: shown_by(study),
     )
 
 
-def _agreement(features, level, groups):
+def _agreement(features, level, groups, neighbours):
     """The figures of a network's level, from the features of every seed."""
     rows = [
-        {AGREEMENT: feature_embedding.neighbour_agreement(one[level], groups, FLAGS.neighbours)}
+        {AGREEMENT: feature_embedding.neighbour_agreement(one[level], groups, neighbours)}
         for one in features
     ]
     return over_seeds(rows)
 
 
-def _markdown(dataset, results, trained, groups):
+def _markdown(dataset, results, trained, groups, neighbours):
     shares = np.bincount(groups) / len(groups)
     rows = [
         (label, *(reporting.percent(levels[level], AGREEMENT) for level in LEVELS))
@@ -223,9 +236,9 @@ def _markdown(dataset, results, trained, groups):
     ]
     return reporting.join(
         f'# Figure 7: t-SNE of activations, {dataset}',
-        reporting.tiny_note(FLAGS.preset, trained),
+        reporting.tiny_note(trained),
         '![t-SNE maps](feature_embedding.png)',
-        f'Percent of the {FLAGS.neighbours} nearest neighbours of a video that are of its group, over {len(groups)} '
+        f'Percent of the {neighbours} nearest neighbours of a video that are of its group, over {len(groups)} '
         f'videos; {100 * (shares**2).sum():.1f} where features say nothing. The paper gives maps and no figures.',
         run.markdown_table(('network', *LEVELS), rows),
         '## Networks',

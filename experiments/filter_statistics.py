@@ -118,7 +118,7 @@ def main(arguments):
         'filter_statistics',
         [wanted],
         summarise,
-        check=lambda _: check_layers(wanted.overridden(run.report)),
+        check=lambda _, recipes: check_layers(*recipes),
     )
 
 
@@ -135,7 +135,7 @@ def _markdown(dataset, after, variations, trained):
     ]
     return reporting.join(
         f'# Figure 5: weights per temporal offset of an inflated I3D, {dataset}',
-        reporting.tiny_note(FLAGS.preset, trained),
+        reporting.tiny_note(trained),
         '![weights per temporal offset](filter_statistics.png)',
         'What of the weights differs between the offsets: the root mean square of their differences from the mean over '
         'time, as a share of that of the weights. 0: all offsets alike; 0.816: they have nothing in common.',

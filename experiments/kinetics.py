@@ -36,6 +36,7 @@ def main(arguments):
     conduct_table(
         'kinetics',
         NETWORKS,
+        FLAGS.preset,
         choose_dataset(FLAGS.preset, DATASET),
         DATASET,
         paper_results.TABLE_2,

@@ -36,6 +36,7 @@ def main(arguments):
     conduct_table(
         'mini_kinetics',
         NETWORKS,
+        FLAGS.preset,
         choose_dataset(FLAGS.preset, DATASET),
         DATASET,
         paper_results.MINI_KINETICS,

@@ -102,29 +102,29 @@ def fused_figures(study, rgb, flow, fusion):
 
 def main(arguments):
     del arguments
-    dataset = presets.choose_dataset(FLAGS.preset, DATASET)
+    dataset, fusion = presets.choose_dataset(FLAGS.preset, DATASET), FLAGS.fusion
 
     def summarise(study, trained, this):
         del this
         results = {}
         for network in NETWORKS:
             pairs = zip(*(trained[f'{network}/{modality}'] for modality in MODALITIES), strict=True)
-            seeds = [fused_figures(study, *pair, FLAGS.fusion) for pair in pairs]
+            seeds = [fused_figures(study, *pair, fusion) for pair in pairs]
             results[network] = {
                 name: over_seeds([figures[name] for figures in seeds]) for name in STREAMS
             }
-        return results, _markdown(dataset, results, trained)
+        return results, _markdown(dataset, fusion, results, trained)
 
     conduct(
         'optical_flow',
         recipes(FLAGS.preset, dataset),
         summarise,
-        {'fusion': FLAGS.fusion},
-        check=lambda study: check_same_videos(study, dataset),
+        {'fusion': fusion},
+        check=lambda study, _: check_same_videos(study, dataset),
     )
 
 
-def _markdown(dataset, results, trained):
+def _markdown(dataset, fusion, results, trained):
     rows = []
     for network, streams in results.items():
         printed = paper_results.TABLE_4[paper_results.PAPER_NAMES[network]]
@@ -141,9 +141,9 @@ def _markdown(dataset, results, trained):
             )
     return reporting.join(
         f'# Table 4: RGB, optical flow, and both, {dataset}',
-        reporting.tiny_note(FLAGS.preset, trained),
+        reporting.tiny_note(trained),
         run.markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
-        f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by {FLAGS.fusion}, with equal weight, '
+        f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by {fusion}, with equal weight, '
         'for every video by its id.',
         '## Networks',
         reporting.networks_table(trained),

@@ -5,16 +5,13 @@ import functools
 import hashlib
 import pathlib
 
-from absl import flags
-
 from experiments import run, training_flags, training_run
 from experiments.presets import Preset
+from experiments.training_flags import Options
 from s3dg import training
 from s3dg.config import named_config
 from s3dg.training import TrainingConfig
 from s3dg.weights import inherited_fields
-
-FLAGS = flags.FLAGS
 
 
 @functools.cache  # several recipes may start from one file
@@ -57,6 +54,7 @@ class Recipe:
       fresh: whether of `start` only the network is taken over, and the weights are random.
       pretraining: whether others start from it: --pretraining_steps is its length, and --steps and
         --learning_rate are not for it.
+      options: the `Options`, once `overridden` has given them.
     """
 
     label: str
@@ -69,6 +67,7 @@ class Recipe:
     inflate: bool = False
     fresh: bool = False
     pretraining: bool = False
+    options: Options = Options()
 
     @property
     def name(self):
@@ -86,19 +85,20 @@ class Recipe:
         """The recipe whose trained weights it starts from, or None."""
         return self.start if isinstance(self.start, Recipe) and not self.fresh else None
 
-    def overridden(self, report):
-        """The recipe with the flags' values in its preset and its network's fields.
+    def overridden(self, options, report):
+        """The recipe with what the flags give in its preset and its network's fields.
 
-        Raises:
-          UsageError: naming the flag at fault.
+        Args:
+          options: the `Options`.
+          report: takes a line.
         """
-        steps = FLAGS.pretraining_steps if self.pretraining else FLAGS.steps
-        rate = None if self.pretraining else FLAGS.learning_rate
+        start = self.start
         return dataclasses.replace(
             self,
-            preset=training_flags.override(self.preset, report, steps, rate),
-            fields={**self.fields, **training_flags.network_fields()},
-            start=self.start.overridden(report) if isinstance(self.start, Recipe) else self.start,
+            preset=training_flags.override(self.preset, options, self.pretraining, report),
+            fields={**self.fields, **options.network_fields},
+            start=start.overridden(options, report) if isinstance(start, Recipe) else start,
+            options=options,
         )
 
     def network_config(self, num_classes, channels):
@@ -128,20 +128,20 @@ class Recipe:
         Raises:
           UsageError, ConfigError: for flags that cannot be.
         """
-        preset = self.preset
-        if self.is_fine_tuning and FLAGS.freeze_until is not None:
-            training.layers_below(FLAGS.freeze_until)  # before hours of training, not after
+        preset, options = self.preset, self.options
+        if self.is_fine_tuning and options.freeze_until is not None:
+            training.layers_below(options.freeze_until)  # before hours of training, not after
         return TrainingConfig(
             preset.schedule,
             preset.batch_size,
             training_flags.resolve_accumulation(preset, replicas),
             momentum=preset.momentum,
             weight_decay=preset.weight_decay,
-            checkpoint_every=FLAGS.checkpoint_every,
-            log_every=FLAGS.log_every,
-            evaluate_every=FLAGS.evaluate_every,
-            jit=FLAGS.jit,
-            deterministic=FLAGS.deterministic,
+            checkpoint_every=options.checkpoint_every,
+            log_every=options.log_every,
+            evaluate_every=options.evaluate_every,
+            jit=options.jit,
+            deterministic=options.deterministic,
         )
 
     def plan(self, builder, splits, replicas, seed, start=None):
@@ -157,7 +157,7 @@ class Recipe:
         Raises:
           UsageError, ConfigError: for flags, fields or a start that do not fit the dataset.
         """
-        preset = self.preset
+        preset, options = self.preset, self.options
         channels = training_run.channels(builder)
         network = self.network_config(len(training_run.class_names(builder)), channels)
         taken_over = isinstance(self.start, str) and not self.inflate
@@ -166,10 +166,10 @@ class Recipe:
         if isinstance(self.start, str) and not self.fresh:
             start = Start(self.start, _sha256(self.start))
         path = None if start is None else start.path
-        flip = {'yes': True, 'no': False}.get(FLAGS.flip, builder.info.metadata['flip_left_right'])
+        usual = builder.info.metadata['flip_left_right']
         infos = [builder.info.splits[split] for split in splits]
-        frozen = FLAGS.freeze_batch_norm and self.is_fine_tuning
-        together = config.micro_batch_size(replicas) * (replicas if FLAGS.sync_batch_norm else 1)
+        frozen = options.freeze_batch_norm and self.is_fine_tuning
+        together = config.micro_batch_size(replicas) * (replicas if options.sync_batch_norm else 1)
         return training_run.Plan(
             dataset=builder.name,
             config=builder.info.config_name,
@@ -181,17 +181,17 @@ class Recipe:
                 builder, preset.crop_size, preset.frames, preset.evaluation_frames
             ),
             training=config,
-            flip=flip,
+            flip=usual if options.flip is None else options.flip,
             seed=seed,
             init=None if self.inflate else path,
             inflate_from=path if self.inflate else None,
             start_digest=None if start is None else start.digest,
             batch_norm_clips=None if frozen else together,
             freeze_batch_norm=frozen,
-            freeze_until=FLAGS.freeze_until if self.is_fine_tuning else None,
-            sync_batch_norm=FLAGS.sync_batch_norm,
-            dtype=FLAGS.dtype,
-            deterministic=FLAGS.deterministic,
+            freeze_until=options.freeze_until if self.is_fine_tuning else None,
+            sync_batch_norm=options.sync_batch_norm,
+            dtype=options.dtype,
+            deterministic=options.deterministic,
         )
 
 

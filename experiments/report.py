@@ -139,15 +139,16 @@ def find_runs(folder):
     return found
 
 
-def embed(one, this):
+def embed(one, runs_dir, this):
     """The report of a run as part of the page: headings lowered, pictures copied beside the page.
 
     Args:
       one: a finished `Found` run.
+      runs_dir: the folder it was found in, at any depth.
       this: the `Run` of the page.
     """
 
-    place = one.path.resolve().relative_to(run.home_path(FLAGS.runs_dir).resolve())
+    place = one.path.resolve().relative_to(run.home_path(runs_dir).resolve())
 
     def copied(match):
         name = '-'.join([*place.parts, match[2]])
@@ -174,19 +175,20 @@ def printed_table(printed):
     return run.markdown_table(('the paper', *given), rows)
 
 
-def missing_commands(section, runs):
+def missing_commands(section, runs, runs_dir):
     """Commands that would fill the gaps of a section, by what they would give.
 
     Args:
       section: the `Section`.
       runs: the finished `Found` runs of its program.
+      runs_dir: the folder that their workdirs would lie in.
 
     Returns:
       dict from a dataset of the paper, or 'tiny', to a command.
     """
 
     def command(name, flags=''):
-        workdir = shlex.quote(str(pathlib.Path(FLAGS.runs_dir, name)))
+        workdir = shlex.quote(str(pathlib.Path(runs_dir, name)))
         return f'python -m experiments.{section.program}{flags} --workdir={workdir}'
 
     if not section.printed:  # needs no data, and has no presets
@@ -213,17 +215,18 @@ def missing_commands(section, runs):
     return missing
 
 
-def write_section(section, runs, this):
+def write_section(section, runs, runs_dir, this):
     """A section of the page, as paragraphs, and its row of the overview.
 
     Args:
       section: the `Section`.
       runs: the `Found` runs of its program.
+      runs_dir: as of `missing_commands`.
       this: the `Run` of the page.
     """
     finished = [one for one in runs if one.is_finished]
-    paragraphs = [f'## {section.title}', *(embed(one, this) for one in finished)]
-    missing = missing_commands(section, finished)
+    paragraphs = [f'## {section.title}', *(embed(one, runs_dir, this) for one in finished)]
+    missing = missing_commands(section, finished, runs_dir)
     for dataset in missing:
         table = printed_table(section.printed.get(dataset))
         if table:
@@ -252,19 +255,20 @@ def _name(one):
 
 def main(arguments):
     del arguments
-    found = find_runs(FLAGS.runs_dir)
-    settings = {'runs_dir': FLAGS.runs_dir}
+    runs_dir = FLAGS.runs_dir
+    found = find_runs(runs_dir)
+    settings = {'runs_dir': runs_dir}
     this = run.Run('report', FLAGS.workdir, settings, overwrite=True, replaces=True)
     paragraphs, rows, results = [], [], {}
     for section in SECTIONS:
         runs = found.get(section.program, [])
-        text, row = write_section(section, runs, this)
+        text, row = write_section(section, runs, runs_dir, this)
         paragraphs += text
         rows.append(row)
         finished = [one for one in runs if one.is_finished]
         results[section.program] = {
             'finished': [str(one.path) for one in finished],
-            'missing': missing_commands(section, finished),
+            'missing': missing_commands(section, finished, runs_dir),
         }
         run.report(' | '.join(row))
     overview = run.markdown_table(('table or figure', 'finished', 'missing'), rows)

@@ -1,5 +1,6 @@
 """How the experiments' reports write their figures: ours in percent, the paper's beside them."""
 
+from data import catalog
 from experiments import run
 
 
@@ -48,20 +49,19 @@ def _network_row(label, one):
     )
 
 
-def tiny_note(preset, trained):
-    """What a reader of a report must know of the tiny preset; empty for the paper's.
+def tiny_note(trained):
+    """What a reader of a report must know where it is of the embedded dataset; empty elsewhere.
 
     Args:
-      preset: its name.
       trained: dict from label to a list of `Trained`.
     """
-    if preset != 'tiny':
-        return ''
     plan = next(iter(trained.values()))[0].plan
+    if plan.dataset not in catalog.EMBEDDED:
+        return ''
     height, width = plan.video_format.crop_size
     return (
         f'Small networks ({plan.network.width:g} of the width, clips of {plan.video_format.clip_frames} frames of '
-        f'{height}x{width}) on generated videos, moving_shapes: what they show can be compared with the paper, '
+        f'{height}x{width}) on generated videos, {plan.dataset}: what they show can be compared with the paper, '
         'their figures cannot.'
     )
 

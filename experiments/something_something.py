@@ -67,6 +67,7 @@ def main(arguments):
     conduct_table(
         'something_something',
         NETWORKS,
+        FLAGS.preset,
         choose_dataset(FLAGS.preset, FLAGS.dataset),
         DATASETS[0],
         paper_results.TABLE_3,

@@ -121,25 +121,26 @@ def draw(results, path, title):
 
 def main(arguments):
     del arguments
-    dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
+    paper_dataset = FLAGS.dataset
+    dataset = presets.choose_dataset(FLAGS.preset, paper_dataset)
     endpoints = switching_endpoints(FLAGS.preset, FLAGS.switching_endpoints)
 
     def summarise(study, trained, this):
         del study
         results = figure_results(trained)
         draw(results, this / 'speed_accuracy.png', dataset)
-        return results, _markdown(dataset, results, trained)
+        return results, _markdown(dataset, paper_dataset, results, trained)
 
     conduct(
         'speed_accuracy',
         recipes(FLAGS.preset, dataset, endpoints),
         summarise,
-        {'dataset': dataset, 'paper_dataset': FLAGS.dataset},
+        {'dataset': dataset, 'paper_dataset': paper_dataset},
     )
 
 
-def _markdown(dataset, results, trained):
-    printed = _PRINTED.get(FLAGS.dataset, {})
+def _markdown(dataset, paper_dataset, results, trained):
+    printed = _PRINTED.get(paper_dataset, {})
     rows = []
     for label, figures in sorted(results.items(), key=lambda item: item[1]['multiply_adds']):
         paper = printed.get(paper_results.PAPER_NAMES.get(label))
@@ -156,10 +157,10 @@ def _markdown(dataset, results, trained):
     header = ('network', 'family', 'top-1', 'paper', 'multiply-adds (G)', 'full size (G)')
     return reporting.join(
         f'# Figure 4: accuracy against multiply-adds, {dataset}',
-        reporting.tiny_note(FLAGS.preset, trained),
+        reporting.tiny_note(trained),
         '![accuracy against multiply-adds](speed_accuracy.png)',
         run.markdown_table(header, rows),
-        f"Top-1 in percent of the videos, seen whole; the paper's of {FLAGS.dataset}. Multiply-adds are of one clip of "
+        f"Top-1 in percent of the videos, seen whole; the paper's of {paper_dataset}. Multiply-adds are of one clip of "
         'the size that was trained on; full size: at full width, 64x224x224, 400 classes, as in `cost_table`.',
         '## Networks',
         reporting.networks_table(trained),

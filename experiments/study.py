@@ -138,20 +138,15 @@ class Study:
         """What decides the networks of all recipes, for `config.json`; before hours of training.
 
         Raises:
-          UsageError: where a dataset is not there or a flag does not fit it.
+          DatasetError: where a dataset is not there.
+          UsageError, ConfigError: where a flag does not fit it.
         """
-        try:
-            return {
-                recipe.label: {
-                    str(seed): _decisive(self.plan(recipe, seed).to_dict()) for seed in seeds
-                }
-                for recipe in recipes
+        return {
+            recipe.label: {
+                str(seed): _decisive(self.plan(recipe, seed).to_dict()) for seed in seeds
             }
-        except DatasetError as error:
-            hint = (
-                '' if FLAGS.preset == 'tiny' else '; or --preset=tiny, which makes its own videos'
-            )
-            raise run.UsageError(f'{error}{hint}') from error
+            for recipe in recipes
+        }
 
     def folder(self, plan, recipe):
         """Where the network of a plan lies or, if it is not there yet, will lie."""
@@ -271,8 +266,8 @@ def conduct(program, recipes, summarise, settings=None, check=None):
       summarise: a function of (study, dict from label to the `Trained` networks of every seed, the `Run`)
         that draws pictures and gives (results, report in Markdown).
       settings: what else decides the results, JSON-serialisable.
-      check: a function of the study that refuses data which `summarise` could not use, before hours of
-        training; or None.
+      check: a function of (study, the recipes with the flags' values) that refuses what `summarise` could not
+        use, before hours of training; or None.
 
     Raises:
       UsageError: for flags that cannot be, or where a dataset is not there.
@@ -281,7 +276,8 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     if not 1 <= FLAGS.seeds <= most:
         raise run.UsageError(f'--seeds must be from 1 to {most}, found {FLAGS.seeds}.')
     remarks = []
-    recipes = [recipe.overridden(remarks.append) for recipe in recipes]
+    options = training_flags.read_options()
+    recipes = [recipe.overridden(options, remarks.append) for recipe in recipes]
     for remark in dict.fromkeys(remarks):  # each once, not for every recipe
         run.report(remark)
     if FLAGS.dry_run:
@@ -295,9 +291,13 @@ def conduct(program, recipes, summarise, settings=None, check=None):
         )
     study = Study(networks_dir, FLAGS.data_dir, run.start_runtime(), run.report)
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
-    plans = study.plans(recipes, seeds)
+    try:
+        plans = study.plans(recipes, seeds)
+    except DatasetError as error:
+        hint = '' if FLAGS.preset == 'tiny' else '; or --preset=tiny, which makes its own videos'
+        raise run.UsageError(f'{error}{hint}') from error
     if check is not None:
-        check(study)
+        check(study, recipes)
     settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
     this = run.Run(program, FLAGS.workdir, settings, FLAGS.overwrite)
     if this.results is not None:

@@ -63,7 +63,9 @@ def resolve_plan(builder, strategy, report):
         inflate=FLAGS.inflate_from is not None,
     )
     replicas = strategy.num_replicas_in_sync
-    plan = recipe.overridden(report).plan(builder, splits, replicas, FLAGS.seed)
+    plan = recipe.overridden(training_flags.read_options(), report).plan(
+        builder, splits, replicas, FLAGS.seed
+    )
     if plan.training.accumulation > 1:
         report(describe_steps(plan.training, replicas))
     return plan

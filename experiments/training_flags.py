@@ -10,8 +10,59 @@ from s3dg.schedules import StepSchedule
 
 FLAGS = flags.FLAGS
 
-# Flags that stand for a field of `Preset` as they are.
-_FIELDS = ('micro_batch_size', 'frames', 'evaluation_frames', 'momentum', 'weight_decay')
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say of trainings; None leaves it to the preset, or the data.
+
+    Attributes:
+      network_fields: fields of `NetworkConfig`, of --set.
+      steps, learning_rate: of trainings that others do not start from.
+      pretraining_steps: of those that others start from.
+      batch_size, micro_batch_size, momentum, weight_decay, frames, evaluation_frames: as in `Preset`.
+      crop: height and width.
+      flip: whether half of the clips are mirrored.
+      freeze_batch_norm, freeze_until, sync_batch_norm, dtype: as in `Plan`.
+      jit, deterministic, checkpoint_every, log_every, evaluate_every: as in `TrainingConfig`.
+    """
+
+    network_fields: dict = dataclasses.field(default_factory=dict)
+    steps: int | None = None
+    pretraining_steps: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    micro_batch_size: int | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    frames: int | None = None
+    evaluation_frames: int | None = None
+    crop: int | None = None
+    flip: bool | None = None
+    freeze_batch_norm: bool = False
+    freeze_until: str | None = None
+    sync_batch_norm: bool = False
+    dtype: str = 'float32'
+    jit: bool = False
+    deterministic: bool = False
+    checkpoint_every: int = 500
+    log_every: int = 50
+    evaluate_every: int = 0
+
+
+# Options that stand for a field of `Preset` as they are.
+_PRESET_FIELDS = ('micro_batch_size', 'frames', 'evaluation_frames', 'momentum', 'weight_decay')
+
+
+def read_options():
+    """The `Options` that the flags give.
+
+    Raises:
+      UsageError: for a --set that cannot be.
+    """
+    names = {field.name for field in dataclasses.fields(Options)} & set(FLAGS)
+    values = {name: FLAGS[name].value for name in names}
+    flip = {'auto': None, 'yes': True, 'no': False}[FLAGS.flip]
+    return Options(**{**values, 'flip': flip, 'network_fields': parse_fields(FLAGS.set)})
 
 
 def define_training_flags():
@@ -42,24 +93,28 @@ def define_training_flags():
     flags.DEFINE_string('freeze_until', None, 'Freeze everything below this endpoint (or logits).')
     flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
     flags.DEFINE_bool('sync_batch_norm', False, 'Batch statistics over all replicas together.')
-    flags.DEFINE_integer('checkpoint_every', 500, 'Steps between checkpoints.')
-    flags.DEFINE_integer('log_every', 50, 'Steps between lines of progress.')
-    flags.DEFINE_integer('evaluate_every', 0, 'Steps between evaluations; 0: only at the end.')
+    flags.DEFINE_integer('checkpoint_every', Options.checkpoint_every, 'Steps between checkpoints.')
+    flags.DEFINE_integer('log_every', Options.log_every, 'Steps between lines of progress.')
+    flags.DEFINE_integer(
+        'evaluate_every', Options.evaluate_every, 'Steps between evaluations; 0: only at the end.'
+    )
 
 
-def override(preset, report, steps, rate):
-    """The preset with the flags' values in it; reports how the rate was scaled.
+def override(preset, options, pretraining, report):
+    """The preset with what the flags give; reports how the rate was scaled.
 
     Args:
       preset: a `Preset`.
+      options: the `Options`.
+      pretraining: whether others start from the training.
       report: takes a line.
-      steps: length of the training, or None.
-      rate: its first rate, or None.
     """
     schedule = preset.schedule
+    steps = options.pretraining_steps if pretraining else options.steps
+    rate = None if pretraining else options.learning_rate
     if steps is not None:
         schedule = schedule.with_steps(steps)
-    batch_size = preset.batch_size if FLAGS.batch_size is None else FLAGS.batch_size
+    batch_size = preset.batch_size if options.batch_size is None else options.batch_size
     if rate is not None:
         first = schedule.rates[0][1] if isinstance(schedule, StepSchedule) else schedule.rate
         schedule = schedule.scaled(rate / first)
@@ -70,15 +125,11 @@ def override(preset, report, steps, rate):
             f'batch of {batch_size} instead of {preset.batch_size} clips: learning rate scaled by '
             f'{factor:.4g} (--learning_rate overrides)'
         )
-    given = {name: FLAGS[name].value for name in _FIELDS if FLAGS[name].value is not None}
-    if FLAGS.crop is not None:
-        given['crop_size'] = (FLAGS.crop, FLAGS.crop)
+    given = {name: getattr(options, name) for name in _PRESET_FIELDS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.crop is not None:
+        given['crop_size'] = (options.crop, options.crop)
     return dataclasses.replace(preset, schedule=schedule, batch_size=batch_size, **given)
-
-
-def network_fields():
-    """The fields of `NetworkConfig` that --set gives."""
-    return parse_fields(FLAGS.set)
 
 
 def resolve_accumulation(preset, replicas):

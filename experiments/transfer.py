@@ -104,12 +104,13 @@ def main(arguments):
     if FLAGS.init is not None and FLAGS['network'].present:
         raise run.UsageError('--network and --init: the file already says which network it is.')
     from_scratch = FLAGS.preset == 'tiny' if FLAGS.from_scratch is None else FLAGS.from_scratch
+    datasets = DATASETS[FLAGS.preset]
     wanted = recipes(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
 
     def summarise(study, trained, this):
         del study, this
         results = {}
-        for dataset in DATASETS[FLAGS.preset]:
+        for dataset in datasets:
             results[dataset] = split_figures(trained, dataset)
             if from_scratch:
                 results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
@@ -135,7 +136,7 @@ def _markdown(network, results, trained):
             rows.append((dataset, f'the paper: {name}', *paper))
     return reporting.join(
         '# Table 5: transfer',
-        reporting.tiny_note(FLAGS.preset, trained),
+        reporting.tiny_note(trained),
         run.markdown_table(('dataset', 'network', *columns), rows),
         'Top-1 in percent of the test videos of each split, RGB, and their mean.',
         '## Networks',

@@ -200,6 +200,7 @@ def test_tables_stand_beside_the_papers(conducted):
         assert rows_of(text)[name][1] == printed
 
 
+@pytest.mark.slow
 def test_speed_accuracy(conducted):
     workdir = conducted.folder(speed_accuracy)
     results = results_of(workdir)
@@ -322,6 +323,7 @@ def test_optical_flow(conducted):
     assert printed[('s3d_g', 'two-stream')] == ('77.2', '93.0')
 
 
+@pytest.mark.slow
 def test_transfer(conducted):
     workdir = conducted.folder(
         transfer, '--pretraining_steps=3', '--network=i2d', '--nofrom_scratch'

@@ -20,6 +20,7 @@ from experiments import (
     optical_flow,
     something_something,
     speed_accuracy,
+    training_flags,
     transfer,
 )
 from experiments.recipe import Start
@@ -92,7 +93,7 @@ def resolve(monkeypatch):
             program.main([])
             plans = {}
             for recipe in captured:
-                recipe = recipe.overridden(print)
+                recipe = recipe.overridden(training_flags.read_options(), print)
                 builder = StoodIn(recipe.dataset, recipe.config)
                 start = None
                 if recipe.trained_start is not None:
@@ -262,7 +263,9 @@ def test_transfer_starts_from_the_network_of_table_2(resolve):
     start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start
     builder = StoodIn('kinetics400', 'rgb')
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
-        plan = start.overridden(print).plan(builder, builder.splits, 56, 0)
+        plan = start.overridden(training_flags.read_options(), print).plan(
+            builder, builder.splits, 56, 0
+        )
     assert plan.to_dict() == table_2  # those flags are for the fine-tuning
 
 
@@ -291,7 +294,9 @@ def test_flags_override_the_preset(resolve):
 
 @pytest.mark.parametrize('program', EXPERIMENTS, ids=lambda module: module.__name__[12:])
 def test_dry_run_without_data(program, tmp_path, capsys):
-    flags = ('--dry_run', f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
+    flags = ['--dry_run', f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}']
+    if program is speed_accuracy:
+        flags.append('--switching_endpoints=Mixed_4b')  # of 28 networks, eight are enough
     assert in_process.call(program, *flags) is None
     told = capsys.readouterr().out
     for word in ('steps', 'clips', 'GPU-hours', 'ASSUMED', 'disk', 'to be converted'):

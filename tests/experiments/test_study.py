@@ -82,7 +82,7 @@ def test_the_network_with_the_same_settings_is_found(make_study, tmp_path):
 def test_flags_that_make_another_network(make_study, flag, is_the_same):
     def folder():
         one = make_study()
-        resolved = recipe().overridden(print)
+        resolved = recipe().overridden(training_flags.read_options(), print)
         return one.folder(one.plan(resolved, 0), resolved)
 
     with in_process.flags_of(kinetics):
@@ -96,7 +96,7 @@ def test_with_frozen_batch_norm_the_micro_batch_does_not_matter(make_study):
     for size in (4, 8):
         with in_process.flags_of(kinetics, '--freeze_batch_norm', f'--micro_batch_size={size}'):
             one = make_study()
-            resolved = recipe().overridden(print)
+            resolved = recipe().overridden(training_flags.read_options(), print)
             folders.add(one.folder(one.plan(resolved, 0), resolved))
     assert len(folders) == 1
 
@@ -135,7 +135,10 @@ def test_from_scratch_is_the_same_network_with_random_weights(make_study):
     tuned, scratch, *_ = transfer.recipes('tiny', 's3d', None, from_scratch=True)
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--freeze_until=Mixed_4b'):
         one = make_study()
-        tuned, scratch = (one.plan(each.overridden(print), 0) for each in (tuned, scratch))
+        tuned, scratch = (
+            one.plan(each.overridden(training_flags.read_options(), print), 0)
+            for each in (tuned, scratch)
+        )
     assert tuned.network == scratch.network
     assert tuned.training == scratch.training
     assert (tuned.freeze_until, tuned.freeze_batch_norm) == ('Mixed_4b', True)
