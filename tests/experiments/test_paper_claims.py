@@ -5,7 +5,6 @@ import json
 import pytest
 
 from data import catalog
-from s3dg.evaluation import Predictions
 from tests.experiments import programs
 
 pytestmark = pytest.mark.slow
@@ -34,15 +33,14 @@ def test_the_order_of_frames_is_read_by_3d_networks_only(results, folder):
     found = results('arrow_of_time')
     assert found['i3d']['top1'] >= 0.95
     assert found['i3d']['top1_reversed'] <= 0.05
+    gaps = {name: row['top1'] - row['top1_reversed'] for name, row in found.items()}
     blind, published = found['i2d_order_blind'], found['i2d']
     videos = catalog.open_dataset('moving_shapes', 'rgb', folder / 'data').info.splits['validation']
-    difference = abs(blind['top1'] - blind['top1_reversed'])
-    assert difference * videos.num_examples <= 1.001
+    assert abs(gaps['i2d_order_blind']) * videos.num_examples <= 1.001
     assert blind['top1'] <= 0.6
+    # The published I2D is between them: not quite blind.
+    assert gaps['i2d_order_blind'] < gaps['i2d'] < gaps['i3d']
     assert blind['top1'] <= published['top1'] <= found['i3d']['top1']
-    assert found['i3d']['top1_reversed'] <= published['top1_reversed'] <= blind['top1_reversed']
-    (network,) = (folder / 'networks').glob('i3d-*')
-    assert len(Predictions.load(network / 'predictions.npz').ids) == videos.num_examples
 
 
 def test_what_one_half_of_the_classes_teaches_helps_with_the_other(results):
