@@ -125,4 +125,4 @@ def conduct_table(
         return results, report
 
     recipes = table_recipes(networks, preset, dataset)
-    conduct(program, recipes, summarise, {'dataset': dataset, 'paper_dataset': paper_dataset})
+    conduct(program, recipes, summarise, {'dataset': dataset})

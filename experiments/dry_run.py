@@ -2,6 +2,7 @@
 
 from data import catalog, published
 from experiments import workload
+from s3dg.config import VideoFormat
 
 
 def describe(recipes, seeds, data_dir, gpu_rate):
@@ -53,9 +54,17 @@ def with_starts(recipes):
 
 
 def _workload(recipe, facts, seed, seeds):
-    config = recipe.network_config(facts.classes, 2 if facts.modality == 'flow' else 3)
     preset = recipe.preset
-    recipe.training_config(replicas=1)  # refuses what could not be trained
+    # These two refuse what could not be trained.
+    recipe.training_config(replicas=1)
+    VideoFormat(
+        frames_per_second=facts.frames_per_second,
+        frame_size=facts.frame_size,
+        crop_size=preset.crop_size,
+        clip_frames=preset.frames,
+        evaluation_frames=preset.evaluation_frames,
+    )
+    config = recipe.network_config(facts.classes, 2 if facts.modality == 'flow' else 3)
     label = recipe.label if seeds == 1 else f'{recipe.label} ({seed + 1} of {seeds})'
     return workload.training_workload(
         label,

@@ -7,11 +7,14 @@
 
 Upper row: one S3D at rising levels. Lower row: MaxPool_5a of I2D, bottom-heavy S3D and top-heavy S3D, both switching at
 Mixed_4b, and S3D. 2,200 validation videos of Something-Something's ten action groups, one clip each, activations averaged over
-time and space. Expect, from the paper, groups that separate at higher levels, and better where the network is temporal there. Maps
+time and space. Expect, from the paper, groups that separate at higher levels. Maps
 are for the eye; beside each stands the share of a video's ten nearest neighbours that are of its group.
 
 Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Networks of Table 3 that are there are reused.
 """
+
+import functools
+import zipfile
 
 import numpy as np
 from absl import flags
@@ -133,13 +136,16 @@ def extract(study, trained, videos):
 
 
 def _kept_features(path, videos):
-    """What `extract` has written, if it is of these videos."""
+    """What `extract` has written, if it is whole and of these videos."""
     if not path.exists():
         return None
-    with np.load(path) as file:
-        if file['id'].tolist() != videos:
-            return None
-        return {level: file[level] for level in LEVELS}
+    try:
+        with np.load(path) as file:
+            if file['id'].tolist() == videos:
+                return {level: file[level] for level in LEVELS}
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass  # damaged: taken anew, as if it were not there
+    return None
 
 
 def _extract(study, trained, videos):
@@ -177,6 +183,7 @@ def main(arguments):
     dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
     most, neighbours, seed = FLAGS.videos, FLAGS.neighbours, FLAGS.seed
 
+    @functools.cache  # reads what all records of the split hold besides frames
     def shown_by(study):
         return shown_videos(study, dataset, most, neighbours, seed)
 

@@ -118,6 +118,7 @@ def main(arguments):
         'filter_statistics',
         [wanted],
         summarise,
+        {'dataset': dataset},
         check=lambda _, recipes: check_layers(*recipes),
     )
 

@@ -10,7 +10,7 @@ reproductions of S3D reached 68.4 (torchvision, one clip of a video) and 72.1 (k
 Kinetics have vanished from YouTube since, which costs points too.
 
 Hardware: 56 GPUs with 6 clips each, 115,000 steps (I3D's schedule; the paper gives none for Kinetics-Full). On
-fewer GPUs the step keeps its 336 clips by accumulating micro-batches of 6. `--dry_run` says what it takes: some 2,700
+fewer GPUs the step keeps its 336 clips by accumulating micro-batches of at most 6. `--dry_run` says what it takes: some 2,700
 GPU-hours at an assumed 3e12 multiply-adds a second, and 2 TB.
 """
 

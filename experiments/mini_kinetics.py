@@ -10,7 +10,7 @@ Expect, from the paper, top-1 on the validation videos: I3D 78.4, S3D with tempo
 in a table; they are trained for comparison.
 
 Hardware: 56 GPUs with 6 clips each, 80,000 steps. On fewer GPUs the step keeps its 336 clips by accumulating
-micro-batches of 6. `--dry_run` says what it takes: some 2,900 GPU-hours at an assumed 3e12 multiply-adds a
+micro-batches of at most 6. `--dry_run` says what it takes: some 2,900 GPU-hours at an assumed 3e12 multiply-adds a
 second, and 570 GB.
 """
 

@@ -34,7 +34,7 @@ NETWORKS = ('i3d', 's3d_g')
 MODALITIES = ('rgb', 'flow')
 STREAMS = (*MODALITIES, 'two_stream')
 # Steps at which a stream of the tiny preset is stopped.
-TINY_STEPS = {'rgb': 400, 'flow': 100}
+TINY_STEPS = {'rgb': 250, 'flow': 100}
 
 
 def define_flags():
@@ -119,7 +119,7 @@ def main(arguments):
         'optical_flow',
         recipes(FLAGS.preset, dataset),
         summarise,
-        {'fusion': fusion},
+        {'dataset': dataset, 'fusion': fusion},
         check=lambda study, _: check_same_videos(study, dataset),
     )
 

@@ -76,8 +76,9 @@ class Recipe:
         return pathlib.Path(self.start).stem if taken_over else self.network
 
     @property
-    def is_fine_tuning(self):
-        """Whether the flags that freeze layers are for it: not where all weights are random."""
+    def takes_freezing(self):
+        """Whether the flags that freeze layers are for it: not where others start from it, or for a
+        counterpart from scratch."""
         return not self.pretraining and not self.fresh
 
     @property
@@ -129,7 +130,7 @@ class Recipe:
           UsageError, ConfigError: for flags that cannot be.
         """
         preset, options = self.preset, self.options
-        if self.is_fine_tuning and options.freeze_until is not None:
+        if self.takes_freezing and options.freeze_until is not None:
             training.layers_below(options.freeze_until)  # before hours of training, not after
         return TrainingConfig(
             preset.schedule,
@@ -168,7 +169,7 @@ class Recipe:
         path = None if start is None else start.path
         usual = builder.info.metadata['flip_left_right']
         infos = [builder.info.splits[split] for split in splits]
-        frozen = options.freeze_batch_norm and self.is_fine_tuning
+        frozen = options.freeze_batch_norm and self.takes_freezing
         together = config.micro_batch_size(replicas) * (replicas if options.sync_batch_norm else 1)
         return training_run.Plan(
             dataset=builder.name,
@@ -188,16 +189,31 @@ class Recipe:
             start_digest=None if start is None else start.digest,
             batch_norm_clips=None if frozen else together,
             freeze_batch_norm=frozen,
-            freeze_until=options.freeze_until if self.is_fine_tuning else None,
+            freeze_until=options.freeze_until if self.takes_freezing else None,
             sync_batch_norm=options.sync_batch_norm,
             dtype=options.dtype,
             deterministic=options.deterministic,
         )
 
 
-def describe_steps(config, replicas):
-    """How a step is divided, as a line."""
-    return (
-        f'{config.batch_size} clips per step: {replicas} replicas x {config.accumulation} '
-        f'micro-batches x {config.micro_batch_size(replicas)} clips'
-    )
+def describe_steps(recipe, plan, replicas):
+    """Lines that say how a step is divided, where one replica does not take its whole share at once.
+
+    Args:
+      recipe: the `Recipe`, with what the flags give.
+      plan: its `Plan` on so many `replicas`.
+    """
+    config, usual = plan.training, recipe.preset.micro_batch_size
+    at_once = config.micro_batch_size(replicas)
+    lines = []
+    if config.accumulation > 1:
+        lines.append(
+            f'{config.batch_size} clips per step: {replicas} replicas x {config.accumulation} '
+            f'micro-batches x {at_once} clips'
+        )
+    if at_once < usual and plan.batch_norm_clips is not None and not plan.sync_batch_norm:
+        lines.append(
+            f'{replicas} replicas divide {config.batch_size} clips so that batch norm sees {at_once} at once, not '
+            f'{usual}: another number of them, --batch_size or --sync_batch_norm changes that'
+        )
+    return lines

@@ -8,6 +8,7 @@ would fill the gap. Run it again after more runs: the page is written anew.
 """
 
 import dataclasses
+import os
 import pathlib
 import re
 import shlex
@@ -127,7 +128,7 @@ def find_runs(folder):
         raise run.UsageError(f'--runs_dir: {folder} is no folder.')
     programs = {section.program for section in SECTIONS}
     found = {}
-    for path in sorted(folder.glob('**/config.json')):
+    for path in _config_files(folder):
         try:
             settings = run.read_settings(path)
         except run.UsageError as error:
@@ -139,6 +140,16 @@ def find_runs(folder):
     return found
 
 
+def _config_files(folder):
+    """The `config.json` of all folders below, links to folders followed, hidden ones left out."""
+    found = []
+    for path, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        if 'config.json' in files:
+            found.append(pathlib.Path(path, 'config.json'))
+    return sorted(found)
+
+
 def embed(one, runs_dir, this):
     """The report of a run as part of the page: headings lowered, pictures copied beside the page.
 
@@ -148,7 +159,7 @@ def embed(one, runs_dir, this):
       this: the `Run` of the page.
     """
 
-    place = one.path.resolve().relative_to(run.home_path(runs_dir).resolve())
+    place = one.path.relative_to(run.home_path(runs_dir))
 
     def copied(match):
         name = '-'.join([*place.parts, match[2]])
@@ -193,10 +204,9 @@ def missing_commands(section, runs, runs_dir):
 
     if not section.printed:  # needs no data, and has no presets
         return {} if runs else {'': command(section.program)}
-    default = next(iter(section.printed))
     presets = [one.settings.get('preset') for one in runs]
     there = {
-        one.settings.get('dataset', default)
+        one.settings.get('dataset')
         for one, preset in zip(runs, presets, strict=True)
         if preset == 'paper'
     }

@@ -51,7 +51,7 @@ _USER_ERRORS = (
 )
 
 
-_ANEW = 'Start anew, deleting what the workdir holds of a run.'
+_ANEW = 'Start anew, deleting the whole workdir.'
 
 
 def define_workdir_flags(name, overwrite=_ANEW):
@@ -120,11 +120,13 @@ class Run:
       replaces: a run with other settings is replaced: for programs that leave but a report here.
 
     Raises:
-      UsageError: where the folder holds a run with other settings.
+      UsageError: where the folder holds a run with other settings, or what is left of one.
     """
 
     def __init__(self, program, workdir, settings, overwrite=False, free=(), replaces=False):
         self.path = home_path(workdir)
+        if not self.path.resolve().name:
+            raise UsageError(f'--workdir: {workdir} cannot be the folder of a run.')
         # As they will be read back: no tuples.
         settings = json.loads(json.dumps({'program': program, **settings}))
         config = self.path / 'config.json'
@@ -144,8 +146,11 @@ class Run:
                 self._check_same(before, settings, free)
         else:
             self._check_no_remains()
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(config, settings)
+        self.path.resolve().mkdir(
+            parents=True, exist_ok=True
+        )  # a link may lead to what was removed
+        if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
+            write_json(config, settings)
 
     def _check_no_remains(self):
         for name in (RESULTS_FILE, 'checkpoints'):
@@ -216,6 +221,7 @@ def flatten(values, prefix=''):
 
 def _remove(folder):
     """Deletes a folder, of which nothing is left under its name even if this is cut off."""
+    folder = folder.resolve()  # a link to it stays
     doomed = folder.with_name(f'.{folder.name}.deleted')
     shutil.rmtree(doomed, ignore_errors=True)
     folder.rename(doomed)

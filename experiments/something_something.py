@@ -11,7 +11,7 @@ published: each network's predictions for them go to `submission_NETWORK.csv` in
 something_something_v2` does the same on release 2, for which the paper has no figures.
 
 Hardware: 16 GPUs with 6 clips each, 10,000 steps at a rate of 0.1. On fewer GPUs the step keeps its 96 clips by
-accumulating micro-batches of 6. `--dry_run` says what it takes: some 80 GPU-hours at an assumed 3e12 multiply-adds a
+accumulating micro-batches of at most 6. `--dry_run` says what it takes: some 80 GPU-hours at an assumed 3e12 multiply-adds a
 second, and 110 GB.
 """
 

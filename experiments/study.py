@@ -43,7 +43,11 @@ def define_flags(program, pretraining=False):
         None,
         "Folder of trained networks, shared by the experiments; default 'networks' beside the workdir.",
     )
-    flags.DEFINE_bool('dry_run', False, 'Print what would be trained and what it takes, and end.')
+    flags.DEFINE_bool(
+        'dry_run',
+        False,
+        'Print what is trained, as if nothing were yet, and what it takes, and end.',
+    )
     flags.DEFINE_float(
         'gpu_rate',
         workload.ASSUMED_GPU_RATE,
@@ -80,15 +84,10 @@ class Trained:
         return self.run.results
 
 
-# What may change while a training goes on, but makes another network.
-_DECISIVE = ('batch_norm_clips',)
-
-
 def _decisive(settings):
     """The settings of a training that decide the network, flat, as config.json holds them."""
     flat = run.flatten(json.loads(json.dumps(settings)))
-    free = set(training_run.FREE_SETTINGS) - set(_DECISIVE)
-    return {name: flat[name] for name in flat if name not in free}
+    return {name: flat[name] for name in flat if name not in training_run.FREE_SETTINGS}
 
 
 def _digest(decisive):
@@ -157,7 +156,8 @@ class Study:
         return next(iter(finished or found), self.networks_dir / own)
 
     def _trainings(self):
-        return sorted(path.parent for path in self.networks_dir.glob('*/config.json'))
+        folders = (path.parent for path in self.networks_dir.glob('*/config.json'))
+        return sorted(path for path in folders if not path.name.startswith('.'))
 
     def _settings(self, folder):
         """What decides the network in a folder; None where there is none."""
@@ -185,9 +185,8 @@ class Study:
             this = training_run.open_run(plan, folder)
             if this.results is None:
                 self.report(f'training {recipe.label}, seed {seed}, in {folder}')
-                if plan.training.accumulation > 1:
-                    replicas = self.strategy.num_replicas_in_sync
-                    self.report(describe_steps(plan.training, replicas))
+                for line in describe_steps(recipe, plan, self.strategy.num_replicas_in_sync):
+                    self.report(line)
                 training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
                 gc.collect()  # networks hold themselves in circles
         self.report(f'{recipe.label}, seed {seed}: top-1 {this.results["top1"]:.4f}  {folder}')
@@ -294,6 +293,9 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     try:
         plans = study.plans(recipes, seeds)
     except DatasetError as error:
+        if (workdir / run.RESULTS_FILE).exists() and not FLAGS.overwrite:
+            run.report(f'{workdir}: finished already, compared with no data: {error}')
+            return
         hint = '' if FLAGS.preset == 'tiny' else '; or --preset=tiny, which makes its own videos'
         raise run.UsageError(f'{error}{hint}') from error
     if check is not None:

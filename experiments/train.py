@@ -63,11 +63,10 @@ def resolve_plan(builder, strategy, report):
         inflate=FLAGS.inflate_from is not None,
     )
     replicas = strategy.num_replicas_in_sync
-    plan = recipe.overridden(training_flags.read_options(), report).plan(
-        builder, splits, replicas, FLAGS.seed
-    )
-    if plan.training.accumulation > 1:
-        report(describe_steps(plan.training, replicas))
+    recipe = recipe.overridden(training_flags.read_options(), report)
+    plan = recipe.plan(builder, splits, replicas, FLAGS.seed)
+    for line in describe_steps(recipe, plan, replicas):
+        report(line)
     return plan
 
 

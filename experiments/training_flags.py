@@ -57,12 +57,16 @@ def read_options():
     """The `Options` that the flags give.
 
     Raises:
-      UsageError: for a --set that cannot be.
+      UsageError: naming the flag that cannot be.
     """
+    fields = parse_fields(FLAGS.set)
+    for name in ('num_classes', 'channels'):
+        if name in fields:
+            raise run.UsageError(f'--set: {name} is what the dataset has.')
     names = {field.name for field in dataclasses.fields(Options)} & set(FLAGS)
     values = {name: FLAGS[name].value for name in names}
     flip = {'auto': None, 'yes': True, 'no': False}[FLAGS.flip]
-    return Options(**{**values, 'flip': flip, 'network_fields': parse_fields(FLAGS.set)})
+    return Options(**{**values, 'flip': flip, 'network_fields': fields})
 
 
 def define_training_flags():
@@ -108,6 +112,9 @@ def override(preset, options, pretraining, report):
       options: the `Options`.
       pretraining: whether others start from the training.
       report: takes a line.
+
+    Raises:
+      UsageError, ConfigError: for a value that cannot be.
     """
     schedule = preset.schedule
     steps = options.pretraining_steps if pretraining else options.steps
@@ -115,6 +122,8 @@ def override(preset, options, pretraining, report):
     if steps is not None:
         schedule = schedule.with_steps(steps)
     batch_size = preset.batch_size if options.batch_size is None else options.batch_size
+    if batch_size < 1:
+        raise run.UsageError(f'--batch_size must be at least 1, found {batch_size}.')
     if rate is not None:
         first = schedule.rates[0][1] if isinstance(schedule, StepSchedule) else schedule.rate
         schedule = schedule.scaled(rate / first)
@@ -141,7 +150,7 @@ def resolve_accumulation(preset, replicas):
     most, batch_size = preset.micro_batch_size, preset.batch_size
     if most < 1:
         raise run.UsageError(f'--micro_batch_size must be at least 1, found {most}.')
-    if batch_size < 1 or batch_size % replicas:
+    if batch_size % replicas:
         raise run.UsageError(
             f'--batch_size must be a multiple of the {replicas} replicas, found {batch_size}.'
         )

@@ -73,7 +73,6 @@ PREDICTIONS_FILE = 'predictions.npz'
 FREE_SETTINGS = (
     'init',
     'inflate_from',
-    'batch_norm_clips',
     'training.accumulation',
     'training.checkpoint_every',
     'training.log_every',
@@ -279,8 +278,14 @@ def describe_clips_per_second(workdir):
 
 
 def alone(workdir, report):
-    """A context in which no other process trains in `workdir`, or writes what it keeps there."""
+    """A context in which no other process trains in `workdir`, or writes what it keeps there.
+
+    Raises:
+      UsageError: where there can be no such folder.
+    """
     workdir = run.home_path(workdir).resolve()
+    if not workdir.name:
+        raise run.UsageError(f'--workdir: {workdir} cannot be the folder of a run.')
     return locks.held(
         workdir.with_name(f'.{workdir.name}.lock'),
         lambda: report(f'{workdir}: waiting for another process that is at it'),

@@ -13,7 +13,7 @@ also trains from random weights for as long, which shows what Kinetics is worth.
 Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
 
 Hardware: 8 GPUs with 6 clips each, 8,000 steps for each split: by `--dry_run` some 7 GPU-hours each at an assumed 3e12
-multiply-adds a second. On fewer, the step keeps its 48 clips by accumulating micro-batches of 6.
+multiply-adds a second. On fewer, the step keeps its 48 clips by accumulating micro-batches of at most 6.
 
 The tiny preset goes from one half of the classes of moving_shapes to the other, three splits, with and without what the
 first half taught.
@@ -116,7 +116,11 @@ def main(arguments):
                 results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
         return results, _markdown(wanted[0].name, results, trained)
 
-    settings = {'network': wanted[0].name, 'from_scratch': from_scratch}
+    settings = {
+        'dataset': ', '.join(datasets),
+        'network': wanted[0].name,
+        'from_scratch': from_scratch,
+    }
     conduct('transfer', wanted, summarise, settings)
 
 

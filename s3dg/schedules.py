@@ -1,10 +1,16 @@
 """Learning-rate schedules: the paper's step-wise ones as a table, and cosine decay for short runs."""
 
 import dataclasses
+import math
 
 import keras
 
 from s3dg.config import ConfigError
+
+
+def _check_rate(rate):
+    if not 0 < rate < math.inf:
+        raise ConfigError(f'A learning rate must be a number above 0, got {rate}.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +31,8 @@ class StepSchedule:
             raise ConfigError(f'A schedule needs at least 1 step, got {self.steps}.')
         if starts[0] != 0 or starts != sorted(set(starts)):
             raise ConfigError(f'Rates must start at step 0 and at rising steps, got {self.rates}.')
+        for _, rate in self.rates:
+            _check_rate(rate)
 
     def scaled(self, factor):
         """The same schedule with every rate times `factor` (linear scaling with the batch)."""
@@ -72,6 +80,7 @@ class CosineSchedule:
             raise ConfigError(
                 f'warmup_steps must be from 0 to below steps ({self.steps}), got {self.warmup_steps}.'
             )
+        _check_rate(self.rate)
 
     def scaled(self, factor):
         """The same schedule with the rate times `factor`."""

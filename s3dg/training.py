@@ -75,6 +75,16 @@ class TrainingConfig:
                 raise ConfigError(
                     f'TrainingConfig: {name} must be at least 1, got {getattr(self, name)}.'
                 )
+        if self.evaluate_every < 0:
+            raise ConfigError(
+                f'TrainingConfig: evaluate_every must be 0 or more, got {self.evaluate_every}.'
+            )
+        if not 0 <= self.momentum < 1:
+            raise ConfigError(f'TrainingConfig: momentum must be in [0, 1), got {self.momentum}.')
+        if not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(
+                f'TrainingConfig: weight_decay must be 0 or more, got {self.weight_decay}.'
+            )
 
     def micro_batch_size(self, replicas):
         """Clips that one replica sees at once.

@@ -35,6 +35,44 @@ def test_other_settings_are_refused_and_overwrite_starts_anew(tmp_path):
     assert run.Run('train', tmp_path, {'a': {'b': 2}}, overwrite=True).results is None
 
 
+def test_a_finished_run_keeps_the_settings_it_was_made_with(tmp_path):
+    run.Run('train', tmp_path, {'a': 1, 'log': 1}, free=('log',))
+    run.Run('train', tmp_path, {'a': 1, 'log': 2}, free=('log',)).finish({}, '')
+    run.Run('train', tmp_path, {'a': 1, 'log': 3}, free=('log',))
+    assert run.read_settings(tmp_path / 'config.json')['log'] == 2
+
+
+@pytest.mark.parametrize('name', ['results.json', 'checkpoints'])
+def test_what_is_left_of_a_run_is_not_taken_for_another(name, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(run.UsageError, match=f'holds {name} and no config.json'):
+        run.Run('train', tmp_path, {})
+
+
+def test_overwriting_through_a_link_keeps_the_link(tmp_path):
+    real, link = tmp_path / 'real', tmp_path / 'link'
+    run.Run('train', real, {'a': 1}).finish({}, '')
+    link.symlink_to(real)
+    (tmp_path / '.real.deleted').mkdir()  # of an overwriting that was cut off
+    assert run.Run('train', link, {'a': 2}, overwrite=True).results is None
+    assert link.is_symlink()
+    assert run.read_settings(real / 'config.json')['a'] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['link', 'real']
+
+
+def test_the_root_is_no_workdir():
+    with pytest.raises(run.UsageError, match='--workdir: / cannot be the folder of a run'):
+        run.Run('train', '/', {})
+
+
+def test_damaged_results_are_named(tmp_path):
+    this = run.Run('train', tmp_path, {})
+    this.finish({'top1': 0.5}, '')
+    (tmp_path / 'results.json').write_text('{"top1": ')
+    with pytest.raises(run.UsageError, match='results.json is damaged'):
+        _ = this.results
+
+
 def test_a_folder_with_somebody_elses_config_is_left_alone(tmp_path):
     (tmp_path / 'config.json').write_text('{"mine": 1}')
     with pytest.raises(run.UsageError, match='was not written by this project'):

@@ -3,11 +3,23 @@
 import json
 import types
 
+import numpy as np
 import pytest
 
+import s3dg
 from data import catalog, conversion
-from experiments import kinetics, presets, speed_accuracy, study, training_flags, transfer
-from experiments.recipe import Recipe
+from experiments import (
+    feature_embedding,
+    filter_statistics,
+    kinetics,
+    optical_flow,
+    presets,
+    speed_accuracy,
+    study,
+    training_flags,
+    transfer,
+)
+from experiments.recipe import Recipe, describe_steps
 from experiments.run import UsageError
 from s3dg.analysis import plots
 from s3dg.training import create_strategy
@@ -170,6 +182,8 @@ def test_foreign_folders_are_left_out_with_a_line(make_study, tmp_path):
         leave(plan, tmp_path / 'networks' / 'quickstart', finished=True, program='quickstart')
         for _ in range(2):
             assert one.folder(plan, recipe()).name.startswith('i2d-')
+        leave(plan, tmp_path / 'networks' / '.i2d.deleted', finished=True)  # half of it, perhaps
+        assert one.folder(plan, recipe()).name.startswith('i2d-')
     assert len(lines) == 1
     assert str(foreign) in lines[0]
 
@@ -180,30 +194,109 @@ def test_over_seeds_by_hand():
     assert figures == pytest.approx({'a': 3.0, 'a_deviation': 7**0.5, 'seeds': 3})
 
 
+USAGE, OTHER = 2, 1
+
+
 @pytest.mark.parametrize(
-    ('flags', 'message'),
+    ('flags', 'code', 'message'),
     [
-        (['--seeds=0'], '--seeds must be from 1'),
-        (['--seeds=2', f'--seed={2**32 - 1}'], '--seeds must be from 1 to 1, found 2'),
-        (['--batch_size=0', '--dry_run'], '--batch_size must be a multiple'),
-        (['--micro_batch_size=0', '--dry_run'], '--micro_batch_size must be at least 1'),
-        (['--freeze_until=nonsense', '--dry_run'], 'freeze_until must be one of'),
-        (['--set=gating=nonsense', '--dry_run'], 'gating must be one of'),
-        (['--gpu_rate=0', '--dry_run'], '--gpu_rate must be above 0'),
-        (['--networks_dir=WORK/networks', '--preset=tiny'], 'lies in --workdir'),
+        (['--seeds=0'], USAGE, '--seeds must be from 1'),
+        (['--seeds=2', f'--seed={2**32 - 1}'], USAGE, '--seeds must be from 1 to 1, found 2'),
+        (['--batch_size=0', '--dry_run'], USAGE, '--batch_size must be at least 1'),
+        (['--micro_batch_size=0', '--dry_run'], USAGE, '--micro_batch_size must be at least 1'),
+        (['--freeze_until=nonsense', '--dry_run'], OTHER, 'freeze_until must be one of'),
+        (['--set=gating=nonsense', '--dry_run'], OTHER, 'gating must be one of'),
+        (['--set=num_classes=3', '--dry_run'], USAGE, '--set: num_classes is what the dataset has'),
+        (['--gpu_rate=0', '--dry_run'], USAGE, '--gpu_rate must be above 0'),
+        (['--crop=-5', '--dry_run'], OTHER, 'crop_size must be'),
+        (['--crop=300', '--dry_run'], OTHER, 'crop_size must be at most frame_size'),
+        (['--evaluation_frames=0', '--dry_run'], OTHER, 'evaluation_frames must be'),
+        (['--learning_rate=-1', '--dry_run'], OTHER, 'A learning rate must be a number above 0'),
+        (['--learning_rate=nan', '--dry_run'], OTHER, 'A learning rate must be a number above 0'),
+        (['--momentum=2', '--dry_run'], OTHER, 'momentum must be in [0, 1)'),
+        (['--weight_decay=-1', '--dry_run'], OTHER, 'weight_decay must be 0 or more'),
+        (['--evaluate_every=-1', '--dry_run'], OTHER, 'evaluate_every must be 0 or more'),
+        (['--networks_dir=WORK/networks', '--preset=tiny'], USAGE, 'lies in --workdir'),
     ],
 )
-def test_flags_that_cannot_be(tmp_path, capsys, flags, message):
+def test_flags_that_cannot_be(tmp_path, capsys, flags, code, message):
     work = tmp_path / 'work'
     flags = [flag.replace('WORK', str(work)) for flag in flags]
-    assert in_process.call(kinetics, f'--workdir={work}', f'--data_dir={tmp_path}', *flags) in (
-        1,
-        2,
-    )
+    words = (f'--workdir={work}', f'--data_dir={tmp_path}', *flags)
+    assert in_process.call(kinetics, *words) == code
     error = capsys.readouterr().err
     assert message in error
     assert error.count('\n') == 1
     assert not work.exists()
+
+
+def test_streams_of_other_videos_are_refused_before_training(tmp_path, capsys):
+    for config, per_class in (('rgb', 2), ('flow', 1)):
+        builder = catalog.make_builder(
+            'moving_shapes',
+            config,
+            tmp_path,
+            flow_algorithm='dis',
+            train_per_class=1,
+            validation_per_class=per_class,
+        )
+        conversion.convert(builder, processes=1)
+    words = ('--preset=tiny', f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
+    assert in_process.call(optical_flow, *words) == USAGE
+    told = capsys.readouterr()
+    assert "moving_shapes/flow: split 'validation' lacks 10 videos of rgb, validation/" in told.err
+    assert 'training' not in told.out
+
+
+def test_layers_that_are_not_temporal_are_refused_before_training(data_dir, tmp_path, capsys):
+    image = tmp_path / 'image.keras'
+    s3dg.build('i2d', width=0.1).save(image)
+    words = ('--preset=tiny', f'--data_dir={data_dir}', f'--workdir={tmp_path / "work"}')
+    flags = (f'--inflate_from={image}', '--set=temporal_from=Mixed_4b')
+    assert in_process.call(filter_statistics, *words, *flags) == USAGE
+    told = capsys.readouterr()
+    assert '--set: Conv2d_2c_3x3 does not extend over time' in told.err
+    assert 'training' not in told.out
+
+
+@pytest.mark.parametrize(
+    ('replicas', 'lines'),
+    [
+        (56, []),
+        (8, ['336 clips per step: 8 replicas x 7 micro-batches x 6 clips']),
+        (
+            16,
+            [
+                '336 clips per step: 16 replicas x 7 micro-batches x 3 clips',
+                '16 replicas divide 336 clips so that batch norm sees 3 at once, not 6: another number of them, '
+                '--batch_size or --sync_batch_norm changes that',
+            ],
+        ),
+    ],
+)
+def test_how_a_step_is_divided_is_told(make_study, replicas, lines):
+    preset = presets.find_preset('paper', 'kinetics400')
+    wanted = Recipe('i2d', 'i2d', 'moving_shapes', 'rgb', preset, fields={'width': 0.1})
+    with in_process.flags_of(kinetics, '--crop=32'):
+        one = make_study()
+        one.strategy = types.SimpleNamespace(num_replicas_in_sync=replicas)
+        resolved = wanted.overridden(training_flags.read_options(), print)
+        plan = one.plan(resolved, 0)
+    assert describe_steps(resolved, plan, replicas) == lines
+
+
+def test_kept_features_are_of_the_videos_asked_for(tmp_path):
+    path = tmp_path / 'features.npz'
+    assert feature_embedding._kept_features(path, ['a']) is None
+    levels = {level: np.full((2, 3), i) for i, level in enumerate(feature_embedding.LEVELS)}
+    np.savez(path, id=np.array(['a', 'b']), **levels)
+    assert feature_embedding._kept_features(path, ['a', 'c']) is None
+    kept = feature_embedding._kept_features(path, ['a', 'b'])
+    assert {level: vectors[0, 0] for level, vectors in kept.items()} == {
+        level: i for i, level in enumerate(feature_embedding.LEVELS)
+    }
+    path.write_bytes(path.read_bytes()[:50])
+    assert feature_embedding._kept_features(path, ['a', 'b']) is None
 
 
 def test_accumulation_is_the_fewest_micro_batches_that_are_small_enough():

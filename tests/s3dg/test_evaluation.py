@@ -106,3 +106,13 @@ def test_predictions_are_saved_and_read_back(tmp_path):
     np.testing.assert_array_equal(loaded.labels, predictions.labels)
     np.testing.assert_array_equal(loaded.logits, predictions.logits)
     assert [path.name for path in tmp_path.iterdir()] == ['predictions.npz']
+
+
+def test_damaged_predictions_are_named(tmp_path):
+    path = tmp_path / 'predictions.npz'
+    Predictions(np.array(['a']), np.array([0]), np.zeros((1, 2), 'float32')).save(path)
+    whole = path.read_bytes()
+    for damaged in (whole[:60], b'', b'text'):
+        path.write_bytes(damaged)
+        with pytest.raises(EvaluationError, match=r'predictions\.npz is damaged'):
+            Predictions.load(path)
