@@ -83,6 +83,8 @@ def switching_endpoints(preset, given):
 def recipes(preset, dataset, endpoints):
     """The `Recipe`s of the figure: the networks apart, then every family at every switching endpoint."""
     chosen = presets.find_preset(preset, dataset)
+    if preset == 'tiny':
+        chosen = chosen.with_steps(presets.FAMILIES_TINY_STEPS)
     named = [Recipe(network, network, dataset, 'rgb', chosen) for network in NETWORKS]
     return named + [
         Recipe(f'{family}/{endpoint}', family, dataset, 'rgb', chosen, {field: endpoint})
