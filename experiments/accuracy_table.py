@@ -1,15 +1,10 @@
 """Tables of networks, what they get right and what they cost: Tables 2 and 3, and Mini-Kinetics-200."""
 
 from experiments import paper_results, presets, reporting, run, workload
-from experiments.recipe import Recipe
+from experiments.cost_table import PAPER_CLASSES
+from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
 from s3dg.cost import FRAMES, HEIGHT, WIDTH
-
-
-def table_recipes(networks, preset, dataset, config='rgb'):
-    """A `Recipe` for each of the named networks, by its name, on one dataset."""
-    chosen = presets.find_preset(preset, dataset)
-    return [Recipe(network, network, dataset, config, chosen) for network in networks]
 
 
 def network_costs(plan):
@@ -23,7 +18,7 @@ def network_costs(plan):
     config, clip = plan.network, plan.video_format
     cost = workload.forward_cost(config, clip.clip_frames, *clip.crop_size)
     full = workload.forward_cost(
-        config.replace(width=1.0, channels=3, num_classes=400), FRAMES, HEIGHT, WIDTH
+        config.replace(width=1.0, channels=3, num_classes=PAPER_CLASSES), FRAMES, HEIGHT, WIDTH
     )
     return {
         'parameters': cost.parameters,
@@ -124,5 +119,5 @@ def conduct_table(
         )
         return results, report
 
-    recipes = table_recipes(networks, preset, dataset)
+    recipes = named_recipes(networks, dataset, presets.find_preset(preset, dataset))
     conduct(program, recipes, summarise, {'dataset': dataset})

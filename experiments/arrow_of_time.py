@@ -21,8 +21,7 @@ only and is.
 from absl import flags
 
 from experiments import paper_results, presets, reporting, run, study, training_run
-from experiments.presets import find_preset
-from experiments.recipe import Recipe
+from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
 from s3dg.analysis import plots
 
@@ -46,10 +45,7 @@ def define_flags():
 
 def recipes(preset, dataset):
     """The `Recipe`s of Table 1 for a dataset."""
-    return [
-        Recipe(network, network, dataset, 'rgb', find_preset(preset, dataset))
-        for network in NETWORKS
-    ]
+    return named_recipes(NETWORKS, dataset, presets.find_preset(preset, dataset))
 
 
 def measure(study, trained):

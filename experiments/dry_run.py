@@ -1,6 +1,7 @@
 """What an experiment would train and what that takes, told without its data: --dry_run."""
 
 from data import catalog, published
+from data.video_builder import CHANNELS
 from experiments import workload
 from s3dg.config import VideoFormat
 
@@ -64,7 +65,7 @@ def _workload(recipe, facts, seed, seeds):
         clip_frames=preset.frames,
         evaluation_frames=preset.evaluation_frames,
     )
-    config = recipe.network_config(facts.classes, 2 if facts.modality == 'flow' else 3)
+    config = recipe.network_config(facts.classes, CHANNELS[facts.modality])
     label = recipe.label if seeds == 1 else f'{recipe.label} ({seed + 1} of {seeds})'
     return workload.training_workload(
         label,

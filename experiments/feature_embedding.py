@@ -23,7 +23,7 @@ from data import clips, record_heads
 from data.progress import ProgressLine
 from data.something_something_v2 import action_groups
 from experiments import presets, reporting, run, study, training_run
-from experiments.recipe import Recipe
+from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
 from s3dg.analysis import feature_embedding, plots
 
@@ -52,7 +52,7 @@ def recipes(preset, dataset):
     chosen = presets.find_preset(preset, dataset)
     if preset == 'tiny':
         chosen = chosen.with_steps(presets.FAMILIES_TINY_STEPS)
-    return [Recipe(network, network, dataset, 'rgb', chosen) for network in NETWORKS]
+    return named_recipes(NETWORKS, dataset, chosen)
 
 
 def groups_of(dataset, class_names):

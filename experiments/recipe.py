@@ -196,6 +196,11 @@ class Recipe:
         )
 
 
+def named_recipes(networks, dataset, preset):
+    """A `Recipe` for each of the named networks, by its name, on the RGB videos of one dataset."""
+    return [Recipe(network, network, dataset, 'rgb', preset) for network in networks]
+
+
 def describe_steps(recipe, plan, replicas):
     """Lines that say how a step is divided, where one replica does not take its whole share at once.
 

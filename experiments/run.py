@@ -124,9 +124,7 @@ class Run:
     """
 
     def __init__(self, program, workdir, settings, overwrite=False, free=(), replaces=False):
-        self.path = home_path(workdir)
-        if not self.path.resolve().name:
-            raise UsageError(f'--workdir: {workdir} cannot be the folder of a run.')
+        self.path = workdir_path(workdir)
         # As they will be read back: no tuples.
         settings = json.loads(json.dumps({'program': program, **settings}))
         config = self.path / 'config.json'
@@ -146,9 +144,8 @@ class Run:
                 self._check_same(before, settings, free)
         else:
             self._check_no_remains()
-        self.path.resolve().mkdir(
-            parents=True, exist_ok=True
-        )  # a link may lead to what was removed
+        # Resolved: a link may lead to what was just removed.
+        self.path.resolve().mkdir(parents=True, exist_ok=True)
         if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
             write_json(config, settings)
 
@@ -238,6 +235,18 @@ def write_json(path, values):
 def home_path(path):
     """A path with ~ as the home folder; '~nobody' stays as it is."""
     return pathlib.Path(os.path.expanduser(path))
+
+
+def workdir_path(workdir):
+    """The path of a run's folder, with ~ as the home folder.
+
+    Raises:
+      UsageError: where it is the root, beside which nothing can be kept.
+    """
+    path = home_path(workdir)
+    if not path.resolve().name:
+        raise UsageError(f'--workdir: {workdir} cannot be the folder of a run.')
+    return path
 
 
 def load_network(path, flag='--model'):

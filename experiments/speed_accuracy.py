@@ -20,7 +20,7 @@ from absl import flags
 
 from experiments import paper_results, presets, reporting, run, study
 from experiments.accuracy_table import accuracies
-from experiments.recipe import Recipe
+from experiments.recipe import Recipe, named_recipes
 from experiments.study import conduct
 from s3dg.analysis import plots
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS
@@ -85,8 +85,7 @@ def recipes(preset, dataset, endpoints):
     chosen = presets.find_preset(preset, dataset)
     if preset == 'tiny':
         chosen = chosen.with_steps(presets.FAMILIES_TINY_STEPS)
-    named = [Recipe(network, network, dataset, 'rgb', chosen) for network in NETWORKS]
-    return named + [
+    return named_recipes(NETWORKS, dataset, chosen) + [
         Recipe(f'{family}/{endpoint}', family, dataset, 'rgb', chosen, {field: endpoint})
         for family, (field, *_) in FAMILIES.items()
         for endpoint in endpoints

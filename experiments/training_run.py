@@ -283,9 +283,7 @@ def alone(workdir, report):
     Raises:
       UsageError: where there can be no such folder.
     """
-    workdir = run.home_path(workdir).resolve()
-    if not workdir.name:
-        raise run.UsageError(f'--workdir: {workdir} cannot be the folder of a run.')
+    workdir = run.workdir_path(workdir).resolve()
     return locks.held(
         workdir.with_name(f'.{workdir.name}.lock'),
         lambda: report(f'{workdir}: waiting for another process that is at it'),
