@@ -201,7 +201,7 @@ def test_free_workers_share_every_epoch(ramp_dataset, shards):
         )
         for batch in dataset.as_numpy_iterator():
             epoch = batch['epoch'][0]
-            if epoch > 1:  # the last of an epoch may come after the first of the next one
+            if epoch > 10:  # on a busy machine examples of later epochs overtake those of the first
                 break
             seen[batch['id'][0]] += epoch == 0
     assert len(seen) == TRAINING_VIDEOS
