@@ -8,6 +8,18 @@ from experiments import run
 
 FLAGS = flags.FLAGS
 
+# What makes an experiment a matter of seconds: two steps, a tenth of the width, small clips.
+TINY = (
+    '--preset=tiny',
+    '--steps=2',
+    '--batch_size=2',
+    '--learning_rate=0.01',
+    '--set=width=0.1',
+    '--frames=8',
+    '--evaluation_frames=16',
+    '--crop=32',
+)
+
 
 @contextlib.contextmanager
 def flags_of(program, *words):

@@ -3,7 +3,6 @@
 import json
 import pathlib
 
-import cv2
 import keras
 import numpy as np
 import pytest
@@ -27,16 +26,6 @@ from experiments import (
 from s3dg.evaluation import Predictions
 from tests.experiments import in_process
 
-TINY = (
-    '--preset=tiny',
-    '--steps=2',
-    '--batch_size=2',
-    '--learning_rate=0.01',
-    '--set=width=0.1',
-    '--frames=8',
-    '--evaluation_frames=16',
-    '--crop=32',
-)
 CLASSES = 10
 PNG = b'\x89PNG'
 
@@ -69,7 +58,7 @@ class Conducted:
         """Its exit code."""
         workdir = self.runs / (name or program.__name__.rpartition('.')[2])
         words = (f'--data_dir={self.data_dir}', f'--workdir={workdir}')
-        return in_process.call(program, *TINY, *words, *flags)
+        return in_process.call(program, *in_process.TINY, *words, *flags)
 
     def network(self, program, label, seed=0):
         """The folder of a network that an experiment says it is on."""
@@ -404,57 +393,3 @@ def test_report(conducted):
     check_pictures(page, text)
     # Written anew without a word.
     assert in_process.call(report, *flags) is None
-
-
-def test_report_without_runs(tmp_path, capsys):
-    assert in_process.call(report, f'--runs_dir={tmp_path / "no"}', f'--workdir={tmp_path}') == 2
-    assert '--runs_dir' in capsys.readouterr().err
-    (tmp_path / 'runs').mkdir()
-    flags = (f'--runs_dir={tmp_path / "runs"}', f'--workdir={tmp_path / "page"}')
-    assert in_process.call(report, *flags) is None
-    text = (tmp_path / 'page' / 'report.md').read_text()
-    for section in report.SECTIONS:
-        assert f'python -m experiments.{section.program}' in text
-
-
-@pytest.fixture(scope='module')
-def something(tmp_path_factory):
-    """Something-Something, release 1, as published, but small: folders of frames, lists, a test split."""
-    manual = tmp_path_factory.mktemp('something')
-    labels = ('Pulling something', 'Something falling', 'Holding something')
-    lists = {'train': [], 'validation': [], 'test': []}
-    number = 0
-    for split, lines in lists.items():
-        for label in labels:
-            number += 1
-            frames = manual / '20bn-something-something-v1' / str(number)
-            frames.mkdir(parents=True)
-            for k in range(1, 4):
-                image = np.full((100, 120, 3), 20 * number + k, np.uint8)
-                assert cv2.imwrite(str(frames / f'{k:05d}.jpg'), image)
-            lines.append(str(number) if split == 'test' else f'{number};{label}')
-    prefix = 'something-something-v1-'
-    for split, lines in {**lists, 'labels': labels}.items():
-        (manual / f'{prefix}{split}.csv').write_text('\n'.join(lines) + '\n')
-    folder = tmp_path_factory.mktemp('something_data')
-    builder = catalog.make_builder('something_something_v1', 'rgb', folder, manual)
-    conversion.convert(builder, processes=1)
-    return folder
-
-
-def test_submission_for_the_test_split(something, tmp_path, monkeypatch):
-    monkeypatch.setattr(something_something, 'NETWORKS', ('i2d',))
-    flags = [word for word in TINY if not word.startswith('--preset')]
-    words = (f'--data_dir={something}', f'--workdir={tmp_path / "table_3"}')
-    assert in_process.call(something_something, *flags, *words) is None
-    (network,) = (tmp_path / 'networks').glob('i2d-*')
-    predictions = Predictions.load(network / 'predictions_test_normal.npz')
-    names = ('Holding something', 'Pulling something', 'Something falling')
-    expected = {
-        video: names[row.argmax()]
-        for video, row in zip(predictions.ids.tolist(), predictions.logits, strict=True)
-    }
-    assert set(expected) == {'7', '8', '9'}
-    text = (tmp_path / 'table_3' / 'submission_i2d.csv').read_text()
-    assert [line.split(';', 1) for line in text.splitlines()] == [[k, expected[k]] for k in '789']
-    assert 'submission_i2d.csv' in (tmp_path / 'table_3' / 'report.md').read_text()

@@ -1,12 +1,15 @@
-"""Submission files, by hand."""
+"""Submission files: by hand, and of a whole `something_something`."""
 
 import pathlib
 
+import cv2
 import numpy as np
 import pytest
 
-from experiments import submission
-from s3dg.evaluation import EvaluationError
+from data import catalog, conversion
+from experiments import something_something, submission
+from s3dg.evaluation import EvaluationError, Predictions
+from tests.experiments import in_process
 
 NAMES = [
     'Approaching something with your camera',
@@ -96,3 +99,46 @@ def test_what_cannot_be_submitted(tmp_path, ids, logits, names, message):
     assert str(error.value).startswith(f'{path}: ')
     assert path.read_text() == 'from before'
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture(scope='module')
+def something(tmp_path_factory):
+    """Something-Something, release 1, as published, but small: folders of frames, lists, a test split."""
+    manual = tmp_path_factory.mktemp('something')
+    labels = ('Pulling something', 'Something falling', 'Holding something')
+    lists = {'train': [], 'validation': [], 'test': []}
+    number = 0
+    for split, lines in lists.items():
+        for label in labels:
+            number += 1
+            frames = manual / '20bn-something-something-v1' / str(number)
+            frames.mkdir(parents=True)
+            for k in range(1, 4):
+                image = np.full((100, 120, 3), 20 * number + k, np.uint8)
+                assert cv2.imwrite(str(frames / f'{k:05d}.jpg'), image)
+            lines.append(str(number) if split == 'test' else f'{number};{label}')
+    prefix = 'something-something-v1-'
+    for split, lines in {**lists, 'labels': labels}.items():
+        (manual / f'{prefix}{split}.csv').write_text('\n'.join(lines) + '\n')
+    folder = tmp_path_factory.mktemp('something_data')
+    builder = catalog.make_builder('something_something_v1', 'rgb', folder, manual)
+    conversion.convert(builder, processes=1)
+    return folder
+
+
+def test_submission_for_the_test_split(something, tmp_path, monkeypatch):
+    monkeypatch.setattr(something_something, 'NETWORKS', ('i2d',))
+    flags = [word for word in in_process.TINY if not word.startswith('--preset')]
+    words = (f'--data_dir={something}', f'--workdir={tmp_path / "table_3"}')
+    assert in_process.call(something_something, *flags, *words) is None
+    (network,) = (tmp_path / 'networks').glob('i2d-*')
+    predictions = Predictions.load(network / 'predictions_test_normal.npz')
+    names = ('Holding something', 'Pulling something', 'Something falling')
+    expected = {
+        video: names[row.argmax()]
+        for video, row in zip(predictions.ids.tolist(), predictions.logits, strict=True)
+    }
+    assert set(expected) == {'7', '8', '9'}
+    text = (tmp_path / 'table_3' / 'submission_i2d.csv').read_text()
+    assert [line.split(';', 1) for line in text.splitlines()] == [[k, expected[k]] for k in '789']
+    assert 'submission_i2d.csv' in (tmp_path / 'table_3' / 'report.md').read_text()
