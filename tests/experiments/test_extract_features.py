@@ -15,6 +15,7 @@ from data.video import VideoError, write_video
 from experiments import extract_features, feature_file, run
 from s3dg import network as networks
 from s3dg.config import VideoFormat
+from tests.closeness import assert_close
 from tests.experiments import programs
 
 RATE = 10  # frames a second of the network; the videos have twice as many
@@ -91,9 +92,8 @@ def test_features_are_the_endpoints_of_the_windows(
     expected = activations.mean(axes) if axes else activations
     assert found.dtype == np.float32
     assert found.shape[:-1] == (4, *shape)
-    scale = np.abs(expected).max()
-    assert expected.std(axis=0).max() > 0.01 * scale  # windows differ
-    np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
+    assert expected.std(axis=0).max() > 0.01 * np.abs(expected).max()  # windows differ
+    assert_close(found, expected, 1e-5)
 
 
 def test_times_of_frames_and_features(network, long_video, tmp_path):
@@ -117,7 +117,7 @@ def test_a_short_video_is_looped(network, tmp_path):
     frames = _write(tmp_path / 'short.avi', SHORT, 1)
     found = _extract(network, tmp_path / 'short.avi', tmp_path, 'Mixed_3b', 'space')
     expected = network.endpoint('Mixed_3b')(_clips(frames, [0]), training=False).numpy()
-    np.testing.assert_allclose(found['features'], expected.mean((2, 3)), rtol=1e-4, atol=1e-5)
+    assert_close(found['features'], expected.mean((2, 3)), 1e-5)
     np.testing.assert_allclose(10 * found['frame_times'], [[0, 1, 2, 3, 4, 0, 1, 2]])
     np.testing.assert_allclose(10 * found['feature_times'], [[0.5, 2.5, 2, 1.5]])
 
@@ -338,7 +338,7 @@ def _check_features(network, file, crops, starts):
     activations = network.endpoint('Mixed_3b')(_clips(crops, starts), training=False).numpy()
     with np.load(file) as found:
         expected = activations.mean((2, 3))
-        np.testing.assert_allclose(found['features'], expected, rtol=1e-4, atol=1e-5)
+        assert_close(found['features'], expected, 1e-5)
 
 
 def test_every_video_has_its_file_and_the_broken_one_its_reason(network, work):

@@ -11,6 +11,7 @@ from data import catalog, records
 from data.video import write_video
 from s3dg.evaluation import Predictions
 from s3dg.export import ExportedNetwork
+from tests.closeness import assert_close
 from tests.experiments import programs
 
 # Name, codec, frames a second, height, width, seconds. OpenCV writes no H.264; it reads it alike.
@@ -153,7 +154,7 @@ def test_evaluation_repeats_the_training_s(work):
     trained = Predictions.load(work / 'train' / 'predictions.npz')
     evaluated = Predictions.load(work / 'evaluate' / 'predictions.npz')
     assert evaluated.ids.tolist() == trained.ids.tolist()
-    np.testing.assert_allclose(evaluated.logits, trained.logits, atol=1e-5)
+    assert_close(evaluated.logits, trained.logits, 1e-4)
     assert _results(work, 'evaluate')['top1'] == _results(work, 'train')['top1']
 
 
@@ -238,7 +239,7 @@ def test_fine_tuning_from_the_model_keeps_the_classifier_of_the_same_classes(wor
     assert 'classifier of 2 classes kept' in done.stdout
     tuned = Predictions.load(work / 'tuned' / 'predictions.npz')
     trained = Predictions.load(work / 'train' / 'predictions.npz')
-    np.testing.assert_allclose(tuned.logits, trained.logits, atol=1e-4)
+    assert_close(tuned.logits, trained.logits, 1e-4)
 
 
 @pytest.mark.slow
@@ -262,7 +263,7 @@ def test_a_network_inflated_from_the_model_starts_with_its_answers(work):
     assert 'model.keras: inflated, all layers' in done.stdout
     inflated = Predictions.load(work / 'inflated' / 'predictions.npz')
     trained = Predictions.load(work / 'train' / 'predictions.npz')
-    np.testing.assert_allclose(inflated.logits, trained.logits, atol=1e-3)
+    assert_close(inflated.logits, trained.logits, 1e-4)
     flags = ('--dataset=video_folder', '--config=mine', f'--data_dir={work / "data"}')
     both = (f'--init={source}', f'--inflate_from={source}')
     done = programs.run('train', *flags, *both, f'--workdir={work / "both"}', code=2)
