@@ -119,7 +119,7 @@ def of_session(session: int) -> list[int]:
     return [pid for pid, _, its_session in _processes() if its_session == session]
 
 
-def wait_until_gone(find, *arguments, seconds: float = 2.0) -> float:
+def wait_until_gone(find, *arguments, seconds: float = 20.0) -> float:
     """Waits until there are no processes. Returns the seconds that it took.
 
     Raises:

@@ -103,11 +103,11 @@ def test_a_death_costs_the_others_little(tmp_path, monkeypatch):
         lines = log.read_text().splitlines()
         return {job: lines.count(str(job)) for job in given}
 
-    deadly = ('kill', 0.5)
+    deadly = ('kill', 1.5)
     # With others beside it, in its own process, with nothing beside it.
     assert begun(['a', 'b', deadly, *'cdefg']) == dict.fromkeys('abcdefg', 1) | {deadly: 3}
     monkeypatch.setattr(workers, '_MOST_APART', 1)
-    long = ('a', 1.0)  # is at work when the other one dies
+    long = ('a', 3.0)  # is at work when the other one dies
     assert begun([deadly, long, *'bcd']) == dict.fromkeys('bcd', 1) | {deadly: 3, long: 2}
 
 
@@ -124,7 +124,7 @@ def test_leaving_early_stops_the_processes():
     start = time.monotonic()
     results.close()
     assert jobs.children() == []
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20  # a third of a job
 
 
 def test_processes_do_not_load_tensorflow(tmp_path, write_video_file, numbered):
@@ -169,7 +169,7 @@ def test_signals_end_it_all_without_a_word(number):
         os.killpg(parent.pid, number)
     else:
         os.kill(parent.pid, number)
-    _, errors = parent.communicate(timeout=20)  # until all have closed it
+    _, errors = parent.communicate(timeout=50)  # until all have closed it
     assert parent.returncode == -number
     jobs.wait_until_gone(jobs.of_session, parent.pid)
     if number == signal.SIGINT:
@@ -195,7 +195,7 @@ def test_users_see_nothing_of_crashes_and_growth():
         env=os.environ | {'LOKY_MAX_MEMORY_LEAK_SIZE': '1e7'},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stderr == ''
     crashes, replaced = done.stdout.splitlines()
