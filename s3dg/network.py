@@ -277,9 +277,15 @@ def copy_weights(source, target, skip=()):
             continue
         theirs = {v.path: v for v in source.get_layer(layer.name).variables}
         ours = {v.path: v for v in layer.variables}
-        if {k: v.shape for k, v in theirs.items()} != {k: v.shape for k, v in ours.items()}:
+        shapes = [{path: tuple(v.shape) for path, v in own.items()} for own in (theirs, ours)]
+        differing = sorted(
+            path for path in theirs | ours if shapes[0].get(path) != shapes[1].get(path)
+        )
+        if differing:
+            one, other = (own.get(differing[0], 'not there') for own in shapes)
             raise ConfigError(
-                f'Layer {layer.name} differs between the networks: {sorted(theirs)} and {sorted(ours)}.'
+                f'Layer {layer.name} differs between the networks: {differing[0]} is {one} in the one that is '
+                f'copied, and {other} in the other one.'
             )
         for path, variable in ours.items():
             variable.assign(theirs[path])

@@ -23,6 +23,10 @@ from s3dg.signals import Termination
 _SECONDS_PER_CALL = 5.0
 
 
+class SavedStateError(ValueError):
+    """What a training that was stopped has left cannot be gone on from."""
+
+
 class NonFiniteLossError(RuntimeError):
     """The loss or a gradient was infinite or not a number: names the step."""
 
@@ -333,6 +337,7 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
 
     Raises:
       NonFiniteLossError: naming the step; the checkpoints of earlier steps are kept.
+      SavedStateError: where the newest checkpoint is damaged, or the history of a finished training gone.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
       ConfigError: where the batch does not divide.
     """
@@ -355,11 +360,22 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
     )
     manager = tf.train.CheckpointManager(checkpoint, str(workdir / 'checkpoints'), max_to_keep=3)
     if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        try:
+            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        except tf.errors.OpError as error:
+            raise SavedStateError(
+                f'{manager.latest_checkpoint} cannot be read, {type(error).__name__}; delete '
+                f'{workdir / "checkpoints"} to train from the beginning.'
+            ) from error
         report(f'resuming from {manager.latest_checkpoint}')
     step = int(step_variable.numpy())
     history = History(workdir, step)
     if step >= total:
+        if not history.rows:
+            raise SavedStateError(
+                f'{workdir / "history.csv"} has no rows of a training that is at its end; delete '
+                f'{workdir / "checkpoints"} to train from the beginning.'
+            )
         return network, history.rows[-1]
 
     dataset = strategy.distribute_datasets_from_function(

@@ -1,5 +1,7 @@
 """Networks: shapes and parameters the paper and the released code state, saving, inputs, order."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -263,8 +265,14 @@ def test_a_network_for_other_classes_keeps_the_body():
 
 
 def test_weights_of_another_structure_are_refused():
-    with pytest.raises(s3dg.ConfigError, match='Layer Conv2d_1a_7x7 differs'):
+    with pytest.raises(s3dg.ConfigError, match='Layer Conv2d_1a_7x7 differs') as error:
         copy_weights(s3dg.build('i3d', **SMALL), s3dg.build('s3d', **SMALL))
+    found = re.search(
+        r'kernel is (\(.*\)) in the one that is copied, and (\(.*\)) in', str(error.value)
+    )
+    assert [text[:8] for text in found.groups()] == ['(7, 7, 7', '(3, 7, 7']
+    with pytest.raises(s3dg.ConfigError, match='and not there in the other one'):
+        copy_weights(s3dg.build('s3d_g', **SMALL), s3dg.build('s3d', **SMALL))
 
 
 def test_class_names_must_fit():

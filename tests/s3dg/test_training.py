@@ -134,6 +134,20 @@ def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path):
     assert row['step'] == 4
 
 
+def test_what_is_left_of_a_run_and_damaged_is_named(tmp_path):
+    training.train(_network, _clips(), _config(), tmp_path)
+    (tmp_path / 'history.csv').rename(tmp_path / 'moved.csv')
+    with pytest.raises(training.SavedStateError, match='history.csv has no rows'):
+        training.train(_network, _clips(), _config(), tmp_path)
+    (tmp_path / 'moved.csv').rename(tmp_path / 'history.csv')
+    for path in (tmp_path / 'checkpoints').glob('ckpt-4.data*'):
+        path.unlink()
+    with pytest.raises(
+        training.SavedStateError, match='ckpt-4 cannot be read, .*; delete .*checkpoints'
+    ):
+        training.train(_network, _clips(), _config(), tmp_path)
+
+
 def test_termination_saves_and_stops(uninterrupted, tmp_path, monkeypatch):
     class Requested:
         requested = True
