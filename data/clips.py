@@ -181,6 +181,7 @@ def evaluation_windows(
     crop_size: int | tuple[int, int],
     batch_size: int,
     reverse: bool = False,
+    first_only: bool = False,
     num_shards: int = 1,
     shard_index: int = 0,
 ) -> tf.data.Dataset:
@@ -194,6 +195,7 @@ def evaluation_windows(
       batch_size: windows per batch.
       reverse: reverse the frames of every window, after it is cut (flow is also negated: the flow
         of the reversed video, to first order).
+      first_only: of a longer video take its first `frames` frames only, as one window.
       num_shards: number of pipelines that share the work; every video is in exactly one.
       shard_index: which of them this is.
 
@@ -214,6 +216,8 @@ def evaluation_windows(
     def windows(record):
         example = records.parse(record)
         encoded = example.pop(video_builder.VIDEO)
+        if first_only:
+            encoded = encoded[:frames]
         length = tf.size(encoded)
         count = -(-length // frames)
         starts = tf.range(count) * tf.maximum(length - frames, 0) // tf.maximum(count - 1, 1)

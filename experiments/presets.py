@@ -87,6 +87,10 @@ PAPER_FLOW = {
     'kinetics400': dataclasses.replace(_KINETICS, schedule=SCHEDULES['kinetics_flow']),
 }
 
+# Of their videos the first window alone is evaluated, "the first 250 frames", as I3D's authors did (issue 28 of
+# deepmind/kinetics-i3d); of all others, as many windows as cover the video.
+FIRST_WINDOW_ONLY = ('ucf101', 'hmdb51')
+
 
 def find_preset(name, dataset, modality='rgb'):
     """The `Preset` called `name` ('paper' or 'tiny') for videos of `dataset` in a modality."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from data import clips, locks, records
 from data.progress import ProgressLine
-from experiments import run
+from experiments import presets, run
 from s3dg import evaluation, training
 from s3dg.analysis import plots
-from s3dg.config import NetworkConfig, VideoFormat
+from s3dg.config import ConfigError, NetworkConfig, VideoFormat
 from s3dg.history import read_history
 from s3dg.network import Network, copy_weights
 from s3dg.weights import WeightsError, inflate
@@ -162,7 +162,10 @@ def create_network(plan, names, report):
         # Loaded weights, but this run's classes, dropout, batch-norm decay and so on.
         source = run.load_network(plan.init, '--init')
         same_classes = source.class_names == names
-        copy_weights(source, network, skip=() if same_classes else ('logits',))
+        try:
+            copy_weights(source, network, skip=() if same_classes else ('logits',))
+        except ConfigError as error:
+            raise ConfigError(f'{plan.init}: {error}') from error
         kept = 'kept' if same_classes else 'replaced by a fresh one'
         report(f'{plan.init}: classifier of {source.config.num_classes} classes {kept}')
     if plan.freeze_until is not None:
@@ -196,7 +199,11 @@ def training_clips(builder, plan):
 
 
 def predict_split(network, builder, split, *, strategy, batch_size, reverse=False, report=None):
-    """`Predictions` of all videos of a split, seen as the network's `video_format` says."""
+    """`Predictions` of all videos of a split, seen as the network's `video_format` says.
+
+    Whole, but for the first window of those in `presets.FIRST_WINDOW_ONLY`.
+    """
+    first_only = builder.name in presets.FIRST_WINDOW_ONLY
     windows = clips.evaluation_windows(
         builder,
         split,
@@ -204,11 +211,15 @@ def predict_split(network, builder, split, *, strategy, batch_size, reverse=Fals
         crop_size=network.video_format.crop_size,
         batch_size=batch_size,
         reverse=reverse,
+        first_only=first_only,
     )
     progress = None
     if report is not None:
         order = 'reversed' if reverse else 'normal'
-        progress = ProgressLine(f'evaluating {split}, {order} order', 'windows', report)
+        what = f'evaluating {split}, {order} order'
+        if first_only:
+            what += f', the first {network.video_format.evaluation_frames} frames'
+        progress = ProgressLine(what, 'windows', report)
     return evaluation.predict(network, windows, batch_size, strategy=strategy, progress=progress)
 
 

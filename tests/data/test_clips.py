@@ -243,6 +243,22 @@ def evaluation(dataset, **changes):
     return list(batches.as_numpy_iterator())
 
 
+def test_of_longer_videos_the_first_window_alone(ramp_dataset):
+    whole, first = (
+        {
+            (video, window): clip
+            for batch in evaluation(ramp_dataset, first_only=only)
+            for video, window, clip in zip(batch['id'], batch['window'], batch['clip'], strict=True)
+        }
+        for only in (False, True)
+    )
+    assert first.keys() == {(video, window) for video, window in whole if window == 0}
+    assert len(whole) > len(first)
+    for key, clip in first.items():
+        np.testing.assert_array_equal(clip, whole[key])
+    assert {int(w) for b in evaluation(ramp_dataset, first_only=True) for w in b['windows']} == {1}
+
+
 def test_evaluation_sees_every_window_of_every_video(ramp_dataset):
     batches = evaluation(ramp_dataset)
     assert {len(batch['label']) for batch in batches[:-1]} == {4}

@@ -1,0 +1,53 @@
+"""What training, evaluation and the experiments share."""
+
+import numpy as np
+import pytest
+
+import s3dg
+from data import catalog, conversion, records
+from data.clips import window_starts
+from experiments import presets, training_run
+from s3dg.config import VideoFormat
+from s3dg.training import create_strategy
+from tests.closeness import assert_close
+
+
+@pytest.fixture(scope='module')
+def builder(tmp_path_factory):
+    made = catalog.make_builder(
+        'moving_shapes',
+        'rgb',
+        tmp_path_factory.mktemp('data'),
+        train_per_class=1,
+        validation_per_class=1,
+    )
+    conversion.convert(made, processes=1)
+    return made
+
+
+@pytest.mark.parametrize('first_only', [False, True])
+def test_longer_videos_of_some_datasets_are_seen_by_their_first_window(
+    builder, monkeypatch, first_only
+):
+    monkeypatch.setattr(presets, 'FIRST_WINDOW_ONLY', ('moving_shapes',) if first_only else ())
+    video_format = VideoFormat(
+        frame_size=(72, 72), crop_size=(32, 32), clip_frames=8, evaluation_frames=8
+    )
+    network = s3dg.build('i2d', 10, width=0.1, video_format=video_format)
+    lines = []
+    found = training_run.predict_split(
+        network,
+        builder,
+        'validation',
+        strategy=create_strategy('one'),
+        batch_size=4,
+        report=lines.append,
+    )
+    assert all(('the first 8 frames' in line) == first_only for line in lines)
+    example = max(records.stored_videos(builder, 'validation'), key=lambda e: len(e['video']))
+    frames = np.stack(example['video'])[:, 20:52, 20:52]
+    assert len(frames) > 16
+    starts = [0] if first_only else window_starts(len(frames), 8)
+    expected = np.mean([network(frames[None, k : k + 8]) for k in starts], axis=0)[0]
+    logits = dict(zip(found.ids.tolist(), found.logits, strict=True))
+    assert_close(logits[example['id']], expected, 1e-4)
