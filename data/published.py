@@ -5,7 +5,7 @@ where those give them.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from data import catalog, video_builder
@@ -45,19 +45,10 @@ class Facts:
         """Mean number of stored pictures of a video: of flow, one less than frames."""
         return self.seconds * self.frames_per_second - (self.modality == 'flow')
 
-    def count(self, splits: Sequence[str] | None = None) -> int:
-        """Number of videos of some splits, by default of all.
-
-        Raises:
-          DatasetError: for a split that there is not.
-        """
-        splits = self.videos if splits is None else splits
-        for split in splits:
-            if split not in self.videos:
-                raise DatasetError(
-                    f'{self.dataset}: found split {split!r}, expected one of {", ".join(self.videos)}'
-                )
-        return sum(self.videos[split] for split in splits)
+    @property
+    def count(self) -> int:
+        """Number of videos of all splits."""
+        return sum(self.videos.values())
 
 
 class _Published(NamedTuple):

@@ -12,8 +12,8 @@ def network_costs(plan):
 
     Returns:
       dict with 'parameters' (trainable) and 'multiply_adds' of the network as it is trained, for one clip as
-      it is trained on; and 'full_size_multiply_adds', of its full-width counterpart for 64x224x224, which is
-      the row of `cost_table`.
+      it is trained on; and 'full_size_parameters' and 'full_size_multiply_adds', of its full-width counterpart
+      with 400 classes for 64x224x224, which is the row of `cost_table`.
     """
     config, clip = plan.network, plan.video_format
     cost = workload.forward_cost(config, clip.clip_frames, *clip.crop_size)
@@ -23,6 +23,7 @@ def network_costs(plan):
     return {
         'parameters': cost.parameters,
         'multiply_adds': cost.multiply_adds,
+        'full_size_parameters': full.parameters,
         'full_size_multiply_adds': full.multiply_adds,
     }
 
@@ -58,15 +59,18 @@ def accuracy_rows(results, printed, names):
         'top-5',
         'paper',
         'parameters (M)',
+        'full size (M)',
         'paper',
         'multiply-adds (G)',
         'full size (G)',
         'paper',
     )
-    rows = []
+    rows, shown = [], set()
     for label, figures in results.items():
         name = paper_results.PAPER_NAMES.get(label)
-        paper = printed.get((names or {}).get(label, name))
+        paper_name = (names or {}).get(label, name)
+        paper = printed.get(paper_name)
+        shown.add(paper_name)
         cost = paper_results.COSTS.get(name)
         rows.append(
             (
@@ -75,13 +79,19 @@ def accuracy_rows(results, printed, names):
                 reporting.printed(paper and paper.top1),
                 reporting.percent(figures, 'top5'),
                 reporting.printed(paper and getattr(paper, 'top5', None)),
-                f'{figures["parameters"] / 1e6:.2f}',
+                f'{figures["parameters"] / 1e6:.4g}',
+                f'{figures["full_size_parameters"] / 1e6:.2f}',
                 reporting.printed(cost and cost.parameters),
                 f'{figures["multiply_adds"] / 1e9:.4g}',
                 f'{figures["full_size_multiply_adds"] / 1e9:.2f}',
                 reporting.printed(cost and cost.multiply_adds),
             )
         )
+    for name, paper in printed.items():
+        if name not in shown:  # of others: TRN
+            top5 = reporting.printed(getattr(paper, 'top5', None))
+            row = (f'the paper: {name}', '-', reporting.printed(paper.top1), '-', top5)
+            rows.append(row + ('-',) * (len(header) - len(row)))
     return header, rows
 
 
@@ -111,8 +121,8 @@ def conduct_table(
             reporting.tiny_note(trained),
             run.markdown_table(*accuracy_rows(results, printed, names)),
             f'Ours: top-1 and top-5 in percent of the videos of {dataset}, seen whole. The paper: of '
-            f'{paper_dataset}. Multiply-adds are of one clip of the size that was trained on; full size: of the '
-            'network at full width, 64x224x224, 400 classes, as in `cost_table`.',
+            f'{paper_dataset}. Parameters and multiply-adds are of the network and of one clip as they were trained; full '
+            'size: at full width, 64x224x224, 400 classes, as in `cost_table`.',
             *paragraphs,
             '## Networks',
             reporting.networks_table(trained),

@@ -31,7 +31,7 @@ def describe(recipes, seeds, data_dir, gpu_rate):
     disks = [
         workload.Disk(
             f'{dataset}/{config}',
-            known.count(),
+            known.count,
             workload.dataset_bytes(known),
             catalog.is_stored(dataset, config, data_dir),
         )
@@ -42,7 +42,11 @@ def describe(recipes, seeds, data_dir, gpu_rate):
         'on fewer GPUs the rest of it is accumulated.'
         for one in needed
     )
-    return '\n'.join([workload.describe(workloads, disks, gpu_rate), *steps])
+    lengths = [
+        f'{dataset}/{config}: {known.seconds:.1f} s a video in the mean, {known.source}.'
+        for (dataset, config), known in facts.items()
+    ]
+    return '\n'.join([workload.describe(workloads, disks, gpu_rate), *lengths, *steps])
 
 
 def with_starts(recipes):

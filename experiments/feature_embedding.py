@@ -151,28 +151,32 @@ def _kept_features(path, videos):
 
 
 def _extract(study, trained, videos):
-    plan, replicas = trained.plan, study.strategy.num_replicas_in_sync
+    plan = trained.plan
     most = training_run.evaluation_batch_size(study.strategy, plan.video_format)
+    batch_size = most // study.strategy.num_replicas_in_sync  # one device takes them
     windows = clips.evaluation_windows(
         trained.builder,
         plan.splits[1],
         frames=plan.video_format.evaluation_frames,
         crop_size=plan.video_format.crop_size,
-        batch_size=most // replicas,  # one device takes them
+        batch_size=batch_size,
+        first_only=True,
     )
     wanted, ids = set(videos), []
 
     def batches():
         for batch in windows.as_numpy_iterator():
             names = [name.decode() for name in batch['id']]
-            first = [name in wanted and batch['window'][i] == 0 for i, name in enumerate(names)]
-            if any(first):
-                ids.extend(name for name, kept in zip(names, first, strict=True) if kept)
-                yield batch['clip'][np.array(first)]
+            shown = np.array([name in wanted for name in names])
+            if shown.any():
+                ids.extend(name for name in names if name in wanted)
+                yield batch['clip'][shown]
 
     label = f'features of {trained.recipe.label}'
     progress = ProgressLine(label, 'videos', study.report, len(wanted))
-    features = feature_embedding.pooled_features(study.load(trained), batches(), LEVELS, progress)
+    features = feature_embedding.pooled_features(
+        study.load(trained), batches(), LEVELS, batch_size, progress
+    )
     order = np.argsort(ids)
     return {level: vectors[order] for level, vectors in features.items()}
 
@@ -238,7 +242,7 @@ def _agreement(features, level, groups, neighbours):
 
 
 def _markdown(dataset, results, trained, groups, neighbours):
-    shares = np.bincount(groups) / len(groups)
+    chance = feature_embedding.chance_agreement(groups)
     rows = [
         (label, *(reporting.percent(levels[level], AGREEMENT) for level in LEVELS))
         for label, levels in results.items()
@@ -248,7 +252,7 @@ def _markdown(dataset, results, trained, groups, neighbours):
         reporting.tiny_note(trained),
         '![t-SNE maps](feature_embedding.png)',
         f'Percent of the {neighbours} nearest neighbours of a video that are of its group, over {len(groups)} '
-        f'videos; {100 * (shares**2).sum():.1f} where features say nothing. The paper gives maps and no figures.',
+        f'videos; {100 * chance:.1f} where features say nothing. The paper gives maps and no figures.',
         run.markdown_table(('network', *LEVELS), rows),
         '## Networks',
         reporting.networks_table(trained),

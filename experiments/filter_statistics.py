@@ -10,6 +10,7 @@ An I3D is inflated from a 2D network (its kernels repeated over time and divided
 weights at offsets -1, 0 and 1 are the same; it is trained as in Table 2, and the boxes of its weights are drawn
 per offset for four layers, low to high. Expect, from the paper: after training, low layers still look alike
 at all offsets, high ones do not. The paper does not name its layers; ours are in s3dg/analysis/filter_statistics.py.
+`results.json` has the boxes after training, `step_0.json` those before, `temporal_variation.json` how far kernels differ over time.
 
 The tiny preset trains the 2D network itself, an I2D on the same videos. Hardware of the paper: as for
 Table 2, 1,200 GPU-hours by `--dry_run`.
@@ -74,12 +75,17 @@ def over_networks(figures):
 
 
 def check_layers(recipe):
-    """Refuses a network whose layers of the figure are not all temporal.
+    """Refuses a network whose layers of the figure are not all temporal, and dense.
 
     Raises:
       UsageError: naming one.
     """
     config = recipe.network_config(num_classes=1, channels=3)
+    if config.separable:
+        raise run.UsageError(
+            '--set, --inflate_from: separable convolutions begin as identities over time, and Figure 5 is of dense '
+            'ones, which begin alike at all offsets.'
+        )
     for layer in FIGURE_5_LAYERS:
         if not config.is_temporal(layer):
             raise run.UsageError(
@@ -112,6 +118,7 @@ def main(arguments):
         }
         plots.filter_boxes(figures, this / 'filter_statistics.png')
         run.write_json(this / 'step_0.json', figures['step 0'])
+        run.write_json(this / 'temporal_variation.json', variations)
         return figures['trained'], _markdown(dataset, figures['trained'], variations, trained)
 
     conduct(

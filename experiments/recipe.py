@@ -52,8 +52,7 @@ class Recipe:
         Without `inflate`, its network is taken over, with a fresh classifier where the classes differ.
       inflate: whether `start` has other temporal convolutions, and is inflated.
       fresh: whether of `start` only the network is taken over, and the weights are random.
-      pretraining: whether others start from it: --pretraining_steps is its length, and --steps and
-        --learning_rate are not for it.
+      pretraining: whether others start from it; most flags are not for it (`Options.for_pretraining`).
       options: the `Options`, once `overridden` has given them.
     """
 
@@ -70,16 +69,14 @@ class Recipe:
     options: Options = Options()
 
     @property
-    def name(self):
-        """What folders call it: its network's name, or that of the file it is taken from."""
-        taken_over = isinstance(self.start, str) and not self.inflate
-        return pathlib.Path(self.start).stem if taken_over else self.network
+    def is_taken_over(self):
+        """Whether its network is that of a file."""
+        return isinstance(self.start, str) and not self.inflate
 
     @property
-    def takes_freezing(self):
-        """Whether the flags that freeze layers are for it: not where others start from it, or for a
-        counterpart from scratch."""
-        return not self.pretraining and not self.fresh
+    def name(self):
+        """What folders call it: its network's name, or that of the file it is taken from."""
+        return pathlib.Path(self.start).stem if self.is_taken_over else self.network
 
     @property
     def trained_start(self):
@@ -94,12 +91,15 @@ class Recipe:
           report: takes a line.
         """
         start = self.start
+        own = options.for_pretraining() if self.pretraining else options
+        if self.fresh:  # the layers that would be frozen know nothing
+            own = dataclasses.replace(own, freeze_batch_norm=False, freeze_until=None)
         return dataclasses.replace(
             self,
-            preset=training_flags.override(self.preset, options, self.pretraining, report),
-            fields={**self.fields, **options.network_fields},
+            preset=training_flags.override(self.preset, own, report),
+            fields={**self.fields, **own.network_fields},
             start=start.overridden(options, report) if isinstance(start, Recipe) else start,
-            options=options,
+            options=own,
         )
 
     def network_config(self, num_classes, channels):
@@ -121,7 +121,7 @@ class Recipe:
     def _source(self, num_classes, channels):
         if isinstance(self.start, Recipe):
             return self.start.network_config(num_classes, channels)
-        return _saved_config(self.start, '--inflate_from' if self.inflate else '--init')
+        return _saved_config(self.start, '--init' if self.is_taken_over else '--inflate_from')
 
     def training_config(self, replicas):
         """Its `TrainingConfig` on so many replicas.
@@ -130,7 +130,7 @@ class Recipe:
           UsageError, ConfigError: for flags that cannot be.
         """
         preset, options = self.preset, self.options
-        if self.takes_freezing and options.freeze_until is not None:
+        if options.freeze_until is not None:
             training.layers_below(options.freeze_until)  # before hours of training, not after
         return TrainingConfig(
             preset.schedule,
@@ -161,15 +161,14 @@ class Recipe:
         preset, options = self.preset, self.options
         channels = training_run.channels(builder)
         network = self.network_config(len(training_run.class_names(builder)), channels)
-        taken_over = isinstance(self.start, str) and not self.inflate
-        training_run.require_channels(network, builder, '--init' if taken_over else '--set')
+        flag = '--init' if self.is_taken_over else '--set'
+        training_run.require_channels(network, builder, flag)
         config = self.training_config(replicas)
         if isinstance(self.start, str) and not self.fresh:
             start = Start(self.start, _sha256(self.start))
         path = None if start is None else start.path
         usual = builder.info.metadata['flip_left_right']
         infos = [builder.info.splits[split] for split in splits]
-        frozen = options.freeze_batch_norm and self.takes_freezing
         together = config.micro_batch_size(replicas) * (replicas if options.sync_batch_norm else 1)
         return training_run.Plan(
             dataset=builder.name,
@@ -187,9 +186,9 @@ class Recipe:
             init=None if self.inflate else path,
             inflate_from=path if self.inflate else None,
             start_digest=None if start is None else start.digest,
-            batch_norm_clips=None if frozen else together,
-            freeze_batch_norm=frozen,
-            freeze_until=options.freeze_until if self.takes_freezing else None,
+            batch_norm_clips=None if options.freeze_batch_norm else together,
+            freeze_batch_norm=options.freeze_batch_norm,
+            freeze_until=options.freeze_until,
             sync_batch_norm=options.sync_batch_norm,
             dtype=options.dtype,
             deterministic=options.deterministic,

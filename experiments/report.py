@@ -141,10 +141,15 @@ def find_runs(folder):
 
 
 def _config_files(folder):
-    """The `config.json` of all folders below, links to folders followed, hidden ones left out."""
-    found = []
+    """The `config.json` of all folders below, each once, links to folders followed, hidden ones left out."""
+    found, seen = [], set()
     for path, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith('.')]
+        place = pathlib.Path(path).resolve()
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
         if 'config.json' in files:
             found.append(pathlib.Path(path, 'config.json'))
     return sorted(found)
@@ -168,6 +173,8 @@ def embed(one, runs_dir, this):
         shutil.copyfile(one.path / match[2], this / name)
         return f'![{match[1]}]({name})'
 
+    if not (one.path / 'report.md').exists():
+        return f'`{one.path}` has no report.md any more: the same command with `--overwrite` writes it anew.'
     text = (one.path / 'report.md').read_text()
     text = re.sub(r'^(#+) ', r'##\1 ', text, flags=re.MULTILINE)
     return f'{_PICTURE.sub(copied, text)}\n\n`{one.path}`'
@@ -208,7 +215,7 @@ def missing_commands(section, runs, runs_dir):
     there = {
         one.settings.get('dataset')
         for one, preset in zip(runs, presets, strict=True)
-        if preset == 'paper'
+        if preset == 'paper' and 'overridden' not in one.settings
     }
     missing = {
         dataset: command(
@@ -259,7 +266,11 @@ def write_section(section, runs, runs_dir, this):
 
 def _name(one):
     settings = one.settings
-    words = [settings.get('preset'), settings.get('dataset')]
+    words = [
+        settings.get('preset'),
+        settings.get('dataset'),
+        'overridden' in settings and 'changed',
+    ]
     return ' '.join(word for word in words if word) or 'there'
 
 

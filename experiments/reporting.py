@@ -66,6 +66,19 @@ def tiny_note(trained):
     )
 
 
+def changes_note(settings):
+    """What a reader must know where flags gave the networks other values than the preset's; else empty.
+
+    Args:
+      settings: of the run.
+    """
+    changes = settings.get('overridden', {})
+    if not changes:
+        return ''
+    given = ', '.join(f'`{name}={value}`' for name, value in changes.items())
+    return f"Not the {settings['preset']} preset's, but given by flags: {given}."
+
+
 def join(*paragraphs):
     """The paragraphs of a report, without the empty ones, as Markdown."""
     return '\n\n'.join(paragraph.strip('\n') for paragraph in paragraphs if paragraph) + '\n'

@@ -20,7 +20,12 @@ from s3dg.config import ConfigError
 from s3dg.evaluation import EvaluationError
 from s3dg.export import ExportError
 from s3dg.network import Network
-from s3dg.training import NonFiniteLossError, TrainingInterrupted, create_strategy
+from s3dg.training import (
+    NonFiniteLossError,
+    SavedStateError,
+    TrainingInterrupted,
+    create_strategy,
+)
 from s3dg.weights import WeightsError
 
 FLAGS = flags.FLAGS
@@ -35,6 +40,10 @@ class UsageError(ValueError):
     """A flag or argument that cannot be: one line saying which, what was found, what was expected."""
 
 
+class MissingFileError(UsageError):
+    """A file that a flag names is not there."""
+
+
 # Errors whose message is for the user as it stands; anything else is a fault of ours and keeps its
 # traceback.
 _USER_ERRORS = (
@@ -47,6 +56,7 @@ _USER_ERRORS = (
     EvaluationError,
     ExportError,
     NonFiniteLossError,
+    SavedStateError,
     WeightsError,
 )
 
@@ -115,12 +125,14 @@ class Run:
       program: name of the entry point.
       workdir: the folder.
       settings: every resolved value that decides the results, JSON-serialisable.
-      overwrite: whether to delete what an earlier run left there.
+      overwrite: whether to delete what an earlier run of the program left there.
       free: settings, named 'training.log_every' and the like, that may differ when a run goes on.
-      replaces: a run with other settings is replaced: for programs that leave but a report here.
+      replaces: a run with other settings is replaced, and nothing deleted but its results: for programs that
+        leave but a report here.
 
     Raises:
-      UsageError: where the folder holds a run with other settings, or what is left of one.
+      UsageError: where the folder holds a run with other settings or of another program, what is left of one, or
+        would be deleted with what this one reads.
     """
 
     def __init__(self, program, workdir, settings, overwrite=False, free=(), replaces=False):
@@ -130,15 +142,15 @@ class Run:
         config = self.path / 'config.json'
         if config.exists():
             before = read_settings(config)
-            same_program = before['program'] == program
-            if replaces and not same_program:
+            if before['program'] != program:
                 raise UsageError(
                     f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
                 )
             if replaces:
                 if overwrite or before != settings:
                     (self.path / RESULTS_FILE).unlink(missing_ok=True)
-            elif overwrite and same_program:
+            elif overwrite:
+                _check_no_inputs(self.path)
                 _remove(self.path)
             else:
                 self._check_same(before, settings, free)
@@ -216,6 +228,20 @@ def flatten(values, prefix=''):
     return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
 
 
+# Flags of what programs read.
+_INPUTS = ('data_dir', 'manual_dir', 'model', 'init', 'inflate_from', 'checkpoint')
+
+
+def _check_no_inputs(folder):
+    """Refuses a folder that is to be deleted, and holds what this program is to read."""
+    for name in _INPUTS:
+        given = FLAGS[name].value if name in FLAGS else None
+        if given and home_path(given).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f'--{name}: {given} lies in --workdir, which --overwrite deletes; give another --workdir.'
+            )
+
+
 def _remove(folder):
     """Deletes a folder, of which nothing is left under its name even if this is cut off."""
     folder = folder.resolve()  # a link to it stays
@@ -256,8 +282,11 @@ def load_network(path, flag='--model'):
       UsageError: where there is none.
     """
     path = home_path(path)
+    if not path.exists():
+        raise MissingFileError(f'{flag}: expected a .keras file, found {path}, which is not there.')
     if not path.is_file() or path.suffix != '.keras':
-        raise UsageError(f'{flag}: expected a .keras file, found {path}{_what(path)}.')
+        is_folder = ', which is a folder' if path.is_dir() else ''
+        raise UsageError(f'{flag}: expected a .keras file, found {path}{is_folder}.')
     if not zipfile.is_zipfile(path):
         raise UsageError(f'{flag}: {path} is no .keras file, or not a whole one.')
     try:
@@ -293,12 +322,6 @@ def require_rgb(model, path):
         raise UsageError(
             f'--model: {path} takes {model.config.channels} channels, video files have 3.'
         )
-
-
-def _what(path):
-    if not path.exists():
-        return ', which is not there'
-    return ', which is a folder' if path.is_dir() else ''
 
 
 def file_identity(path):

@@ -4,6 +4,7 @@ A trained network lies in a folder of --networks_dir, which holds what `train` l
 the same settings is reused, whichever experiment, or `train`, made it; one that was stopped goes on.
 """
 
+import contextlib
 import dataclasses
 import gc
 import hashlib
@@ -14,7 +15,7 @@ from absl import flags
 
 from data import catalog
 from data.video_builder import DatasetError
-from experiments import dry_run, run, training_flags, training_run, workload
+from experiments import dry_run, reporting, run, training_flags, training_run, workload
 from experiments.recipe import Recipe, Start, describe_steps
 from s3dg.evaluation import Predictions, compute_metrics
 
@@ -95,6 +96,11 @@ def _digest(decisive):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _is_finished(folder):
+    """Whether a training in a folder has ended and its network is still there."""
+    return all((folder / name).exists() for name in (run.RESULTS_FILE, training_run.MODEL_FILE))
+
+
 class Study:
     """Trains what an experiment needs, and hands out what is finished.
 
@@ -152,7 +158,7 @@ class Study:
         wanted = _decisive(plan.to_dict())
         own = f'{recipe.name}-{plan.dataset}-{plan.config}-seed{plan.seed}-{_digest(wanted)[:8]}'
         found = [path for path in self._trainings() if self._settings(path) == wanted]
-        finished = [path for path in found if (path / run.RESULTS_FILE).exists()]
+        finished = [path for path in found if _is_finished(path)]
         return next(iter(finished or found), self.networks_dir / own)
 
     def _trainings(self):
@@ -181,16 +187,24 @@ class Study:
         plan = self.plan(recipe, seed)
         builder = self.builder(recipe.dataset, recipe.config)
         folder = self.folder(plan, recipe)
-        with training_run.alone(folder, self.report):
-            this = training_run.open_run(plan, folder)
-            if this.results is None:
-                self.report(f'training {recipe.label}, seed {seed}, in {folder}')
-                for line in describe_steps(recipe, plan, self.strategy.num_replicas_in_sync):
-                    self.report(line)
-                training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
-                gc.collect()  # networks hold themselves in circles
+        if not _is_finished(
+            folder
+        ):  # what is needs no lock, and may be where nothing can be written
+            with training_run.alone(folder, self.report):
+                self._train(recipe, seed, builder, plan, folder)
+        this = training_run.open_run(plan, folder)
         self.report(f'{recipe.label}, seed {seed}: top-1 {this.results["top1"]:.4f}  {folder}')
         return Trained(recipe, seed, builder, plan, this, start)
+
+    def _train(self, recipe, seed, builder, plan, folder):
+        this = training_run.open_run(plan, folder)
+        if _is_finished(folder):  # by another process, while this one waited
+            return
+        self.report(f'training {recipe.label}, seed {seed}, in {folder}')
+        for line in describe_steps(recipe, plan, self.strategy.num_replicas_in_sync):
+            self.report(line)
+        training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
+        gc.collect()  # networks hold themselves in circles
 
     def load(self, trained):
         """The trained `Network`."""
@@ -214,10 +228,14 @@ class Study:
         evaluated = split == own and not reverse  # by the training itself
         name = training_run.PREDICTIONS_FILE if evaluated else f'predictions_{split}_{order}.npz'
         path = trained.run / name
-        with training_run.alone(trained.run.path, self.report):
-            if not path.exists():
-                self._predict(trained, split, reverse).save(path)
-            return Predictions.load(path)
+        expected = trained.builder.info.splits[split].num_examples
+        kept = _kept_predictions(path, expected)
+        if kept is None:
+            with training_run.alone(trained.run.path, self.report):
+                if _kept_predictions(path, expected) is None:
+                    self._predict(trained, split, reverse).save(path)
+            kept = Predictions.load(path)
+        return kept
 
     def _predict(self, trained, split, reverse):
         video_format = trained.plan.video_format
@@ -235,6 +253,14 @@ class Study:
         """`Metrics` of the split that a network was evaluated on, in either order."""
         expected = trained.builder.info.splits[trained.plan.splits[1]].num_examples
         return compute_metrics(self.predictions(trained, reverse=reverse), expected)
+
+
+def _kept_predictions(path, videos):
+    """`Predictions` that were kept, if they are of as many videos: a split may have been converted anew."""
+    if not path.exists():
+        return None
+    kept = Predictions.load(path)
+    return kept if len(kept.ids) == videos else None
 
 
 def over_seeds(rows):
@@ -256,6 +282,31 @@ def over_seeds(rows):
     return {**figures, **deviations, 'seeds': len(rows)}
 
 
+def check_fields(recipes, fields):
+    """Refuses fields of --set in which the networks of an experiment differ: each would lose its name.
+
+    Args:
+      recipes: a list of `Recipe`, without the flags' values.
+      fields: names of fields of `NetworkConfig`.
+
+    Raises:
+      UsageError: naming one, and what two networks have there.
+    """
+    if not fields:
+        return
+    configs = [(one.label, one.network_config(num_classes=2, channels=3)) for one in recipes]
+    for name in fields:
+        values = {}
+        for label, config in configs:
+            values.setdefault(getattr(config, name), label)
+        if len(values) > 1:
+            one, other = list(values.items())[:2]
+            raise run.UsageError(
+                f'--set: in {name} the networks of this experiment differ ({one[1]}: {one[0]}, {other[1]}: '
+                f'{other[0]}); `train` takes any value of it.'
+            )
+
+
 def conduct(program, recipes, summarise, settings=None, check=None):
     """The main function of an experiment, once its flags have become recipes.
 
@@ -274,41 +325,57 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     most = run.MOST_SEED - FLAGS.seed + 1
     if not 1 <= FLAGS.seeds <= most:
         raise run.UsageError(f'--seeds must be from 1 to {most}, found {FLAGS.seeds}.')
-    remarks = []
     options = training_flags.read_options()
-    recipes = [recipe.overridden(options, remarks.append) for recipe in recipes]
-    for remark in dict.fromkeys(remarks):  # each once, not for every recipe
-        run.report(remark)
+    recipes = _with_options(recipes, options)
     if FLAGS.dry_run:
         run.report(dry_run.describe(recipes, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
         return
-    workdir = run.home_path(FLAGS.workdir)
+    workdir = run.workdir_path(FLAGS.workdir)
     networks_dir = run.home_path(FLAGS.networks_dir or workdir.parent / 'networks')
-    if networks_dir.resolve().is_relative_to(workdir.resolve()):
-        raise run.UsageError(
-            f'--networks_dir: {networks_dir} lies in --workdir, which --overwrite deletes; give another one.'
-        )
     study = Study(networks_dir, FLAGS.data_dir, run.start_runtime(), run.report)
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
+    is_finished = (workdir / run.RESULTS_FILE).exists() and not FLAGS.overwrite
     try:
         plans = study.plans(recipes, seeds)
-    except DatasetError as error:
-        if (workdir / run.RESULTS_FILE).exists() and not FLAGS.overwrite:
-            run.report(f'{workdir}: finished already, compared with no data: {error}')
+    except (DatasetError, run.MissingFileError) as error:
+        if is_finished:
+            run.report(f'{workdir}: finished already, not compared with what it needed: {error}')
             return
-        hint = '' if FLAGS.preset == 'tiny' else '; or --preset=tiny, which makes its own videos'
+        is_data = isinstance(error, DatasetError) and FLAGS.preset == 'paper'
+        hint = '; or --preset=tiny, which makes its own videos' if is_data else ''
         raise run.UsageError(f'{error}{hint}') from error
     if check is not None:
         check(study, recipes)
     settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
-    this = run.Run(program, FLAGS.workdir, settings, FLAGS.overwrite)
-    if this.results is not None:
-        run.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
-        return
-    trained = {}
-    for number, recipe in enumerate(recipes, start=1):
-        run.report(f'network {number} of {len(recipes)}: {recipe.label}')
-        trained[recipe.label] = [study.train(recipe, seed) for seed in seeds]
-    results, report = summarise(study, trained, this)
-    this.finish(results, report)
+    changes = options.changes()
+    if changes:
+        settings['overridden'] = changes
+    # What is finished needs no lock, and may be where nothing can be written.
+    lock = contextlib.nullcontext() if is_finished else training_run.alone(workdir, run.report)
+    with lock:
+        this = run.Run(program, workdir, settings, FLAGS.overwrite, replaces=FLAGS.overwrite)
+        if this.results is not None:
+            run.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
+            return
+        trained = {}
+        for number, recipe in enumerate(recipes, start=1):
+            run.report(f'network {number} of {len(recipes)}: {recipe.label}')
+            trained[recipe.label] = [study.train(recipe, seed) for seed in seeds]
+        results, report = summarise(study, trained, this)
+        this.finish(results, reporting.join(report, reporting.changes_note(settings)))
     run.report(f'finished: {this / "report.md"}')
+
+
+def _with_options(recipes, options):
+    """The recipes with what the flags give; reports what that entails, and refuses what cannot be."""
+    needed = dry_run.with_starts(recipes)
+    if options.pretraining_steps is not None and not any(one.pretraining for one in needed):
+        raise run.UsageError(
+            '--pretraining_steps: nothing is trained to start from, but files or random weights.'
+        )
+    check_fields(needed, options.network_fields)
+    remarks = []
+    recipes = [recipe.overridden(options, remarks.append) for recipe in recipes]
+    for remark in dict.fromkeys(remarks):  # each once, not for every recipe
+        run.report(remark)
+    return recipes

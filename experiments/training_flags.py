@@ -17,7 +17,7 @@ class Options:
 
     Attributes:
       network_fields: fields of `NetworkConfig`, of --set.
-      steps, learning_rate: of trainings that others do not start from.
+      steps: of trainings that others do not start from.
       pretraining_steps: of those that others start from.
       batch_size, micro_batch_size, momentum, weight_decay, frames, evaluation_frames: as in `Preset`.
       crop: height and width.
@@ -48,7 +48,32 @@ class Options:
     log_every: int = 50
     evaluate_every: int = 0
 
+    def for_pretraining(self):
+        """What of these is for a training that others start from.
 
+        That is its length, how it runs, and what its network must share with those that start from it. The
+        rest is of the trainings that follow: what they start from stays what it is.
+        """
+        shared = {name: getattr(self, name) for name in _COURSE}
+        fields = {k: v for k, v in self.network_fields.items() if k not in _FINE_TUNED_FIELDS}
+        return Options(network_fields=fields, steps=self.pretraining_steps, **shared)
+
+    def changes(self):
+        """What of these makes another result than the preset alone does, as dict from flag to value."""
+        usual = dataclasses.asdict(Options())
+        given = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in _COURSE and value != usual[name]
+        }
+        fields = given.pop('network_fields', {})
+        return {**given, **{f'set.{name}': value for name, value in fields.items()}}
+
+
+# Options that say how a training runs, and tells of itself.
+_COURSE = ('dtype', 'jit', 'deterministic', 'checkpoint_every', 'log_every', 'evaluate_every')
+# Fields of `NetworkConfig` that a network may have otherwise than the one that it starts from.
+_FINE_TUNED_FIELDS = ('dropout_rate', 'batch_norm_decay', 'kernel_initializer')
 # Options that stand for a field of `Preset` as they are.
 _PRESET_FIELDS = ('micro_batch_size', 'frames', 'evaluation_frames', 'momentum', 'weight_decay')
 
@@ -104,23 +129,20 @@ def define_training_flags():
     )
 
 
-def override(preset, options, pretraining, report):
+def override(preset, options, report):
     """The preset with what the flags give; reports how the rate was scaled.
 
     Args:
       preset: a `Preset`.
       options: the `Options`.
-      pretraining: whether others start from the training.
       report: takes a line.
 
     Raises:
       UsageError, ConfigError: for a value that cannot be.
     """
-    schedule = preset.schedule
-    steps = options.pretraining_steps if pretraining else options.steps
-    rate = None if pretraining else options.learning_rate
-    if steps is not None:
-        schedule = schedule.with_steps(steps)
+    schedule, rate = preset.schedule, options.learning_rate
+    if options.steps is not None:
+        schedule = schedule.with_steps(options.steps)
     batch_size = preset.batch_size if options.batch_size is None else options.batch_size
     if batch_size < 1:
         raise run.UsageError(f'--batch_size must be at least 1, found {batch_size}.')

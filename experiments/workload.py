@@ -96,14 +96,6 @@ def forward_cost(network_config, frames, height, width):
         ) from error
 
 
-def training_multiply_adds(network_config, frames, height, width):
-    """Multiply-adds of one clip in training: three times those in inference (`TRAINING_PASSES`).
-
-    Arguments and errors as of `forward_cost`.
-    """
-    return TRAINING_PASSES * forward_cost(network_config, frames, height, width).multiply_adds
-
-
 def training_workload(network, dataset, network_config, clip, steps, batch_size):
     """The `Workload` of a training.
 
@@ -162,19 +154,15 @@ STORED_PICTURES = {
 _AREA_EXPONENT = 2 / 3
 
 
-def dataset_bytes(facts, splits=None):
+def dataset_bytes(facts):
     """What a dataset will take on disk once it is converted, of all its published videos.
 
     Args:
       facts: the `data.published.Facts`, which say whether it is of flow.
-      splits: names of those that are converted; default all.
-
-    Raises:
-      DatasetError: for a split that there is not.
     """
     pictures = STORED_PICTURES[facts.modality, facts.source_height]
     area = math.prod(facts.frame_size) / math.prod(pictures.frame_size)
-    return round(facts.count(splits) * facts.frames * pictures.bytes * area**_AREA_EXPONENT)
+    return round(facts.count * facts.frames * pictures.bytes * area**_AREA_EXPONENT)
 
 
 class Disk(NamedTuple):

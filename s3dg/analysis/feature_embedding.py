@@ -23,7 +23,7 @@ _DIMENSIONS = 50
 FEWEST_VIDEOS = 4
 
 
-def pooled_features(network, batches, endpoints, progress=None):
+def pooled_features(network, batches, endpoints, batch_size, progress=None):
     """One vector per clip at each of several endpoints: activations averaged over time and space.
 
     All endpoints come from one forward pass of each batch, which are as large as the device bears; of the
@@ -32,8 +32,9 @@ def pooled_features(network, batches, endpoints, progress=None):
     Args:
       network: a `Network`.
       batches: iterable of clips (batch, time, height, width, channels), uint8 or float with values 0-255;
-        one clip per video. Batches may differ in size.
+        one clip per video.
       endpoints: names known to `Network.endpoints`.
+      batch_size: of the largest batch; smaller ones are filled up.
       progress: called with the number of clips done after every batch.
 
     Returns:
@@ -55,11 +56,10 @@ def pooled_features(network, batches, endpoints, progress=None):
         }
 
     parts = {name: [] for name in endpoints}
-    done = size = 0
+    done = 0
     for batch in map(np.asarray, batches):
-        # The last, smaller batch is filled up, the surplus cut off: another size were another graph.
-        size = max(size, len(batch))
-        surplus = np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)
+        # Filled up, the surplus cut off: another size were another graph.
+        surplus = np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)
         for name, features in averages(tf.constant(np.concatenate([batch, surplus]))).items():
             parts[name].append(features.numpy()[: len(batch)])
         done += len(batch)
@@ -73,13 +73,22 @@ def pooled_features(network, batches, endpoints, progress=None):
     return pooled
 
 
+def chance_agreement(labels):
+    """`neighbour_agreement` where features say nothing: the mean share of a video's label among the others.
+
+    Args:
+      labels: (videos,), integers; two videos at least.
+    """
+    _, counts = np.unique(labels, return_counts=True)
+    return float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1)))
+
+
 def neighbour_agreement(features, labels, neighbours=10):
     """Share of each video's nearest neighbours that have its label, averaged over videos.
 
     Distances are euclidean between standardised features, so that no channel counts for more because its values
-    are larger, and endpoints whose activations differ in size can be compared. Where features say nothing of
-    the labels, the agreement is the share of a label among the other videos: 1 / labels, about, where all are
-    equally frequent.
+    are larger, and endpoints whose activations differ in size can be compared. See `chance_agreement` for
+    features that say nothing of the labels.
 
     Args:
       features: (videos, channels).

@@ -1,4 +1,8 @@
-"""What the paper claims, wherever the embedded dataset can show it: tiny presets, whole. Minutes long."""
+"""Two of the paper's claims, by whole runs of the tiny preset: Tables 1 and 5, minutes each.
+
+The other experiments run whole, but with networks of two steps, in tests/experiments/test_experiments.py; what their
+tiny presets show is in README.md.
+"""
 
 import json
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from data.video import VideoError
-from experiments import run
+from experiments import run, train
 from experiments.network_fields import parse_fields
 from s3dg.training import TrainingInterrupted
+from tests.experiments import in_process
 
 
 def test_a_run_writes_its_settings_and_is_finished_by_its_results(tmp_path):
@@ -29,10 +30,32 @@ def test_other_settings_are_refused_and_overwrite_starts_anew(tmp_path):
     with pytest.raises(run.UsageError, match='a.b was 1 and is now 2. Give another --workdir'):
         run.Run('train', tmp_path, {'a': {'b': 2}, 'log': 1})
     for overwrite in (False, True):  # one program does not delete what another has left
-        with pytest.raises(run.UsageError, match="program was 'train' and is now 'export'"):
+        with pytest.raises(run.UsageError, match='holds a run of train; give another one'):
             run.Run('export', tmp_path, {'a': {'b': 1}, 'log': 1}, overwrite)
     assert run.Run('train', tmp_path, {'a': {'b': 1}, 'log': 2}, free=('log',)).results == {}
     assert run.Run('train', tmp_path, {'a': {'b': 2}}, overwrite=True).results is None
+
+
+def test_what_is_replaced_keeps_all_but_its_results(tmp_path):
+    run.Run('kinetics', tmp_path, {'a': 1}).finish({'top1': 0.5}, '')
+    (tmp_path / 'data').mkdir()
+    assert run.Run('kinetics', tmp_path, {'a': 1}, replaces=True).results == {'top1': 0.5}
+    again = run.Run('kinetics', tmp_path, {'a': 1}, overwrite=True, replaces=True)
+    assert again.results is None
+    assert (tmp_path / 'data').is_dir()
+
+
+@pytest.mark.parametrize('flag', ['--data_dir', '--init'])
+def test_what_is_read_is_not_deleted(flag, tmp_path):
+    work = tmp_path / 'work'
+    run.Run('train', work, {'a': 1})
+    (work / 'input').mkdir()
+    with (
+        in_process.flags_of(train, f'{flag}={work / "input"}'),
+        pytest.raises(run.UsageError, match=f'{flag}: .*/input lies in --workdir'),
+    ):
+        run.Run('train', work, {'a': 1}, overwrite=True)
+    assert (work / 'input').is_dir()
 
 
 def test_a_finished_run_keeps_the_settings_it_was_made_with(tmp_path):

@@ -1,4 +1,4 @@
-"""Which trained network is reused for what, and what is drawn of many: without training any."""
+"""Which trained network is reused for what, and what is refused before training: without training any."""
 
 import json
 import types
@@ -14,6 +14,7 @@ from experiments import (
     kinetics,
     optical_flow,
     presets,
+    reporting,
     speed_accuracy,
     study,
     training_flags,
@@ -21,7 +22,7 @@ from experiments import (
 )
 from experiments.recipe import Recipe, describe_steps
 from experiments.run import UsageError
-from s3dg.analysis import plots
+from s3dg.evaluation import Predictions
 from s3dg.training import create_strategy
 from tests.experiments import in_process
 
@@ -57,6 +58,7 @@ def leave(plan, folder, finished, program='train'):
     (folder / 'config.json').write_text(json.dumps(settings))
     if finished:
         (folder / 'results.json').write_text('{}')
+        (folder / 'model.keras').touch()
 
 
 def test_the_network_with_the_same_settings_is_found(make_study, tmp_path):
@@ -71,6 +73,8 @@ def test_the_network_with_the_same_settings_is_found(make_study, tmp_path):
         assert one.folder(plan, recipe()) == begun
         leave(plan, finished, finished=True)
         assert one.folder(plan, recipe()) == finished
+        (finished / 'model.keras').unlink()  # its checkpoints may give it once more
+        assert one.folder(plan, recipe()) == begun
         for other in (recipe('i3d'), recipe(fields={'width': 0.5})):
             assert one.folder(one.plan(other, 0), other).name.startswith(f'{other.network}-')
         assert one.folder(one.plan(recipe(), 1), recipe()).name.startswith(
@@ -143,6 +147,110 @@ def test_a_start_is_of_the_same_seed_wherever_it_lies(make_study, tmp_path):
         assert one.folder(moved, first).name == before.name
 
 
+FINE_TUNING_FLAGS = (
+    '--steps=7',
+    '--learning_rate=0.5',
+    '--batch_size=4',
+    '--micro_batch_size=2',
+    '--momentum=0.8',
+    '--weight_decay=0.1',
+    '--frames=8',
+    '--evaluation_frames=8',
+    '--crop=32',
+    '--flip=yes',
+    '--freeze_batch_norm',
+    '--freeze_until=Mixed_4b',
+    '--sync_batch_norm',
+    '--set=dropout_rate=0.7',
+    '--set=batch_norm_decay=0.5',
+)
+
+
+def test_what_a_fine_tuning_starts_from_is_not_trained_by_its_flags(make_study):
+    """So that Table 5 takes the network of Table 2, whatever is tried with it."""
+    first, *_ = transfer.recipes('tiny', 's3d', None, from_scratch=False)
+
+    def start(*flags):
+        with in_process.flags_of(transfer, *flags):
+            resolved = first.overridden(training_flags.read_options(), print)
+            return make_study().plan(resolved.trained_start, 0)
+
+    usual = start()
+    assert start(*FINE_TUNING_FLAGS) == usual
+    assert start('--pretraining_steps=9').training.schedule.steps == 9
+    # What both networks must have alike.
+    assert start('--set=temporal_branches=2').network == usual.network.replace(temporal_branches=2)
+
+
+@pytest.mark.parametrize(
+    ('program', 'flag', 'message'),
+    [
+        (speed_accuracy, '--set=separable=true', 'in separable the networks of this experiment'),
+        (speed_accuracy, '--set=temporal_from=Mixed_4b', 'in temporal_from the networks'),
+        (filter_statistics, '--set=separable=true', 'separable convolutions begin as identities'),
+        (transfer, '--set=separable=false', None),
+    ],
+)
+def test_fields_that_tell_networks_apart_cannot_be_set(
+    program, flag, message, data_dir, tmp_path, monkeypatch, capsys
+):
+    class ReachedTraining(Exception):
+        pass
+
+    def train(*_):
+        raise ReachedTraining
+
+    monkeypatch.setattr(study.Study, 'train', train)
+    words = ('--preset=tiny', f'--data_dir={data_dir}', f'--workdir={tmp_path / "work"}', flag)
+    if message is None:
+        monkeypatch.setattr(transfer, 'SPLITS', ('split1',))
+        with pytest.raises(ReachedTraining):
+            in_process.call(program, *words)
+    else:
+        assert in_process.call(program, *words) == USAGE
+        assert message in capsys.readouterr().err
+
+
+def test_steps_of_nothing_are_refused(tmp_path, capsys):
+    image = tmp_path / 'image.keras'
+    s3dg.build('i2d', width=0.1).save(image)
+    flags = ('--preset=tiny', f'--init={image}', '--pretraining_steps=3', '--dry_run')
+    assert in_process.call(transfer, *flags) == USAGE
+    assert '--pretraining_steps: nothing is trained to start from' in capsys.readouterr().err
+
+
+def test_a_finished_experiment_outlives_the_file_it_started_from(data_dir, tmp_path, capsys):
+    work = tmp_path / 'work'
+    words = ('--preset=tiny', f'--data_dir={data_dir}', f'--workdir={work}', '--init=gone.keras')
+    assert in_process.call(transfer, *words) == USAGE
+    assert 'expected a .keras file, found gone.keras, which is not there' in capsys.readouterr().err
+    work.mkdir()
+    (work / 'config.json').write_text('{"program": "transfer"}')
+    (work / 'results.json').write_text('{}')
+    assert in_process.call(transfer, *words) is None
+    assert 'finished already, not compared with what it needed' in capsys.readouterr().out
+
+
+def test_flags_that_change_the_result_are_written_down(make_study):
+    flags = ('--steps=7', '--set=width=0.1', '--dtype=mixed_bfloat16', '--log_every=1')
+    with in_process.flags_of(kinetics, *flags):
+        changes = training_flags.read_options().changes()
+    assert changes == {'steps': 7, 'set.width': 0.1}
+    assert reporting.changes_note({'preset': 'tiny', 'overridden': changes}) == (
+        "Not the tiny preset's, but given by flags: `steps=7`, `set.width=0.1`."
+    )
+    assert reporting.changes_note({'preset': 'tiny'}) == ''
+
+
+def test_predictions_of_fewer_videos_than_there_are_now_are_made_anew(tmp_path):
+    path = tmp_path / 'predictions.npz'
+    assert study._kept_predictions(path, 2) is None
+    made = Predictions(np.array(['a', 'b']), np.int32([0, 1]), np.float32([[1, 0], [0, 1]]))
+    made.save(path)
+    assert study._kept_predictions(path, 2).ids.tolist() == ['a', 'b']
+    assert study._kept_predictions(path, 3) is None
+
+
 def test_from_scratch_is_the_same_network_with_random_weights(make_study):
     tuned, scratch, *_ = transfer.recipes('tiny', 's3d', None, from_scratch=True)
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--freeze_until=Mixed_4b'):
@@ -205,7 +313,12 @@ USAGE, OTHER = 2, 1
         (['--batch_size=0', '--dry_run'], USAGE, '--batch_size must be at least 1'),
         (['--micro_batch_size=0', '--dry_run'], USAGE, '--micro_batch_size must be at least 1'),
         (['--freeze_until=nonsense', '--dry_run'], OTHER, 'freeze_until must be one of'),
-        (['--set=gating=nonsense', '--dry_run'], OTHER, 'gating must be one of'),
+        (['--set=gate_pooling=nonsense', '--dry_run'], OTHER, 'gate_pooling must be one of'),
+        (
+            ['--set=gating=cell'],
+            USAGE,
+            'networks of this experiment differ (i3d: None, s3d_g: temporal)',
+        ),
         (['--set=num_classes=3', '--dry_run'], USAGE, '--set: num_classes is what the dataset has'),
         (['--gpu_rate=0', '--dry_run'], USAGE, '--gpu_rate must be above 0'),
         (['--crop=-5', '--dry_run'], OTHER, 'crop_size must be'),
@@ -216,12 +329,10 @@ USAGE, OTHER = 2, 1
         (['--momentum=2', '--dry_run'], OTHER, 'momentum must be in [0, 1)'),
         (['--weight_decay=-1', '--dry_run'], OTHER, 'weight_decay must be 0 or more'),
         (['--evaluate_every=-1', '--dry_run'], OTHER, 'evaluate_every must be 0 or more'),
-        (['--networks_dir=WORK/networks', '--preset=tiny'], USAGE, 'lies in --workdir'),
     ],
 )
 def test_flags_that_cannot_be(tmp_path, capsys, flags, code, message):
     work = tmp_path / 'work'
-    flags = [flag.replace('WORK', str(work)) for flag in flags]
     words = (f'--workdir={work}', f'--data_dir={tmp_path}', *flags)
     assert in_process.call(kinetics, *words) == code
     error = capsys.readouterr().err
@@ -305,47 +416,3 @@ def test_accumulation_is_the_fewest_micro_batches_that_are_small_enough():
     assert found == {1: 56, 7: 8, 8: 7, 16: 7, 56: 1, 112: 1}
     with pytest.raises(UsageError, match='--batch_size must be a multiple of the 5 replicas'):
         training_flags.resolve_accumulation(preset, 5)
-
-
-def test_families_are_drawn_from_i2d_to_the_network_where_all_is_temporal(monkeypatch, tmp_path):
-    drawn = {}
-
-    def capture(curves, points, path, title):
-        drawn.update({curve.label: curve for curve in curves}, points=points, title=title)
-
-    monkeypatch.setattr(plots, 'accuracy_against_cost', capture)
-    labels = {
-        'i2d': None,
-        'i3d': None,
-        's3d': None,
-        'fast_s3d': None,
-        **{f'{family}/Mixed_4b': family for family in speed_accuracy.FAMILIES},
-    }
-    results = {
-        label: {
-            'family': family,
-            'switching_endpoint': 'Mixed_4b' if family else None,
-            'top1': number / 10,
-            'multiply_adds': number,
-        }
-        for number, (label, family) in enumerate(labels.items())
-    }
-    speed_accuracy.draw(results, tmp_path / 'no.png', 'title')
-    places = {
-        label: [p.multiply_adds for p in drawn[label].points] for label in speed_accuracy.FAMILIES
-    }
-    assert places == {
-        'top_heavy_i3d': [0, 4, 1],
-        'bottom_heavy_i3d': [0, 5, 1],
-        'top_heavy_s3d': [0, 6, 2],
-        'bottom_heavy_s3d': [0, 7, 2],
-    }
-    styles = {label: (drawn[label].line_style, drawn[label].colour) for label in places}
-    assert styles == {
-        'top_heavy_i3d': ('-', 'tab:blue'),
-        'bottom_heavy_i3d': (':', 'tab:blue'),
-        'top_heavy_s3d': ('-', 'tab:orange'),
-        'bottom_heavy_s3d': (':', 'tab:orange'),
-    }
-    (apart,) = drawn['points']
-    assert (apart.label, apart.top1) == ('fast_s3d', pytest.approx(0.3))

@@ -5,7 +5,12 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg.analysis.feature_embedding import neighbour_agreement, pooled_features, project
+from s3dg.analysis.feature_embedding import (
+    chance_agreement,
+    neighbour_agreement,
+    pooled_features,
+    project,
+)
 from s3dg.config import ConfigError
 from s3dg.evaluation import EvaluationError
 
@@ -26,7 +31,8 @@ def _clips(number):
 def test_features_are_the_means_of_the_activations(network):
     clips = _clips(3)
     done = []
-    found = pooled_features(network, [clips[:2], tf.constant(clips[2:])], ENDPOINTS, done.append)
+    batches = [clips[:2], tf.constant(clips[2:])]
+    found = pooled_features(network, batches, ENDPOINTS, 2, done.append)
     assert list(found) == list(ENDPOINTS)
     assert done == [2, 3]
     for name, features in found.items():
@@ -38,29 +44,38 @@ def test_features_are_the_means_of_the_activations(network):
 
 
 def test_all_endpoints_come_from_one_pass_of_each_batch(network, monkeypatch):
-    passes = []
+    passes, traced = [], []
     stem = network.get_layer('Conv2d_1a_7x7')
     original = stem.call
 
     def call(x):
+        traced.append(1)
         tf.py_function(lambda: passes.append(1), [], [])
         return original(x)
 
     monkeypatch.setattr(stem, 'call', call)
-    pooled_features(network, [_clips(2), _clips(1)], LOW_ENDPOINTS)
-    assert len(passes) == 2
+    pooled_features(network, [_clips(1), _clips(2), _clips(1)], LOW_ENDPOINTS, 2)
+    assert len(passes) == 3
+    assert len(traced) == 1  # in one graph, whatever their sizes
 
 
 def test_what_has_no_features_is_refused(network):
     with pytest.raises(EvaluationError, match='no clips'):
-        pooled_features(network, [], LOW_ENDPOINTS)
+        pooled_features(network, [], LOW_ENDPOINTS, 1)
     with pytest.raises(ConfigError, match="no endpoint 'Mixed_9x'"):
-        pooled_features(network, [_clips(1)], ['Mixed_9x'])
+        pooled_features(network, [_clips(1)], ['Mixed_9x'], 1)
     clips = _clips(3).astype('float32')
     clips[1] = np.nan
     expected = 'at Conv2d_1a_7x7 are not finite for 1 of 3 .* number 1'
     with pytest.raises(EvaluationError, match=expected):
-        pooled_features(network, [clips[:2], clips[2:]], ['Conv2d_1a_7x7'])
+        pooled_features(network, [clips[:2], clips[2:]], ['Conv2d_1a_7x7'], 2)
+
+
+def test_chance_by_hand():
+    # Of the other three, two share the label of each of three videos, and none that of the fourth.
+    assert chance_agreement([5, 5, 7, 5]) == pytest.approx((2 / 3 + 2 / 3 + 0 + 2 / 3) / 4)
+    assert chance_agreement(np.zeros(4, int)) == 1
+    assert chance_agreement(range(4)) == 0
 
 
 def test_agreement_by_hand():
