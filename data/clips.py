@@ -181,7 +181,7 @@ def evaluation_windows(
     crop_size: int | tuple[int, int],
     batch_size: int,
     reverse: bool = False,
-    first_only: bool = False,
+    most_frames: int | None = None,
     num_shards: int = 1,
     shard_index: int = 0,
 ) -> tf.data.Dataset:
@@ -195,7 +195,7 @@ def evaluation_windows(
       batch_size: windows per batch.
       reverse: reverse the frames of every window, after it is cut (flow is also negated: the flow
         of the reversed video, to first order).
-      first_only: of a longer video take its first `frames` frames only, as one window.
+      most_frames: of a longer video see its first so many frames only.
       num_shards: number of pipelines that share the work; every video is in exactly one.
       shard_index: which of them this is.
 
@@ -211,13 +211,14 @@ def evaluation_windows(
     info, decoder = records.split_info(builder, split), records.Decoder(builder)
     height, width = _crop(builder, decoder, info, crop_size)
     _check_positive(frames=frames, batch_size=batch_size, num_shards=num_shards)
+    if most_frames is not None:
+        _check_positive(most_frames=most_frames)
     _check_shard(num_shards, shard_index)
 
     def windows(record):
         example = records.parse(record)
         encoded = example.pop(video_builder.VIDEO)
-        if first_only:
-            encoded = encoded[:frames]
+        encoded = encoded[:most_frames]
         length = tf.size(encoded)
         count = -(-length // frames)
         starts = tf.range(count) * tf.maximum(length - frames, 0) // tf.maximum(count - 1, 1)

@@ -3,14 +3,14 @@
   python -m experiments.evaluate --model=runs/train/model.keras --dataset=moving_shapes --order=reversed
 
 Every video is seen whole: in windows of the network's `evaluation_frames`, looped where it is shorter,
-centre crop, logits averaged; of UCF-101 and HMDB-51 the first window only, as is usual there. Leaves `results.json`, `report.md`, `confusion.png` and `predictions.npz`
+centre crop, logits averaged; of UCF-101 and HMDB-51 their first 250 frames, as is usual there. Leaves `results.json`, `report.md`, `confusion.png` and `predictions.npz`
 (id, label, logits) in the workdir.
 """
 
 from absl import flags
 
 from data import catalog
-from experiments import run, training_run
+from experiments import presets, run, training_run
 from s3dg.analysis import plots
 
 FLAGS = flags.FLAGS
@@ -83,7 +83,10 @@ def main(arguments):
         'order': FLAGS.order,
         'dtype': FLAGS.dtype,
     }
-    this = run.Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite)
+    if FLAGS.dataset in presets.EVALUATED_FRAMES:
+        settings['evaluated_frames'] = presets.EVALUATED_FRAMES[FLAGS.dataset]
+    inputs = [('--model', FLAGS.model), ('--data_dir', FLAGS.data_dir)]
+    this = run.Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
     if this.results is not None:
         run.report(f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}')
         return

@@ -275,7 +275,8 @@ def main(arguments):
         'pool': FLAGS.pool,
         'dtype': FLAGS.dtype,
     }
-    this = run.Run('extract_features', FLAGS.workdir, settings, FLAGS.overwrite)
+    inputs = [('--model', FLAGS.model), *(('video', one.path) for one in videos)]
+    this = run.Run('extract_features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
     targets = feature_file.choose_targets(videos, this / 'features')
     before = sum(target.is_done for target in targets)
     if before:

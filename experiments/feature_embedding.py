@@ -127,9 +127,9 @@ def extract(study, trained, videos):
       dict from level to float32 (videos, channels), in the order of `videos`.
     """
     path = trained.run / f'features_{trained.plan.splits[1]}.npz'
-    with training_run.alone(trained.run.path, study.report):
-        kept = _kept_features(path, videos)
-        if kept is None:
+    kept = _kept_features(path, videos)
+    if kept is None:
+        with training_run.alone(trained.run.path, study.report):
             kept = _extract(study, trained, videos)
             temporary = path.with_suffix('.new.npz')
             np.savez(temporary, id=np.array(videos), **kept)
@@ -160,7 +160,7 @@ def _extract(study, trained, videos):
         frames=plan.video_format.evaluation_frames,
         crop_size=plan.video_format.crop_size,
         batch_size=batch_size,
-        first_only=True,
+        most_frames=plan.video_format.evaluation_frames,  # one window
     )
     wanted, ids = set(videos), []
 

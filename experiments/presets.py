@@ -87,9 +87,9 @@ PAPER_FLOW = {
     'kinetics400': dataclasses.replace(_KINETICS, schedule=SCHEDULES['kinetics_flow']),
 }
 
-# Of their videos the first window alone is evaluated, "the first 250 frames", as I3D's authors did (issue 28 of
-# deepmind/kinetics-i3d); of all others, as many windows as cover the video.
-FIRST_WINDOW_ONLY = ('ucf101', 'hmdb51')
+# Frames of a video, from its first on, that are evaluated on some datasets: "the first 250 frames", as I3D's
+# authors did (issue 28 of deepmind/kinetics-i3d). On all others every video is seen whole.
+EVALUATED_FRAMES = {'ucf101': 250, 'hmdb51': 250}
 
 
 def find_preset(name, dataset, modality='rgb'):

@@ -76,7 +76,12 @@ def main(arguments):
     builder = catalog.open_dataset(DATASET, FLAGS.config, FLAGS.data_dir, run.report)
     plan = train.resolve_plan(builder, strategy, run.report)
     this = run.Run(
-        'quickstart', FLAGS.workdir, plan.to_dict(), FLAGS.overwrite, training_run.FREE_SETTINGS
+        'quickstart',
+        FLAGS.workdir,
+        plan.to_dict(),
+        FLAGS.overwrite,
+        training_run.FREE_SETTINGS,
+        inputs=[('--data_dir', FLAGS.data_dir)],
     )
     if this.results is not None:
         run.report(

@@ -126,16 +126,20 @@ class Run:
       workdir: the folder.
       settings: every resolved value that decides the results, JSON-serialisable.
       overwrite: whether to delete what an earlier run of the program left there.
-      free: settings, named 'training.log_every' and the like, that may differ when a run goes on.
+      free: settings, named 'training.log_every' and the like, or whole dicts of them, that may differ when a
+        run goes on.
       replaces: a run with other settings is replaced, and nothing deleted but its results: for programs that
         leave but a report here.
+      inputs: (flag, path or None) of all that the program reads, which is not to be deleted with the workdir.
 
     Raises:
       UsageError: where the folder holds a run with other settings or of another program, what is left of one, or
         would be deleted with what this one reads.
     """
 
-    def __init__(self, program, workdir, settings, overwrite=False, free=(), replaces=False):
+    def __init__(
+        self, program, workdir, settings, overwrite=False, free=(), replaces=False, inputs=()
+    ):
         self.path = workdir_path(workdir)
         # As they will be read back: no tuples.
         settings = json.loads(json.dumps({'program': program, **settings}))
@@ -150,7 +154,7 @@ class Run:
                 if overwrite or before != settings:
                     (self.path / RESULTS_FILE).unlink(missing_ok=True)
             elif overwrite:
-                _check_no_inputs(self.path)
+                _check_no_inputs(self.path, inputs)
                 _remove(self.path)
             else:
                 self._check_same(before, settings, free)
@@ -171,7 +175,10 @@ class Run:
 
     def _check_same(self, before, now, free):
         flat_before, flat_now = flatten(before), flatten(now)
-        for name in sorted({*flat_before, *flat_now} - set(free)):
+        free = tuple(f'{name}.' for name in free)
+        for name in sorted({*flat_before, *flat_now}):
+            if f'{name}.'.startswith(free):
+                continue
             old, new = flat_before.get(name), flat_now.get(name)
             if old != new:
                 raise UsageError(
@@ -228,17 +235,12 @@ def flatten(values, prefix=''):
     return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
 
 
-# Flags of what programs read.
-_INPUTS = ('data_dir', 'manual_dir', 'model', 'init', 'inflate_from', 'checkpoint')
-
-
-def _check_no_inputs(folder):
-    """Refuses a folder that is to be deleted, and holds what this program is to read."""
-    for name in _INPUTS:
-        given = FLAGS[name].value if name in FLAGS else None
-        if given and home_path(given).resolve().is_relative_to(folder.resolve()):
+def _check_no_inputs(folder, inputs):
+    """Refuses a folder that is to be deleted, and holds what is to be read."""
+    for what, path in inputs:
+        if path is not None and home_path(path).resolve().is_relative_to(folder.resolve()):
             raise UsageError(
-                f'--{name}: {given} lies in --workdir, which --overwrite deletes; give another --workdir.'
+                f'{what}: {path} lies in --workdir, which --overwrite deletes; give another --workdir.'
             )
 
 

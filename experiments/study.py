@@ -326,9 +326,9 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     if not 1 <= FLAGS.seeds <= most:
         raise run.UsageError(f'--seeds must be from 1 to {most}, found {FLAGS.seeds}.')
     options = training_flags.read_options()
-    recipes = _with_options(recipes, options)
     if FLAGS.dry_run:
-        run.report(dry_run.describe(recipes, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
+        resolved = _with_options(recipes, options)
+        run.report(dry_run.describe(resolved, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
         return
     workdir = run.workdir_path(FLAGS.workdir)
     networks_dir = run.home_path(FLAGS.networks_dir or workdir.parent / 'networks')
@@ -336,6 +336,7 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
     is_finished = (workdir / run.RESULTS_FILE).exists() and not FLAGS.overwrite
     try:
+        recipes = _with_options(recipes, options)
         plans = study.plans(recipes, seeds)
     except (DatasetError, run.MissingFileError) as error:
         if is_finished:
@@ -347,13 +348,14 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     if check is not None:
         check(study, recipes)
     settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
-    changes = options.changes()
-    if changes:
-        settings['overridden'] = changes
+    if options.changes():
+        settings['overridden'] = options.changes()  # what that comes to is in the plans
     # What is finished needs no lock, and may be where nothing can be written.
     lock = contextlib.nullcontext() if is_finished else training_run.alone(workdir, run.report)
     with lock:
-        this = run.Run(program, workdir, settings, FLAGS.overwrite, replaces=FLAGS.overwrite)
+        this = run.Run(
+            program, workdir, settings, FLAGS.overwrite, ('overridden',), replaces=FLAGS.overwrite
+        )
         if this.results is not None:
             run.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
             return

@@ -77,7 +77,7 @@ def main(arguments):
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
     plan = resolve_plan(builder, strategy, run.report)
     with training_run.alone(FLAGS.workdir, run.report):
-        this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite)
+        this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
         if this.results is not None:
             run.report(
                 f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}; --overwrite starts anew'

@@ -51,15 +51,15 @@ class Options:
     def for_pretraining(self):
         """What of these is for a training that others start from.
 
-        That is its length, how it runs, and what its network must share with those that start from it. The
-        rest is of the trainings that follow: what they start from stays what it is.
+        That is its length, how it runs and fits into memory, and what its network must share with those that
+        start from it. The rest is of the trainings that follow: what they start from stays what it is.
         """
-        shared = {name: getattr(self, name) for name in _COURSE}
+        shared = {name: getattr(self, name) for name in (*_COURSE, *_MACHINE)}
         fields = {k: v for k, v in self.network_fields.items() if k not in _FINE_TUNED_FIELDS}
         return Options(network_fields=fields, steps=self.pretraining_steps, **shared)
 
     def changes(self):
-        """What of these makes another result than the preset alone does, as dict from flag to value."""
+        """What of these are given and decide the result, as dict from flag to value."""
         usual = dataclasses.asdict(Options())
         given = {
             name: value
@@ -70,8 +70,10 @@ class Options:
         return {**given, **{f'set.{name}': value for name, value in fields.items()}}
 
 
-# Options that say how a training runs, and tells of itself.
-_COURSE = ('dtype', 'jit', 'deterministic', 'checkpoint_every', 'log_every', 'evaluate_every')
+# Options that do not decide the result of a training.
+_COURSE = ('jit', 'checkpoint_every', 'log_every', 'evaluate_every')
+# Options that fit a training to the machine.
+_MACHINE = ('dtype', 'deterministic', 'micro_batch_size')
 # Fields of `NetworkConfig` that a network may have otherwise than the one that it starts from.
 _FINE_TUNED_FIELDS = ('dropout_rate', 'batch_norm_decay', 'kernel_initializer')
 # Options that stand for a field of `Preset` as they are.

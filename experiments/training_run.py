@@ -201,25 +201,25 @@ def training_clips(builder, plan):
 def predict_split(network, builder, split, *, strategy, batch_size, reverse=False, report=None):
     """`Predictions` of all videos of a split, seen as the network's `video_format` says.
 
-    Whole, but for the first window of those in `presets.FIRST_WINDOW_ONLY`.
+    Whole, but for datasets in `presets.EVALUATED_FRAMES`.
     """
-    first_only = builder.name in presets.FIRST_WINDOW_ONLY
+    video_format = network.video_format
+    most_frames = presets.EVALUATED_FRAMES.get(builder.name)
     windows = clips.evaluation_windows(
         builder,
         split,
-        frames=network.video_format.evaluation_frames,
-        crop_size=network.video_format.crop_size,
+        frames=video_format.evaluation_frames,
+        crop_size=video_format.crop_size,
         batch_size=batch_size,
         reverse=reverse,
-        first_only=first_only,
+        most_frames=most_frames,
     )
     progress = None
     if report is not None:
         order = 'reversed' if reverse else 'normal'
-        what = f'evaluating {split}, {order} order'
-        if first_only:
-            what += f', the first {network.video_format.evaluation_frames} frames'
-        progress = ProgressLine(what, 'windows', report)
+        progress = ProgressLine(f'evaluating {split}, {order} order', 'windows', report)
+        if most_frames is not None:
+            report(f'of every video of {builder.name} the first {most_frames} frames are evaluated')
     return evaluation.predict(network, windows, batch_size, strategy=strategy, progress=progress)
 
 
@@ -301,13 +301,23 @@ def alone(workdir, report):
     )
 
 
-def open_run(plan, workdir, overwrite=False):
+def open_run(plan, workdir, overwrite=False, data_dir=None):
     """The `Run` of a plan's training in a folder, as `train` and the experiments make it.
+
+    Args:
+      plan: the `Plan`.
+      workdir: the folder.
+      overwrite: whether to delete what it holds, but for what is to be read: `data_dir` and the plan's start.
 
     Raises:
       UsageError: where the folder holds a run with other settings.
     """
-    return run.Run('train', workdir, plan.to_dict(), overwrite, FREE_SETTINGS)
+    inputs = (
+        ('--data_dir', data_dir),
+        ('--init', plan.init),
+        ('--inflate_from', plan.inflate_from),
+    )
+    return run.Run('train', workdir, plan.to_dict(), overwrite, FREE_SETTINGS, inputs=inputs)
 
 
 def train_and_evaluate(builder, plan, this, strategy, report):

@@ -143,8 +143,8 @@ def _markdown(network, results, trained):
         '# Table 5: transfer',
         reporting.tiny_note(trained),
         run.markdown_table(('dataset', 'network', *columns), rows),
-        'Top-1 in percent of the test videos of each split, RGB, and their mean. Of longer videos of UCF-101 and '
-        'HMDB-51 the first window is evaluated, 250 frames in the paper preset.',
+        'Top-1 in percent of the test videos of each split, RGB, and their mean. Of UCF-101 and HMDB-51 the '
+        'first 250 frames of longer videos are evaluated.',
         '## Networks',
         reporting.networks_table(trained),
     )

@@ -47,6 +47,11 @@ class History:
         self._writer.flush()
 
 
+def empty_row(step):
+    """A row of the history at a step, without figures."""
+    return {**dict.fromkeys(HISTORY_COLUMNS), 'step': step}
+
+
 def read_history(workdir):
     """The rows of `history.csv` as dicts of numbers, None where a cell is empty; [] without a file."""
     path = pathlib.Path(workdir, 'history.csv')

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from s3dg.config import ENDPOINTS, ConfigError
-from s3dg.history import History
+from s3dg.history import History, empty_row
 from s3dg.normalization import BatchNormalization
 from s3dg.schedules import CosineSchedule, StepSchedule
 from s3dg.signals import Termination
@@ -24,7 +24,7 @@ _SECONDS_PER_CALL = 5.0
 
 
 class SavedStateError(ValueError):
-    """What a training that was stopped has left cannot be gone on from."""
+    """A training that was stopped cannot go on from what it has left."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -306,6 +306,28 @@ def _check_finite(metrics, first_step, scaled):
                 )
 
 
+def _restore_newest(checkpoint, manager, report):
+    """Restores the newest checkpoint that can be read, if there are any.
+
+    Raises:
+      SavedStateError: where none of them can be.
+    """
+    for path in reversed(manager.checkpoints):
+        try:
+            checkpoint.restore(path).assert_consumed()
+        except tf.errors.ResourceExhaustedError:  # of memory: the file is as it should be
+            raise
+        except (tf.errors.OpError, IndexError) as error:  # IndexError: the file is cut off
+            report(f'{path} cannot be read: {str(error).splitlines()[0]}')
+        else:
+            report(f'resuming from {path}')
+            return
+    if manager.checkpoints:
+        raise SavedStateError(
+            f'{manager.directory}: none of the checkpoints can be read; delete them to train from the beginning.'
+        )
+
+
 def _time(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -333,11 +355,11 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
       report: takes each line of progress.
 
     Returns:
-      (network, last row of the history).
+      (network, last row of the history; without figures where `history.csv` of a finished training is gone).
 
     Raises:
       NonFiniteLossError: naming the step; the checkpoints of earlier steps are kept.
-      SavedStateError: where the newest checkpoint is damaged, or the history of a finished training gone.
+      SavedStateError: where there are checkpoints and all are damaged.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
       ConfigError: where the batch does not divide.
     """
@@ -359,24 +381,13 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
         step=step_variable,
     )
     manager = tf.train.CheckpointManager(checkpoint, str(workdir / 'checkpoints'), max_to_keep=3)
-    if manager.latest_checkpoint:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except tf.errors.OpError as error:
-            raise SavedStateError(
-                f'{manager.latest_checkpoint} cannot be read, {type(error).__name__}; delete '
-                f'{workdir / "checkpoints"} to train from the beginning.'
-            ) from error
-        report(f'resuming from {manager.latest_checkpoint}')
+    _restore_newest(checkpoint, manager, report)
     step = int(step_variable.numpy())
     history = History(workdir, step)
     if step >= total:
         if not history.rows:
-            raise SavedStateError(
-                f'{workdir / "history.csv"} has no rows of a training that is at its end; delete '
-                f'{workdir / "checkpoints"} to train from the beginning.'
-            )
-        return network, history.rows[-1]
+            report(f'{history.path} has no rows of this training, which is at its end')
+        return network, history.rows[-1] if history.rows else empty_row(step)
 
     dataset = strategy.distribute_datasets_from_function(
         lambda context: clips(step * config.batch_size, context, micro_batch_size)

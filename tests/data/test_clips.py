@@ -243,20 +243,19 @@ def evaluation(dataset, **changes):
     return list(batches.as_numpy_iterator())
 
 
-def test_of_longer_videos_the_first_window_alone(ramp_dataset):
-    whole, first = (
-        {
-            (video, window): clip
-            for batch in evaluation(ramp_dataset, first_only=only)
-            for video, window, clip in zip(batch['id'], batch['window'], batch['clip'], strict=True)
-        }
-        for only in (False, True)
-    )
-    assert first.keys() == {(video, window) for video, window in whole if window == 0}
-    assert len(whole) > len(first)
-    for key, clip in first.items():
-        np.testing.assert_array_equal(clip, whole[key])
-    assert {int(w) for b in evaluation(ramp_dataset, first_only=True) for w in b['windows']} == {1}
+def test_of_longer_videos_the_first_frames_alone(ramp_dataset):
+    seen = collections.defaultdict(set)
+    for batch in evaluation(ramp_dataset, most_frames=10):
+        for clip, video_id, windows in zip(
+            batch['clip'], batch['id'], batch['windows'], strict=True
+        ):
+            length = min(length_of(video_id), 10)
+            assert windows == -(-length // 8)
+            seen[video_id] |= set(origin(clip)[0])
+    assert all(seen[video] == set(range(min(length_of(video), 10))) for video in seen)
+    assert max(length_of(video) for video in seen) > 16
+    with pytest.raises(clips.ClipError, match='most_frames'):
+        evaluation(ramp_dataset, most_frames=0)
 
 
 def test_evaluation_sees_every_window_of_every_video(ramp_dataset):

@@ -133,6 +133,9 @@ def test_a_finished_experiment_is_left_alone(conducted, capsys):
     capsys.readouterr()
     assert conducted.call(arrow_of_time) is None
     assert 'finished already' in capsys.readouterr().out
+    # A value that the preset has too.
+    assert conducted.call(arrow_of_time, '--momentum=0.9', '--log_every=7') is None
+    assert 'finished already' in capsys.readouterr().out
     assert results.stat().st_mtime_ns == before
 
 

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from data.video import VideoError
-from experiments import run, train
+from experiments import run
 from experiments.network_fields import parse_fields
 from s3dg.training import TrainingInterrupted
-from tests.experiments import in_process
 
 
 def test_a_run_writes_its_settings_and_is_finished_by_its_results(tmp_path):
@@ -45,23 +44,25 @@ def test_what_is_replaced_keeps_all_but_its_results(tmp_path):
     assert (tmp_path / 'data').is_dir()
 
 
-@pytest.mark.parametrize('flag', ['--data_dir', '--init'])
-def test_what_is_read_is_not_deleted(flag, tmp_path):
-    work = tmp_path / 'work'
+def test_what_is_read_is_not_deleted(tmp_path):
+    work, elsewhere = tmp_path / 'work', tmp_path / 'elsewhere.mp4'
     run.Run('train', work, {'a': 1})
-    (work / 'input').mkdir()
-    with (
-        in_process.flags_of(train, f'{flag}={work / "input"}'),
-        pytest.raises(run.UsageError, match=f'{flag}: .*/input lies in --workdir'),
-    ):
-        run.Run('train', work, {'a': 1}, overwrite=True)
-    assert (work / 'input').is_dir()
+    (work / 'videos').mkdir()
+    inputs = [('--init', None), ('video', elsewhere), ('--data_dir', work / 'videos')]
+    with pytest.raises(run.UsageError, match='--data_dir: .*/videos lies in --workdir'):
+        run.Run('train', work, {'a': 1}, overwrite=True, inputs=inputs)
+    assert (work / 'videos').is_dir()
+    run.Run('train', work, {'a': 1}, overwrite=True, inputs=inputs[:2])
+    assert not (work / 'videos').exists()
 
 
 def test_a_finished_run_keeps_the_settings_it_was_made_with(tmp_path):
     run.Run('train', tmp_path, {'a': 1, 'log': 1}, free=('log',))
     run.Run('train', tmp_path, {'a': 1, 'log': 2}, free=('log',)).finish({}, '')
     run.Run('train', tmp_path, {'a': 1, 'log': 3}, free=('log',))
+    run.Run('train', tmp_path, {'a': 1, 'log': {'every': 3}}, free=('log',))
+    with pytest.raises(run.UsageError, match='logs was None and is now 3'):
+        run.Run('train', tmp_path, {'a': 1, 'log': 2, 'logs': 3}, free=('log',))
     assert run.read_settings(tmp_path / 'config.json')['log'] == 2
 
 

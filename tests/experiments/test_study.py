@@ -151,7 +151,6 @@ FINE_TUNING_FLAGS = (
     '--steps=7',
     '--learning_rate=0.5',
     '--batch_size=4',
-    '--micro_batch_size=2',
     '--momentum=0.8',
     '--weight_decay=0.1',
     '--frames=8',
@@ -178,6 +177,7 @@ def test_what_a_fine_tuning_starts_from_is_not_trained_by_its_flags(make_study):
     usual = start()
     assert start(*FINE_TUNING_FLAGS) == usual
     assert start('--pretraining_steps=9').training.schedule.steps == 9
+    assert start('--micro_batch_size=2').batch_norm_clips == 2  # what fits into memory
     # What both networks must have alike.
     assert start('--set=temporal_branches=2').network == usual.network.replace(temporal_branches=2)
 
@@ -227,17 +227,18 @@ def test_a_finished_experiment_outlives_the_file_it_started_from(data_dir, tmp_p
     work.mkdir()
     (work / 'config.json').write_text('{"program": "transfer"}')
     (work / 'results.json').write_text('{}')
-    assert in_process.call(transfer, *words) is None
-    assert 'finished already, not compared with what it needed' in capsys.readouterr().out
+    for more in ((), ('--set=dropout_rate=0.5',)):
+        assert in_process.call(transfer, *words, *more) is None
+        assert 'finished already, not compared with what it needed' in capsys.readouterr().out
 
 
 def test_flags_that_change_the_result_are_written_down(make_study):
-    flags = ('--steps=7', '--set=width=0.1', '--dtype=mixed_bfloat16', '--log_every=1')
+    flags = ('--steps=7', '--set=width=0.1', '--dtype=mixed_bfloat16', '--log_every=1', '--jit')
     with in_process.flags_of(kinetics, *flags):
         changes = training_flags.read_options().changes()
-    assert changes == {'steps': 7, 'set.width': 0.1}
+    assert changes == {'steps': 7, 'dtype': 'mixed_bfloat16', 'set.width': 0.1}
     assert reporting.changes_note({'preset': 'tiny', 'overridden': changes}) == (
-        "Not the tiny preset's, but given by flags: `steps=7`, `set.width=0.1`."
+        "Not the tiny preset's, but given by flags: `steps=7`, `dtype=mixed_bfloat16`, `set.width=0.1`."
     )
     assert reporting.changes_note({'preset': 'tiny'}) == ''
 

@@ -25,11 +25,9 @@ def builder(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize('first_only', [False, True])
-def test_longer_videos_of_some_datasets_are_seen_by_their_first_window(
-    builder, monkeypatch, first_only
-):
-    monkeypatch.setattr(presets, 'FIRST_WINDOW_ONLY', ('moving_shapes',) if first_only else ())
+@pytest.mark.parametrize('most', [None, 12])
+def test_of_some_datasets_the_first_frames_of_a_video_are_evaluated(builder, monkeypatch, most):
+    monkeypatch.setattr(presets, 'EVALUATED_FRAMES', {'moving_shapes': most} if most else {})
     video_format = VideoFormat(
         frame_size=(72, 72), crop_size=(32, 32), clip_frames=8, evaluation_frames=8
     )
@@ -43,11 +41,12 @@ def test_longer_videos_of_some_datasets_are_seen_by_their_first_window(
         batch_size=4,
         report=lines.append,
     )
-    assert all(('the first 8 frames' in line) == first_only for line in lines)
+    told = 'of every video of moving_shapes the first 12 frames are evaluated'
+    assert (told in lines) == (most is not None)
     example = max(records.stored_videos(builder, 'validation'), key=lambda e: len(e['video']))
-    frames = np.stack(example['video'])[:, 20:52, 20:52]
-    assert len(frames) > 16
-    starts = [0] if first_only else window_starts(len(frames), 8)
-    expected = np.mean([network(frames[None, k : k + 8]) for k in starts], axis=0)[0]
+    assert len(example['video']) > 16
+    frames = np.stack(example['video'][:most])[:, 20:52, 20:52]
+    windows = [frames[k : k + 8] for k in window_starts(len(frames), 8)]
+    expected = np.mean([network(window[None]) for window in windows], axis=0)[0]
     logits = dict(zip(found.ids.tolist(), found.logits, strict=True))
     assert_close(logits[example['id']], expected, 1e-4)

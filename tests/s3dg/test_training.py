@@ -1,5 +1,7 @@
 """The training loop on one device: what a step does, stopping and going on, freezing, what is refused."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -134,18 +136,41 @@ def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path):
     assert row['step'] == 4
 
 
-def test_what_is_left_of_a_run_and_damaged_is_named(tmp_path):
-    training.train(_network, _clips(), _config(), tmp_path)
-    (tmp_path / 'history.csv').rename(tmp_path / 'moved.csv')
-    with pytest.raises(training.SavedStateError, match='history.csv has no rows'):
-        training.train(_network, _clips(), _config(), tmp_path)
-    (tmp_path / 'moved.csv').rename(tmp_path / 'history.csv')
-    for path in (tmp_path / 'checkpoints').glob('ckpt-4.data*'):
-        path.unlink()
+def _damage(workdir, step):
+    (data,) = (workdir / 'checkpoints').glob(f'ckpt-{step}.data*')
+    if step % 2:  # gone, or cut off
+        data.unlink()
+    else:
+        data.write_bytes(data.read_bytes()[:100])
+
+
+def test_damaged_checkpoints_are_passed_over(uninterrupted, tmp_path):
+    config = dataclasses.replace(_config(), checkpoint_every=1)
+    training.train(_network, _clips(), config, tmp_path)
+    _damage(tmp_path, 4)
+    lines = []
+    network, row = training.train(_network, _clips(), config, tmp_path, report=lines.append)
+    assert 'ckpt-4 cannot be read: ' in lines[0]
+    assert lines[1].startswith('resuming from ')
+    assert lines[1].endswith('ckpt-3')
+    assert row['step'] == 4
+    _assert_equal(_values(network), uninterrupted[0])
+    for step in (2, 3, 4):
+        _damage(tmp_path, step)
     with pytest.raises(
-        training.SavedStateError, match='ckpt-4 cannot be read, .*; delete .*checkpoints'
+        training.SavedStateError, match='checkpoints: none of the checkpoints can be'
     ):
-        training.train(_network, _clips(), _config(), tmp_path)
+        training.train(_network, _clips(), config, tmp_path)
+
+
+def test_a_finished_training_without_its_history(uninterrupted, tmp_path):
+    training.train(_network, _clips(), _config(), tmp_path)
+    (tmp_path / 'history.csv').unlink()
+    lines = []
+    network, row = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    _assert_equal(_values(network), uninterrupted[0])
+    assert (row['step'], row['loss'], row['accuracy']) == (4, None, None)
+    assert 'history.csv has no rows' in lines[-1]
 
 
 def test_termination_saves_and_stops(uninterrupted, tmp_path, monkeypatch):
