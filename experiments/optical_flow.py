@@ -92,10 +92,9 @@ def fused_figures(study, rgb, flow, fusion):
     """
     streams = [study.predictions(rgb), study.predictions(flow)]
     streams.append(two_stream.fuse(*streams, fusion))
-    expected = rgb.builder.info.splits[rgb.plan.splits[1]].num_examples
     figures = {}
     for name, predictions in zip(STREAMS, streams, strict=True):
-        metrics = compute_metrics(predictions, expected)
+        metrics = compute_metrics(predictions, rgb.plan.videos[1])
         figures[name] = {'top1': metrics.top1, 'top5': metrics.top5}
     return figures
 

@@ -251,8 +251,7 @@ class Study:
 
     def metrics(self, trained, reverse=False):
         """`Metrics` of the split that a network was evaluated on, in either order."""
-        expected = trained.builder.info.splits[trained.plan.splits[1]].num_examples
-        return compute_metrics(self.predictions(trained, reverse=reverse), expected)
+        return compute_metrics(self.predictions(trained, reverse=reverse), trained.plan.videos[1])
 
 
 def _kept_predictions(path, videos):
