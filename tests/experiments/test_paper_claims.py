@@ -5,6 +5,7 @@ tiny presets show is in README.md.
 """
 
 import json
+import math
 
 import pytest
 
@@ -44,7 +45,9 @@ def test_the_order_of_frames_is_read_by_3d_networks_only(results, folder):
     assert blind['top1'] <= 0.6
     # The published I2D is between them: not quite blind.
     assert gaps['i2d_order_blind'] < gaps['i2d'] < gaps['i3d']
-    assert blind['top1'] <= published['top1'] <= found['i3d']['top1']
+    # Top-1 too, but for two standard deviations of a share of so many videos, half of which it gets right.
+    noise = 2 * math.sqrt(0.25 / videos.num_examples)
+    assert blind['top1'] - noise <= published['top1'] <= found['i3d']['top1']
 
 
 def test_what_one_half_of_the_classes_teaches_helps_with_the_other(results):
