@@ -45,7 +45,7 @@ def define_flags():
 
 def recipes(preset, dataset):
     """The `Recipe`s of Table 1 for a dataset."""
-    return named_recipes(NETWORKS, dataset, presets.find_preset(preset, dataset))
+    return named_recipes(NETWORKS, dataset, presets.find_families_preset(preset, dataset))
 
 
 def measure(study, trained):

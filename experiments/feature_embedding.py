@@ -49,10 +49,7 @@ def define_flags():
 
 def recipes(preset, dataset):
     """The `Recipe`s of the figure's networks, which are some of Figure 4's."""
-    chosen = presets.find_preset(preset, dataset)
-    if preset == 'tiny':
-        chosen = chosen.with_steps(presets.FAMILIES_TINY_STEPS)
-    return named_recipes(NETWORKS, dataset, chosen)
+    return named_recipes(NETWORKS, dataset, presets.find_families_preset(preset, dataset))
 
 
 def groups_of(dataset, class_names):

@@ -82,9 +82,7 @@ def switching_endpoints(preset, given):
 
 def recipes(preset, dataset, endpoints):
     """The `Recipe`s of the figure: the networks apart, then every family at every switching endpoint."""
-    chosen = presets.find_preset(preset, dataset)
-    if preset == 'tiny':
-        chosen = chosen.with_steps(presets.FAMILIES_TINY_STEPS)
+    chosen = presets.find_families_preset(preset, dataset)
     return named_recipes(NETWORKS, dataset, chosen) + [
         Recipe(f'{family}/{endpoint}', family, dataset, 'rgb', chosen, {field: endpoint})
         for family, (field, *_) in FAMILIES.items()
