@@ -125,8 +125,11 @@ def extract(study, trained, videos):
     """
     path = trained.run / f'features_{trained.plan.splits[1]}.npz'
     kept = _kept_features(path, videos)
-    if kept is None:
-        with training_run.alone(trained.run.path, study.report):
+    if kept is not None:
+        return kept
+    with training_run.alone(trained.run.path, study.report):
+        kept = _kept_features(path, videos)  # another process may have taken them meanwhile
+        if kept is None:
             kept = _extract(study, trained, videos)
             temporary = path.with_suffix('.new.npz')
             np.savez(temporary, id=np.array(videos), **kept)

@@ -187,9 +187,8 @@ class Study:
         plan = self.plan(recipe, seed)
         builder = self.builder(recipe.dataset, recipe.config)
         folder = self.folder(plan, recipe)
-        if not _is_finished(
-            folder
-        ):  # what is needs no lock, and may be where nothing can be written
+        # What is finished needs no lock, and may be where nothing can be written.
+        if not _is_finished(folder):
             with training_run.alone(folder, self.report):
                 self._train(recipe, seed, builder, plan, folder)
         this = training_run.open_run(plan, folder)
