@@ -10,7 +10,7 @@ import numpy as np
 from data import clips, locks, records
 from data.progress import ProgressLine
 from experiments import presets, run
-from s3dg import evaluation, training
+from s3dg import evaluation, freezing, training
 from s3dg.analysis import plots
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
 from s3dg.history import read_history
@@ -169,11 +169,11 @@ def create_network(plan, names, report):
         kept = 'kept' if same_classes else 'replaced by a fresh one'
         report(f'{plan.init}: classifier of {source.config.num_classes} classes {kept}')
     if plan.freeze_until is not None:
-        training.freeze_until(network, plan.freeze_until)
+        freezing.freeze_until(network, plan.freeze_until)
     if plan.freeze_batch_norm:
-        training.freeze_batch_norm(network)
+        freezing.freeze_batch_norm(network)
     if plan.sync_batch_norm:
-        training.synchronize_batch_norm(network)
+        freezing.synchronize_batch_norm(network)
     return network
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import s3dg
 import s3dg.history
 from experiments.presets import find_preset
-from s3dg import evaluation, training
+from s3dg import evaluation, freezing, training
 from s3dg.schedules import CosineSchedule
 from tests.s3dg.small import small_network
 
@@ -51,9 +51,9 @@ def create_network(arguments):
         fields = find_preset('tiny', 'moving_shapes').network
         network = s3dg.build(arguments.network, CLASSES, **fields)
     if arguments.batch_norm == 'frozen':
-        training.freeze_batch_norm(network)
+        freezing.freeze_batch_norm(network)
     if arguments.batch_norm == 'synchronized':
-        training.synchronize_batch_norm(network)
+        freezing.synchronize_batch_norm(network)
     return network
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg import training
+from s3dg import freezing, training
 from s3dg.config import ConfigError
 from s3dg.history import read_history
 from s3dg.schedules import CosineSchedule, StepSchedule
@@ -104,7 +104,7 @@ def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
 
     def create():
         network = _network(dropout_rate=0.0)
-        training.freeze_batch_norm(network)
+        freezing.freeze_batch_norm(network)
         return network
 
     before = _values(create())
@@ -270,8 +270,8 @@ def test_freezing_below_an_endpoint_and_of_batch_norm(tmp_path):
     def create():
         keras.utils.set_random_seed(0)
         network = s3dg.build('i2d', CLASSES, width=0.1, kernel_initializer='he_normal')
-        training.freeze_until(network, 'Mixed_5b')
-        training.freeze_batch_norm(network)
+        freezing.freeze_until(network, 'Mixed_5b')
+        freezing.freeze_batch_norm(network)
         return network
 
     before = _values(create())
@@ -287,7 +287,7 @@ def test_freezing_below_an_endpoint_and_of_batch_norm(tmp_path):
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match="freeze_until must be one of .*; got 'Mixed_9z'"):
-        training.freeze_until(s3dg.build('i2d'), 'Mixed_9z')
+        freezing.freeze_until(s3dg.build('i2d'), 'Mixed_9z')
     with pytest.raises(ConfigError, match='accumulation must be at least 1, got 0'):
         _config(accumulation=0)
     with pytest.raises(ConfigError, match='must divide by replicas x accumulation = 2 x 3, got 4'):
