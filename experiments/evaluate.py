@@ -3,8 +3,8 @@
   python -m experiments.evaluate --model=runs/train/model.keras --dataset=moving_shapes --order=reversed
 
 Every video is seen whole: in windows of the network's `evaluation_frames`, looped where it is shorter,
-centre crop, logits averaged; of UCF-101 and HMDB-51 their first 250 frames, as is usual there. Leaves `results.json`, `report.md`, `confusion.png` and `predictions.npz`
-(id, label, logits) in the workdir.
+centre crop, logits averaged; of UCF-101 and HMDB-51 their first 250 frames, as is usual there. Leaves
+`results.json`, `report.md`, `confusion.png` and `predictions.npz` (id, label, logits) in the workdir.
 """
 
 from absl import flags

@@ -56,7 +56,6 @@ def write_submissions(study, trained, this):
         row = submission.ROWS[one.plan.dataset]
         submission.write_submission(path, predictions.ids, predictions.logits, names, row)
         written.append(f'`{path.name}`')
-    one = next(iter(trained.values()))
     published = published_facts(one.plan.dataset, one.plan.config).videos[TEST_SPLIT]
     test_top1 = {name: paper_results.TABLE_3[name].test_top1 for name in ('S3D-G', 'TRN')}
     return [

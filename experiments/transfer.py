@@ -9,7 +9,7 @@
 
 Without `--init` the network of `experiments.kinetics` is taken, and trained first if it is not there. The classifier is replaced, the
 rest goes on learning, batch norm too (`--freeze_batch_norm`, `--freeze_until=ENDPOINT` if it is not to). Flags are of the fine-tuning;
-of what it starts from they change the structure (`--set`) and, with `--pretraining_steps`, the length. `--from_scratch`
+of what it starts from they change the structure (`--set`), `--micro_batch_size` and, with `--pretraining_steps`, the length. `--from_scratch`
 also trains from random weights for as long, which shows what Kinetics is worth.
 Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
 
