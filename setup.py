@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-TESTS = ['pytest>=8', 'pytest-xdist', 'ruff~=0.17.5']
+TESTS = ['pytest>=8', 'pytest-xdist', 'hypothesis>=6', 'ruff~=0.17.5']
 
 setup(
     name='s3dg',
@@ -18,6 +18,7 @@ setup(
         'tensorflow-datasets~=4.9.10',
         'importlib_resources',
         'numpy',
+        'av>=16,<19',
         'opencv-contrib-python-headless>=4.13',
         'absl-py',
         'loky>=3.4',

@@ -13,8 +13,8 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from data.video import VIDEO_SUFFIXES
 from data.video_builder import DatasetError
+from s3dg.video.reading import VIDEO_SUFFIXES
 
 _MOST_BYTES = 255  # of a name
 

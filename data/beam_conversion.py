@@ -30,10 +30,11 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import conversion, encoding, outcomes, staging, video, video_builder
+from data import conversion, encoding, outcomes, staging, video_builder
 from data.outcomes import Skipped
 from data.staging import Shard
 from data.video_builder import DatasetError
+from s3dg.errors import VideoError
 
 
 def writer(runner: str, options: Sequence[str] = ()) -> conversion.Write:
@@ -147,7 +148,7 @@ def _write_shard(shard: Shard, builder: video_builder.VideoBuilder, serialize) -
             try:
                 encoded = encoding.encode_video(item.path, builder.storage())
                 record = serialize(builder.example(item, encoded))
-            except video.VideoError as error:
+            except VideoError as error:
                 rows.append((None, str(error)))
             else:
                 writer.write(record)

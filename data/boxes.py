@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data import annotations, video_builder
-from data.video import MISSING_FRAMES_TOLERANCE, VideoError
 from data.video_builder import DatasetError
+from s3dg.errors import VideoError
 
 # Key of the feature in an example, and the keys in it: as many values each as there are boxes.
 BOXES = 'boxes'
@@ -30,6 +30,9 @@ TUBE = 'tube'  # which of the video's actors, from 0
 # Frames by which decoders differ at the end of one and the same .avi file of UCF-101 (reported by
 # many who counted them, e.g. for C3D).
 DECODER_FRAMES = 2
+
+# A video may lack this share of the frames that were annotated.
+_MISSING_FRAMES = 0.10
 
 LAST_FRAME = 2**31 - 1  # frame numbers are stored in 32 bits
 
@@ -242,7 +245,7 @@ def check_video_name(name: object, label_names: Sequence[str], path: str | os.Pa
 def _check_frames(frames: int, needed: int, annotated: int, lost_frames: int) -> None:
     if frames < needed - lost_frames:
         raise VideoError(f'{frames} frames, but its boxes go on to the {needed}th')
-    if frames < min(annotated * (1 - MISSING_FRAMES_TOLERANCE), annotated - lost_frames):
+    if frames < min(annotated * (1 - _MISSING_FRAMES), annotated - lost_frames):
         raise VideoError(f'{frames} frames of the {annotated} that were annotated')
 
 

@@ -7,7 +7,6 @@ of replicas, nor a restart changes it, and the RGB and the flow clip of one vide
 moment, window and side.
 """
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -156,23 +155,6 @@ def training_clips(
     return dataset.with_options(records.options(deterministic))
 
 
-def window_starts(length: int, frames: int) -> np.ndarray:
-    """First frames of the windows in which evaluation sees a video.
-
-    As few windows of `frames` frames as cover every frame, evenly spaced from the first frame to
-    the last; a single one for a video that is shorter, which is looped.
-
-    Args:
-      length: frames of the video, at least 1.
-      frames: frames of a window.
-
-    Returns:
-      int64 array (windows,).
-    """
-    windows = -(-length // frames)
-    return np.arange(windows) * max(length - frames, 0) // max(windows - 1, 1)
-
-
 def evaluation_windows(
     builder: tfds.core.DatasetBuilder,
     split: str,
@@ -185,7 +167,7 @@ def evaluation_windows(
     num_shards: int = 1,
     shard_index: int = 0,
 ) -> tf.data.Dataset:
-    """Every video of a split once, in windows that cover it (see `window_starts`), centre crop.
+    """Every video of a split once, in windows that cover it (see `sampling.window_starts`), centre crop.
 
     Args:
       builder: an opened dataset.

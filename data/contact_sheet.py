@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from data import boxes, flow_colours, optical_flow, record_heads
+from data import boxes, flow_colours, record_heads
 from data.record_heads import Head
 from data.video_builder import DatasetError
+from s3dg.video import optical_flow
 
 FRAMES = 8  # of a row
 

@@ -16,10 +16,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data import encoding, locks, outcomes, shards, staging, video, video_builder, workers
+from data import encoding, locks, outcomes, shards, staging, video_builder, workers
 from data.outcomes import Skipped
 from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
+from s3dg.errors import VideoError
 
 # Files beside the shards that go with the dataset.
 _KEPT_FILES = (staging.PLAN_FILE, outcomes.STORED_FILE, outcomes.SKIPPED_FILE)
@@ -199,10 +200,10 @@ def write_shards(
             with shards.ShardWriter(part.shard.path, part.kept) as writer:
                 for (_, item), (_, frames) in group:
                     try:
-                        if isinstance(frames, video.VideoError):
+                        if isinstance(frames, VideoError):
                             raise frames
                         record = serialize(builder.example(item, frames))
-                    except video.VideoError as error:
+                    except VideoError as error:
                         path = outcomes.readable(item.path)
                         known.add_skipped(Skipped(item.id, path, str(error)))
                     else:

@@ -8,7 +8,8 @@ import os
 
 import cv2
 
-from data import frame_folder, optical_flow, video
+from s3dg.errors import VideoError
+from s3dg.video import frame_folder, optical_flow, reading, writing
 
 # A record is one protocol buffer, which cannot pass 2 GiB; some is left for what is not frames.
 MOST_BYTES = 2**31 - 2**24
@@ -49,7 +50,7 @@ def encode_video(path: str, storage: Storage) -> list[bytes]:
     try:
         return _encode(_read_frames(path, storage), storage)
     except cv2.error as error:  # a shape it cannot work on, or memory it cannot have
-        raise video.VideoError(f'OpenCV fails on it: {" ".join(str(error).split())}') from None
+        raise VideoError(f'OpenCV fails on it: {" ".join(str(error).split())}') from None
 
 
 def _encode(frames, storage):
@@ -59,28 +60,28 @@ def _encode(frames, storage):
         frames = (optical_flow.to_image(field) for field in fields)
     encoded, size = [], 0
     for frame in frames:
-        encoded.append(video.encode_jpeg(frame, storage.jpeg_quality, bgr=True))
+        encoded.append(writing.encode_jpeg(frame, storage.jpeg_quality, bgr=True))
         size += len(encoded[-1])
         if size > MOST_BYTES:
-            raise video.VideoError(
+            raise VideoError(
                 f'too long: its first {len(encoded)} frames fill a record; cut it into pieces'
             )
     if not encoded:  # flow of what resampling has left a single frame of
-        raise video.VideoError('only one frame, no flow')
+        raise VideoError('only one frame, no flow')
     return encoded
 
 
-def try_video(path: str, storage: Storage) -> list[bytes] | video.VideoError:
+def try_video(path: str, storage: Storage) -> list[bytes] | VideoError:
     """As `encode_video`, with an unusable video's error as the value: what a process hands back."""
     try:
         return encode_video(path, storage)
-    except video.VideoError as error:
+    except VideoError as error:
         return error
 
 
-def crash() -> video.VideoError:
+def crash() -> VideoError:
     """In place of `try_video`'s value where the video killed its process."""
-    return video.VideoError('decoding it kills the process, or takes more memory than there is')
+    return VideoError('decoding it kills the process, or takes more memory than there is')
 
 
 def _read_frames(path, storage):
@@ -88,4 +89,4 @@ def _read_frames(path, storage):
     if storage.folder_frames_per_second is not None and os.path.isdir(path):
         rate = storage.folder_frames_per_second
         return frame_folder.read_frames(path, rate, *wanted, bgr=True)
-    return video.read_frames(path, *wanted, bgr=True)
+    return reading.read_frames(path, *wanted, bgr=True)

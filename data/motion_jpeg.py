@@ -14,7 +14,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from data import video
+from s3dg import files
+from s3dg.errors import VideoError
+from s3dg.video import writing
 
 # Object type of JPEG streams, registered at mp4ra.org and named in ISO/IEC 14496-1, table 5.
 _JPEG_OBJECT = 0x6C
@@ -44,17 +46,15 @@ def write_motion_jpeg(
     for frame in frames:
         shape = frame.shape if shape is None else shape
         if frame.dtype != np.uint8 or frame.shape != shape or frame.ndim != 3:
-            raise video.VideoError(
-                f'found a frame {frame.dtype} {frame.shape}, expected uint8 {shape}'
-            )
-        pictures.append(video.encode_jpeg(frame, quality))
+            raise VideoError(f'found a frame {frame.dtype} {frame.shape}, expected uint8 {shape}')
+        pictures.append(writing.encode_jpeg(frame, quality))
     if not pictures:
-        raise video.VideoError('there are no frames to write')
+        raise VideoError('there are no frames to write')
     kind = _box(b'ftyp', b'isom', struct.pack('>I', 512), b'isommp41')
     media = _box(b'mdat', *pictures)
     index = _index(pictures, len(kind) + 8, shape[0], shape[1], frames_per_second)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with video.unfinished(path) as temporary:
+    with files.unfinished(path) as temporary:
         temporary.write_bytes(kind + media + index)
 
 

@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
-from data import video
+from s3dg.video import reading
 
 STORED_FILE = 'videos.csv'
 STORED_COLUMNS = ('id', 'frames')
@@ -65,7 +65,7 @@ def describe_skipped(skipped: Collection[Skipped]) -> str:
 
 def count_missing(skipped: Iterable[Skipped]) -> int:
     """How many of the skipped videos were not there."""
-    return sum(row.reason == video.MISSING for row in skipped)
+    return sum(row.reason == reading.MISSING for row in skipped)
 
 
 def readable(path: str) -> str:

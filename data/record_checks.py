@@ -18,6 +18,7 @@ from google.protobuf import message
 from data import boxes, shards, video_builder
 from data.record_heads import FOOTER_BYTES, HEADER_BYTES, box_columns, masked_checksum
 from data.video_builder import DatasetError
+from s3dg.errors import S3dgError
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
@@ -73,7 +74,7 @@ def read_shard(path: pathlib.Path) -> Iterator[bytes | Damage]:
 # Records.
 
 
-class RecordError(ValueError):
+class RecordError(S3dgError, ValueError):
     """A record is not an example of the dataset at all; the message says why."""
 
 

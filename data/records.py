@@ -7,13 +7,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import video_builder
+from s3dg.errors import S3dgError
 
 SHUFFLE_BYTES = 512 * 2**20  # of encoded records held for shuffling, at most
 SHUFFLE_RECORDS = 2048  # at most
 RAM_BUDGET = 2 * 2**30  # for tf.data's own tuning, whose default is half of the free memory
 
 
-class ClipError(ValueError):
+class ClipError(S3dgError, ValueError):
     """Clips as asked for cannot be cut from a dataset; the message says why, in one line."""
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data import encoding, optical_flow, outcomes, video
+from data import encoding, outcomes
+from s3dg.errors import S3dgError, VideoError
+from s3dg.video import optical_flow
 
 # Keys of a stored example.
 VIDEO = 'video'  # JPEG frames, in order
@@ -33,7 +35,7 @@ LONGEST_SIDE = 16384
 Report = Callable[[str], None]
 
 
-class DatasetError(ValueError):
+class DatasetError(S3dgError, ValueError):
     """A dataset cannot be made or opened; the message is one line saying why and what to do."""
 
 
@@ -314,7 +316,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for item in videos:
             try:
                 yield item.id, self.example(item, encoding.encode_video(item.path, self.storage()))
-            except video.VideoError as error:
+            except VideoError as error:
                 logging.warning('%s: %s', outcomes.readable(item.path), error)
                 skipped.append((item.id, outcomes.readable(item.path), str(error)))
         log = os.path.join(self.data_path, outcomes.SKIPPED_FILE)

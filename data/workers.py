@@ -95,7 +95,7 @@ class _Pool:
             workers,
             initializer=_prepare,
             initargs=(os.getpid(),),
-            env={'PYTHONFAULTHANDLER': tracing},
+            env={'PYTHONFAULTHANDLER': tracing, 'S3DG_WITHOUT_TENSORFLOW': '1'},
         )
 
     def submit(self, job) -> concurrent.futures.Future:

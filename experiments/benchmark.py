@@ -30,8 +30,9 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data import catalog, clips, conversion, records, video, video_builder, workers
+from data import catalog, clips, conversion, records, video_builder, workers
 from experiments import run
+from s3dg.video import writing
 
 FLAGS = flags.FLAGS
 
@@ -124,7 +125,7 @@ def generate_videos(folder, count, report=run.report):
             scene[top : top + height, left : left + width]
             for top, left in zip(tops, lefts, strict=True)
         )
-        video.write_video(path, frames, 25)
+        writing.write_video(path, frames, 25)
         paths.append(path)
     report(f'{count} videos generated, {sum(p.stat().st_size for p in paths) / 1e6:.0f} MB')
     return paths

@@ -12,10 +12,11 @@ import sys
 import numpy as np
 from absl import flags
 
-from data.video import VideoError
-from data.windows import check_crop, read_windows
 from experiments import run
+from s3dg.errors import VideoError
 from s3dg.export import ExportedNetwork
+from s3dg.video.sampling import check_crop
+from s3dg.video.windows import read_windows
 
 FLAGS = flags.FLAGS
 

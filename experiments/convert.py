@@ -16,16 +16,9 @@ import time
 
 from absl import flags
 
-from data import (
-    beam_conversion,
-    catalog,
-    conversion,
-    optical_flow,
-    outcomes,
-    verification,
-    video_builder,
-)
+from data import beam_conversion, catalog, conversion, outcomes, verification, video_builder
 from experiments import run
+from s3dg.video import optical_flow
 
 FLAGS = flags.FLAGS
 

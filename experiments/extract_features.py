@@ -32,12 +32,13 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data import video, windows
 from data.outcomes import readable
 from data.progress import ProgressLine
 from experiments import feature_file, run
 from s3dg.config import ENDPOINTS
+from s3dg.errors import VideoError
 from s3dg.network import POOLED_FEATURES
+from s3dg.video import reading, sampling, windows
 
 FLAGS = flags.FLAGS
 
@@ -198,12 +199,12 @@ def extract_video(extractor, target, video_format, stride, arrays, label):
     }
     counting = ProgressLine(f'{label}: counting', 'frames', run.report)
     length = windows.count_frames(path, progress=counting, **options)
-    rate = video_format.frames_per_second or video.source_frames_per_second(path)
-    starts = windows.strided_starts(length, extractor.window, stride)
+    rate = video_format.frames_per_second or reading.source_frames_per_second(path)
+    starts = sampling.strided_starts(length, extractor.window, stride)
     clips = windows.cut_windows(
         path, length, starts, extractor.window, crop_size=video_format.crop_size, **options
     )
-    frame_times = windows.frame_numbers(length, starts, extractor.window) / rate
+    frame_times = sampling.frame_numbers(length, starts, extractor.window) / rate
     arrays = {
         **arrays,
         **feature_file.source_arrays(source),
@@ -249,7 +250,7 @@ def extract_all(extractor, targets, video_format, stride, arrays):
         label = f'{name} ({number} of {len(todo)})'
         try:
             done[name] = extract_video(extractor, target, video_format, stride, arrays, label)
-        except video.VideoError as error:
+        except VideoError as error:
             skipped[name] = str(error)
             print(f'error: {name}: {error}', file=sys.stderr)
             continue

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from data.video import VIDEO_SUFFIXES
 from experiments import run
+from s3dg.video.reading import VIDEO_SUFFIXES
 
 # What tells in a file of features which video it is of: its path, size and time of change.
 _SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}

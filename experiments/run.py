@@ -12,21 +12,12 @@ import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
-from data.optical_flow import FlowError
-from data.records import ClipError
-from data.video import VideoError
-from data.video_builder import DatasetError
-from s3dg.config import ConfigError
-from s3dg.evaluation import EvaluationError
-from s3dg.export import ExportError
+from s3dg.errors import S3dgError
 from s3dg.network import Network
 from s3dg.training import (
-    NonFiniteLossError,
-    SavedStateError,
     TrainingInterrupted,
     create_strategy,
 )
-from s3dg.weights import WeightsError
 
 FLAGS = flags.FLAGS
 
@@ -36,29 +27,12 @@ RESULTS_FILE = 'results.json'
 MOST_SEED = 2**32 - 1  # NumPy's
 
 
-class UsageError(ValueError):
+class UsageError(S3dgError, ValueError):
     """A flag or argument that cannot be: one line saying which, what was found, what was expected."""
 
 
 class MissingFileError(UsageError):
     """A file that a flag names is not there."""
-
-
-# Errors whose message is for the user as it stands; anything else is a fault of ours and keeps its
-# traceback.
-_USER_ERRORS = (
-    UsageError,
-    ConfigError,
-    DatasetError,
-    ClipError,
-    FlowError,
-    VideoError,
-    EvaluationError,
-    ExportError,
-    NonFiniteLossError,
-    SavedStateError,
-    WeightsError,
-)
 
 
 _ANEW = 'Start anew, deleting the whole workdir.'
@@ -382,8 +356,8 @@ def guard(main, takes_arguments=False):
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             return 130
-        except _USER_ERRORS as error:
-            print(f'error: {_line(error)}', file=sys.stderr)
+        except S3dgError as error:
+            print(f'error: {error}', file=sys.stderr)
             return 2 if isinstance(error, UsageError) else 1
         except OSError as error:
             if error.filename is None and error.errno != errno.ENOSPC:

@@ -2,11 +2,23 @@
 
 Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in
 Video Classification", ECCV 2018. Importing this package registers its classes with Keras, so that
-`tf.keras.models.load_model(path)` loads its networks.
+`tf.keras.models.load_model(path)` loads its networks. Where the environment sets
+`S3DG_WITHOUT_TENSORFLOW`, as `data.workers` does for its processes, only `s3dg.video`, `s3dg.errors` and
+`s3dg.files` are meant to be used, and nothing else is imported.
 """
 
-from s3dg.config import ENDPOINTS, NETWORKS, ConfigError, NetworkConfig, VideoFormat, named_config
-from s3dg.network import Network, build
+import os
+
+if not os.environ.get('S3DG_WITHOUT_TENSORFLOW'):
+    from s3dg.config import (
+        ENDPOINTS,
+        NETWORKS,
+        ConfigError,
+        NetworkConfig,
+        VideoFormat,
+        named_config,
+    )
+    from s3dg.network import Network, build
 
 __all__ = [
     'ENDPOINTS',

@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+from s3dg.errors import S3dgError
 from s3dg.layers import GATE_POOLING_AXES
 
 # Endpoints of Inception-v1, low to high.
@@ -41,7 +42,7 @@ HEADS = ('classifier', 'embedding')
 KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
 
 
-class ConfigError(ValueError):
+class ConfigError(S3dgError, ValueError):
     """A field of a configuration that cannot be: says which, what it is and what it may be."""
 
 

@@ -13,12 +13,13 @@ import math
 import keras
 
 from s3dg import head, layers
+from s3dg.errors import S3dgError
 
 # The clip whose theoretical FLOPS the paper gives.
 FRAMES, HEIGHT, WIDTH = 64, 224, 224
 
 
-class CostError(ValueError):
+class CostError(S3dgError, ValueError):
     """A clip that is too small for the network."""
 
 

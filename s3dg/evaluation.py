@@ -9,10 +9,11 @@ import tensorflow as tf
 from sklearn.metrics import confusion_matrix
 
 from s3dg.config import ConfigError
+from s3dg.errors import S3dgError
 from s3dg.training import create_strategy
 
 
-class EvaluationError(RuntimeError):
+class EvaluationError(S3dgError, RuntimeError):
     """Predictions that do not add up: a missing, doubled or non-finite one."""
 
 

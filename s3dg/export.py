@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from s3dg.config import NetworkConfig, VideoFormat
+from s3dg.errors import S3dgError
 from s3dg.head import Classifier
 from s3dg.layers import SelfGating, SpatioTemporalConv
 from s3dg.network import POOLED_FEATURES, Network
@@ -27,7 +28,7 @@ from s3dg.network import POOLED_FEATURES, Network
 METADATA_FILE = 'assets.extra/network.json'
 
 
-class ExportError(ValueError):
+class ExportError(S3dgError, ValueError):
     """A folder that is not a SavedModel of this project."""
 
 

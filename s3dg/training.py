@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from s3dg.config import ConfigError
+from s3dg.errors import S3dgError
 from s3dg.freezing import batch_norm_layers
 from s3dg.history import History, empty_row
 from s3dg.schedules import CosineSchedule, StepSchedule
@@ -23,11 +24,11 @@ from s3dg.signals import Termination
 _SECONDS_PER_CALL = 5.0
 
 
-class SavedStateError(ValueError):
+class SavedStateError(S3dgError, ValueError):
     """A training that was stopped cannot go on from what it has left."""
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(S3dgError, RuntimeError):
     """The loss or a gradient was infinite or not a number: names the step."""
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.io
 
 from data import boxes
-from data.video import VideoError
+from s3dg.errors import VideoError
 
 _VARIABLE = 'part_mask'
 # What MATLAB calls the types of numbers; others (cells, structures, functions) are not read.

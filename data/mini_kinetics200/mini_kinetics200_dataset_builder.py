@@ -2,9 +2,10 @@
 
 import functools
 
-from data import video, video_builder
+from data import video_builder
 from data.kinetics400 import listing as kinetics400
 from data.mini_kinetics200 import listing
+from s3dg.errors import VideoError
 
 _INSTRUCTIONS = """\
 manual_dir holds the lists of Mini-Kinetics-200, from https://github.com/s9xie/Mini-Kinetics-200,
@@ -48,7 +49,7 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
 
     def annotate(self, item: video_builder.Video, frames: int) -> dict:
         if item.label is None:
-            raise video.VideoError('its id is not in the Kinetics-400 CSVs, so it has no label')
+            raise VideoError('its id is not in the Kinetics-400 CSVs, so it has no label')
         return super().annotate(item, frames)
 
     @functools.cached_property

@@ -5,8 +5,9 @@ import hashlib
 import os
 import pathlib
 
-from data import outcomes, video
+from data import outcomes
 from data.video_builder import DatasetError, Video
+from s3dg.video import reading
 
 # A folder holding nothing but these is taken for splits with classes in them, any other for
 # classes.
@@ -149,7 +150,7 @@ def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _is_video(entry: pathlib.Path) -> bool:
-    return entry.suffix.lower() in video.VIDEO_SUFFIXES and not entry.is_dir()
+    return entry.suffix.lower() in reading.VIDEO_SUFFIXES and not entry.is_dir()
 
 
 def _relative(entry: pathlib.Path, folder: pathlib.Path) -> str:

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from s3dg.errors import S3dgError
 
-class WeightsError(ValueError):
+
+class WeightsError(S3dgError, ValueError):
     """Weights that do not fit: one line saying which variable, what was found, what was expected."""
 
 

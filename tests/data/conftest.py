@@ -1,40 +1,11 @@
-"""Video files made by OpenCV directly, and small datasets, for the tests of `data`."""
+"""Small datasets for the tests of `data`."""
 
-import pathlib
-
-import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from data import catalog, conversion
-
-
-def write_with_opencv(path: pathlib.Path, frames, frames_per_second, codec='FFV1') -> None:
-    """Writes RGB frames; FFV1 in .avi is lossless."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    height, width = frames[0].shape[:2]
-    fourcc = cv2.VideoWriter_fourcc(*codec)
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, frames_per_second, (width, height))
-    assert writer.isOpened()
-    for frame in frames:
-        writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
-    writer.release()
-
-
-@pytest.fixture(scope='session')
-def write_video_file():
-    return write_with_opencv
-
-
-def numbered_frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
-    """Frames that are one gray level each, of their number."""
-    return [np.full((height, width, 3), number, np.uint8) for number in range(count)]
-
-
-@pytest.fixture(scope='session')
-def numbered():
-    return numbered_frames
+from tests import video_files
 
 
 @pytest.fixture(scope='session')
@@ -92,7 +63,7 @@ def ramp_dataset(tmp_path_factory):
             for length in LENGTHS:
                 for copy in range(copies):
                     path = root / 'videos' / split / name / f'{length}-{copy}.avi'
-                    write_with_opencv(path, ramp_frames(length), 25)
+                    video_files.write_with_opencv(path, ramp_frames(length), 25)
     builder = catalog.make_builder(
         'video_folder',
         'ramps',

@@ -10,12 +10,14 @@ import pytest
 import scipy.io
 import tensorflow as tf
 
+from s3dg.video import writing
+
 pytest.importorskip('apache_beam')
 
 from apache_beam.internal import pickler
 from apache_beam.runners.portability import flink_runner
 
-from data import beam_conversion, catalog, conversion, encoding, video, video_builder
+from data import beam_conversion, catalog, conversion, encoding, video_builder
 from data.jhmdb import jhmdb_dataset_builder
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -255,7 +257,7 @@ def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch
     def full(frame, quality, bgr):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(video, 'encode_jpeg', full)
+    monkeypatch.setattr(writing, 'encode_jpeg', full)
     with pytest.raises(Exception, match='No space left'):
         on_beam(make(folder, tmp_path))
     monkeypatch.undo()

@@ -5,8 +5,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data import act_tubes, boxes
-from data.video import VideoError
 from data.video_builder import DatasetError
+from s3dg.errors import VideoError
 from tests.data import old_pickles
 
 LABELS = ['jump', 'run', 'wave']

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from data import catalog, clips, conversion, records
+from s3dg.video import sampling
 
 HEIGHT, WIDTH = 48, 64  # of the ramp videos
 CROP = (24, 40)
@@ -222,13 +223,13 @@ def test_free_workers_share_every_epoch(ramp_dataset, shards):
     ],
 )
 def test_window_starts_by_hand(length, frames, starts):
-    assert clips.window_starts(length, frames).tolist() == starts
+    assert sampling.window_starts(length, frames).tolist() == starts
 
 
 def test_windows_cover_every_frame():
     for frames in (1, 2, 7, 16):
         for length in range(1, 200):
-            starts = clips.window_starts(length, frames)
+            starts = sampling.window_starts(length, frames)
             covered = {(s + k) % length for s in starts for k in range(frames)}
             assert covered == set(range(length))
             assert len(starts) == -(-length // frames)
@@ -276,7 +277,7 @@ def test_evaluation_sees_every_window_of_every_video(ramp_dataset):
             seen[video_id].append((int(window), numbers[0]))
     assert len(seen) == 2 * 7
     for video_id, found in seen.items():
-        starts = clips.window_starts(length_of(video_id), 8)
+        starts = sampling.window_starts(length_of(video_id), 8)
         assert found == list(enumerate(starts))
 
 

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import catalog, conversion, encoding, shards, staging, video, video_builder
+from data import catalog, conversion, encoding, shards, staging, video_builder
+from s3dg.video import reading, writing
 from tests.data import jobs, small_conversion
 from tests.data.small_conversion import convert, files, make, records
 
@@ -37,7 +38,7 @@ def test_what_is_stored_and_what_is_skipped(folder, tmp_path):
         split, name, file = video_id.split('/')
         feature = example.features.feature
         assert feature['label'].int64_list.value[:] == [['jump', 'run'].index(name)]
-        frames = list(video.read_frames(folder / video_id, 25, (256, 256)))
+        frames = list(reading.read_frames(folder / video_id, 25, (256, 256)))
         assert len(frames) == 4 + int(file.split('.')[0])
         for frame, jpeg in zip(frames, feature['video'].bytes_list.value, strict=True):
             expected = cv2.imencode('.jpg', frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
@@ -205,7 +206,7 @@ def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch
     def full(frame, quality, bgr):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(video, 'encode_jpeg', full)
+    monkeypatch.setattr(writing, 'encode_jpeg', full)
     with pytest.raises(OSError, match='No space left'):
         convert(folder, tmp_path)
     monkeypatch.undo()

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data import encoding, optical_flow, video
-from data.video import VideoError
+from data import encoding
+from s3dg.errors import VideoError
+from s3dg.video import optical_flow, reading
 
 RGB = encoding.Storage(
     frames_per_second=25,
@@ -103,8 +104,8 @@ def test_folders_only_where_they_are_expected(tmp_path):
     assert str(encoding.try_video(str(tmp_path), RGB)) == 'a folder, not a file'
     assert str(encoding.try_video(str(tmp_path), FOLDERS)) == 'no frames in this folder'
     missing = str(tmp_path / 'missing')
-    assert str(encoding.try_video(missing, RGB)) == video.MISSING
-    assert str(encoding.try_video(missing, FOLDERS)) == video.MISSING
+    assert str(encoding.try_video(missing, RGB)) == reading.MISSING
+    assert str(encoding.try_video(missing, FOLDERS)) == reading.MISSING
 
 
 def test_a_single_frame_has_no_flow(tmp_path, write_video_file, frames):

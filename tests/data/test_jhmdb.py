@@ -11,7 +11,7 @@ import scipy.io
 
 from data import catalog, video_builder
 from data.jhmdb import masks
-from data.video import VideoError
+from s3dg.errors import VideoError
 from tests.data import old_pickles
 
 CLASSES = (

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, conversion, records, video, video_builder
+from data import catalog, conversion, records, video_builder
 from data.moving_shapes import shapes
+from s3dg.video import reading
 
 
 def many(class_name, count=60, split='train'):
@@ -202,7 +203,7 @@ def test_its_files_are_ordinary_videos(shapes_dataset):
     for path in files[::7]:
         split, name = path.parts[-3:-1]
         frames = shapes.video(split, name, int(path.stem))
-        found = list(video.read_frames(path, 25))
+        found = list(reading.read_frames(path, 25))
         assert len(found) == len(frames)
         assert np.abs(np.stack(found).astype(int) - frames).mean() < 6
 

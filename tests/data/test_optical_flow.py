@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data import encoding, optical_flow, video
-from data.video import VideoError
+from data import encoding
+from s3dg.errors import VideoError
+from s3dg.video import optical_flow, writing
 
 TVL1 = encoding.Storage(
     frames_per_second=25,
@@ -226,7 +227,7 @@ def camera(height, width, matrix):
 def test_error_of_what_is_stored(frames, algorithm):
     (field,) = optical_flow.flow_fields(frames, algorithm)
     assert np.percentile(np.abs(field), 90) > 1 or np.abs(field[128, 128]).max() > 2.8
-    stored = video.encode_jpeg(optical_flow.to_image(field), 95)
+    stored = writing.encode_jpeg(optical_flow.to_image(field), 95)
     errors = np.abs(decode(stored) - field)
     assert np.percentile(errors, 99) <= 0.15
     width = field.shape[1]
@@ -240,7 +241,7 @@ def test_error_at_sharp_borders():
     this is what it costs at worst, and no reason to trust such pixels more."""
     frames = shape_moves(128, 128, (6, 5), 2, 30)
     (field,) = optical_flow.flow_fields(frames)
-    errors = np.abs(decode(video.encode_jpeg(optical_flow.to_image(field), 95)) - field)
+    errors = np.abs(decode(writing.encode_jpeg(optical_flow.to_image(field), 95)) - field)
     assert np.percentile(errors, 95) <= 0.25
     assert np.percentile(errors, 99) <= 0.4
 

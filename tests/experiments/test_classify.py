@@ -7,8 +7,8 @@ import pytest
 
 import s3dg
 from data import motion_jpeg
-from data.video import VideoError
 from experiments import classify
+from s3dg.errors import VideoError
 
 
 def test_frames_smaller_than_the_crop_are_refused(tmp_path):

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from data.video import write_video
+from s3dg.video.writing import write_video
 from tests.experiments import programs
 
 CLASSES = ('Hammering', 'HammerThrow')  # as in classInd.txt; sorted, they would change places

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from data.motion_jpeg import write_motion_jpeg
-from data.video import VideoError, write_video
 from experiments import extract_features, feature_file, run
 from s3dg import network as networks
 from s3dg.config import VideoFormat
+from s3dg.errors import VideoError
+from s3dg.video.writing import write_video
 from tests.closeness import assert_close
 from tests.experiments import programs
 

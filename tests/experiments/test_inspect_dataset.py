@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from data import catalog, conversion, survey_charts
-from data.video import write_video
 from experiments import inspect_dataset, run
+from s3dg.video.writing import write_video
 from tests.experiments import programs
 
 # Frames of the videos, at 25 a second.

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from data import catalog, records
-from data.video import write_video
 from s3dg.evaluation import Predictions
 from s3dg.export import ExportedNetwork
+from s3dg.video.writing import write_video
 from tests.closeness import assert_close
 from tests.experiments import programs
 

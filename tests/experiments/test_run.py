@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from data.video import VideoError
 from experiments import run
 from experiments.network_fields import parse_fields
+from s3dg.errors import VideoError
 from s3dg.training import TrainingInterrupted
 
 

@@ -5,12 +5,13 @@ frame is taken, whatever the frame count in the header says and however unevenly
 spaced.
 """
 
-import contextlib
 import math
 import os
 import pathlib
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+
+from s3dg.errors import VideoError
+from s3dg.video import sampling
 
 # FFmpeg prints its own complaints about broken files; ours are the VideoErrors. It must be told
 # before its first use, and a value the user has set stays.
@@ -49,10 +50,6 @@ MISSING = 'file not found'
 # file that gives clearly fewer frames than this share of it is called truncated.
 MISSING_FRAMES_TOLERANCE = 0.10
 
-# Matroska and WebM store whole milliseconds, so a stamp may lie this far from the true time, in
-# seconds.
-STAMP_TOLERANCE = 1e-3
-
 # A frame shown for longer than this (seconds) comes from a broken clock, and would be repeated
 # without end.
 LONGEST_FRAME = 60.0
@@ -60,10 +57,6 @@ LONGEST_FRAME = 60.0
 # Nominal rates outside this range (frames a second) are placeholders of the container (0, 1000,
 # 90000).
 PLAUSIBLE_RATES = (0.1, 480.0)
-
-
-class VideoError(ValueError):
-    """A video cannot be used; the message is the reason in one line, without the path."""
 
 
 def read_frames(
@@ -99,48 +92,15 @@ def read_frames(
         come after the last frame.
       ValueError: if both frame_size and short_side are given, or a value is not positive.
     """
-    check_arguments(frames_per_second, frame_size, short_side)
+    sampling.check_arguments(frames_per_second, frame_size, short_side)
     capture = _open(path)
     try:
         timed = _timed_frames(capture)
-        yield from resample_and_resize(timed, frames_per_second, frame_size, short_side, bgr)
+        yield from sampling.resample_and_resize(
+            timed, frames_per_second, frame_size, short_side, bgr
+        )
     finally:
         capture.release()
-
-
-def resample_and_resize(
-    source: Iterable[tuple[np.ndarray, float, float]],
-    frames_per_second: float | None,
-    frame_size: tuple[int, int] | None,
-    short_side: int | None,
-    bgr: bool = False,
-) -> Iterator[np.ndarray]:
-    """What `read_frames` does after decoding.
-
-    Args:
-      source: (BGR frame, start, end), times in seconds after the first frame.
-      frames_per_second: as in `read_frames`, like the others.
-
-    Yields:
-      uint8 arrays (height, width, 3), RGB or BGR.
-
-    Raises:
-      VideoError: as `read_frames`.
-    """
-    if frames_per_second is not None:
-        source = _resample(source, frames_per_second)
-    shape = None
-    resized_from, resized = None, None
-    for frame, _, _ in source:
-        if frame is not resized_from:  # a frame shown twice is resized once
-            if frame_size is None and shape not in (None, frame.shape):
-                raise VideoError(
-                    f'frame size changes from {shape[1]}x{shape[0]}'
-                    f' to {frame.shape[1]}x{frame.shape[0]}'
-                )
-            shape = frame.shape
-            resized_from, resized = frame, _resize(frame, frame_size, short_side)
-        yield resized if bgr else cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
 
 
 def source_frames_per_second(path: str | os.PathLike) -> float:
@@ -159,105 +119,7 @@ def source_frames_per_second(path: str | os.PathLike) -> float:
     return rate
 
 
-def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> bytes:
-    """Encodes a uint8 frame as JPEG: RGB, or BGR, (height, width, 3) or gray (height, width)."""
-    if frame.dtype != np.uint8 or frame.ndim not in (2, 3):
-        raise ValueError(
-            f'frame: found {frame.dtype} {frame.shape}, expected uint8 (H, W, 3) or (H, W)'
-        )
-    stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 and not bgr else frame
-    done, encoded = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
-        raise RuntimeError(f'OpenCV could not encode a frame of shape {frame.shape} as JPEG')
-    return encoded.tobytes()
-
-
-def write_video(
-    path: str | os.PathLike,
-    frames: Iterable[np.ndarray],
-    frames_per_second: float,
-    codec: str = 'mp4v',
-) -> None:
-    """Writes frames as a video file, which appears under its name only when it is complete.
-
-    Args:
-      path: file to write; its suffix picks the container, and missing parent folders are made.
-      frames: at least one uint8 array (height, width, 3), RGB, all of one size.
-      frames_per_second: rate stated in the file.
-      codec: four-character code: "mp4v" for .mp4, "FFV1" for lossless .avi, "VP90" for .webm,
-        "MJPG" for .avi.
-
-    Raises:
-      VideoError: if OpenCV cannot write this codec into this container, if there are no frames, or
-        if frames differ in size or type from the first.
-    """
-    path = pathlib.Path(path)
-    _check_name(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished(path) as temporary:
-        _write_all(temporary, frames, frames_per_second, codec, path.suffix)
-
-
-@contextlib.contextmanager
-def unfinished(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a hidden path beside `path`, renamed to it on success and removed on failure."""
-    handle, name = tempfile.mkstemp(prefix=f'.{path.stem}-', suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    os.chmod(name, 0o644)  # mkstemp makes private files
-    try:
-        yield pathlib.Path(name)
-        os.replace(name, path)
-    except BaseException:
-        pathlib.Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _write_all(path, frames, frames_per_second, codec, suffix):
-    writer, shape = None, None
-    try:
-        for frame in frames:
-            if writer is None:
-                shape = frame.shape
-                writer = cv2.VideoWriter(
-                    str(path),
-                    cv2.CAP_FFMPEG,
-                    cv2.VideoWriter_fourcc(*codec),
-                    frames_per_second,
-                    (shape[1], shape[0]),
-                )
-                if not writer.isOpened():
-                    raise VideoError(f'OpenCV cannot write codec {codec!r} into a {suffix!r} file')
-            if frame.dtype != np.uint8 or frame.shape != shape or frame.ndim != 3:
-                raise VideoError(
-                    f'found a frame {frame.dtype} {frame.shape}, expected uint8 {shape}'
-                )
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    finally:
-        if writer is not None:
-            writer.release()
-    if writer is None:
-        raise VideoError('there are no frames to write')
-    if not path.stat().st_size:
-        raise VideoError(f'OpenCV wrote nothing with codec {codec!r} into a {suffix!r} file')
-
-
-def check_arguments(frames_per_second, frame_size, short_side) -> None:
-    """Raises ValueError for what cannot be asked of `read_frames`."""
-    if frame_size is not None and short_side is not None:
-        raise ValueError(
-            f'found frame_size={frame_size} and short_side={short_side}, expected at most one'
-        )
-    if frames_per_second is not None and not 0 < frames_per_second < math.inf:
-        raise ValueError(
-            f'frames_per_second: found {frames_per_second}, expected a positive number'
-        )
-    if frame_size is not None and (len(frame_size) != 2 or min(frame_size) < 1):
-        raise ValueError(f'frame_size: found {frame_size}, expected (height, width) in pixels')
-    if short_side is not None and short_side < 1:
-        raise ValueError(f'short_side: found {short_side}, expected a number of pixels')
-
-
-def _check_name(path: pathlib.Path) -> None:
+def check_name(path: pathlib.Path) -> None:
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:  # OpenCV would crash the process
@@ -266,7 +128,7 @@ def _check_name(path: pathlib.Path) -> None:
 
 def _open(path) -> cv2.VideoCapture:
     path = pathlib.Path(path)
-    _check_name(path)
+    check_name(path)
     try:
         if not (path.is_file() or path.is_dir()) and path.exists():
             raise VideoError('not a regular file')  # a pipe would be waited for
@@ -363,30 +225,3 @@ def _check_count(count: int, stated: float) -> None:
         raise VideoError(f'truncated: {count} of {stated:.0f} frames can be decoded')
     if count == 1:
         raise VideoError('only one frame')
-
-
-def _resample(source, frames_per_second) -> Iterator[tuple[np.ndarray, float, float]]:
-    count, end = 0, 0.0
-    for frame, start, end in source:
-        # A moment on the border of two frames belongs to the later one; at the end of the video
-        # there is none.
-        while (count + 0.5) / frames_per_second < end - STAMP_TOLERANCE:
-            yield frame, start, end
-            count += 1
-    if (count + 0.5) / frames_per_second <= end + STAMP_TOLERANCE:
-        yield frame, start, end
-        count += 1
-    if not count:
-        raise VideoError(
-            f'lasts {end:.3f} seconds, less than one frame at {frames_per_second:g} a second'
-        )
-
-
-def _resize(frame, frame_size, short_side) -> np.ndarray:
-    height, width = frame.shape[:2]
-    if short_side is not None:
-        scale = short_side / min(height, width)
-        frame_size = (round(height * scale), round(width * scale))
-    if frame_size is None or tuple(frame_size) == (height, width):
-        return frame
-    return cv2.resize(frame, (frame_size[1], frame_size[0]), interpolation=cv2.INTER_LINEAR)

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data import frame_folder, video
+from s3dg.errors import VideoError
+from s3dg.video import frame_folder, reading
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def levels_of(folder, *arguments, **options):
 
 
 def reason(folder, *arguments, **options):
-    with pytest.raises(video.VideoError) as error:
+    with pytest.raises(VideoError) as error:
         levels_of(folder, *arguments, **options)
     assert '\n' not in str(error.value)
     return str(error.value)
@@ -116,7 +117,7 @@ def test_numbers_that_do_not_serve(folder, names, expected):
 
 
 def test_folders_that_do_not_serve(folder, tmp_path):
-    assert reason(folder) == video.MISSING == 'file not found'
+    assert reason(folder) == reading.MISSING == 'file not found'
     (tmp_path / 'file').touch()
     assert reason(tmp_path / 'file') == 'a file, not a folder of frames'
     (tmp_path / 'loop').symlink_to('loop')
@@ -227,7 +228,7 @@ def test_frames_are_read_as_they_are_needed(folder):
     (folder / '3.png').write_bytes(b'')
     frames = frame_folder.read_frames(folder, 25)
     assert [int(next(frames).mean()) for _ in range(2)] == [0, 1]
-    with pytest.raises(video.VideoError, match=r'frame 3\.png is empty'):
+    with pytest.raises(VideoError, match=r'frame 3\.png is empty'):
         next(frames)
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from data import video, windows
 from s3dg.config import VideoFormat
+from s3dg.errors import VideoError
 from s3dg.export import prepare_frames
+from s3dg.video import sampling, windows
 
 
 @pytest.mark.parametrize(('length', 'frames'), [(5, 8), (8, 8), (9, 8), (17, 8), (30, 7), (24, 3)])
@@ -31,7 +32,7 @@ def test_windows_are_resampled_and_resized(tmp_path, write_video_file, numbered)
 
 
 def test_broken_files_give_their_reason(tmp_path):
-    with pytest.raises(video.VideoError, match='file not found'):
+    with pytest.raises(VideoError, match='file not found'):
         next(windows.read_windows(tmp_path / 'v.avi', 4))
 
 
@@ -49,15 +50,15 @@ def test_broken_files_give_their_reason(tmp_path):
     ],
 )
 def test_strided_windows_end_with_the_video(length, frames, stride, starts):
-    assert windows.strided_starts(length, frames, stride).tolist() == starts
+    assert sampling.strided_starts(length, frames, stride).tolist() == starts
 
 
 def test_strided_windows_cover_every_frame():
     for length in range(1, 40):
         for frames in range(1, 12):
             for stride in range(1, frames + 1):
-                starts = windows.strided_starts(length, frames, stride)
-                shown = windows.frame_numbers(length, starts, frames)
+                starts = sampling.strided_starts(length, frames, stride)
+                shown = sampling.frame_numbers(length, starts, frames)
                 assert set(shown.ravel()) == set(range(length))
                 assert shown[-1, min(frames, length) - 1] == length - 1
 
@@ -86,13 +87,13 @@ def test_crops_are_those_of_evaluation(tmp_path, write_video_file, size):
 
 def test_frames_smaller_than_the_crop_are_refused(tmp_path, write_video_file, numbered):
     write_video_file(tmp_path / 'v.avi', numbered(5, 16, 24), 25)
-    with pytest.raises(video.VideoError, match='frames of 16x24 .*at least the crop of 17x8'):
+    with pytest.raises(VideoError, match='frames of 16x24 .*at least the crop of 17x8'):
         next(windows.cut_windows(tmp_path / 'v.avi', 5, [0], 5, crop_size=(17, 8)))
 
 
 def test_a_video_that_changes_meanwhile_is_refused(tmp_path, write_video_file, numbered):
     write_video_file(tmp_path / 'v.avi', numbered(5, 16, 16), 25)
-    with pytest.raises(video.VideoError, match='found 9 frames, then 5'):
+    with pytest.raises(VideoError, match='found 9 frames, then 5'):
         list(windows.cut_windows(tmp_path / 'v.avi', 9, [0, 5], 4))
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from data import video
-from data.video import VideoError
+from s3dg.errors import VideoError
+from s3dg.video import reading, sampling
 
 SUFFIXES = frozenset(('.jpg', '.jpeg', '.png', '.bmp'))
 
@@ -40,13 +40,13 @@ def read_frames(
         the first, has one twice, or holds an image that cannot be decoded.
       ValueError: as `video.read_frames`.
     """
-    video.check_arguments(frames_per_second, frame_size, short_side)
+    sampling.check_arguments(frames_per_second, frame_size, short_side)
     files = _numbered(pathlib.Path(path))
     timed = (
         (_decode(file), k / source_frames_per_second, (k + 1) / source_frames_per_second)
         for k, file in enumerate(files)
     )
-    yield from video.resample_and_resize(timed, frames_per_second, frame_size, short_side, bgr)
+    yield from sampling.resample_and_resize(timed, frames_per_second, frame_size, short_side, bgr)
 
 
 def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -54,7 +54,7 @@ def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
     try:
         entries = sorted(folder.iterdir())
     except FileNotFoundError:
-        raise VideoError(video.MISSING) from None
+        raise VideoError(reading.MISSING) from None
     except NotADirectoryError:
         raise VideoError('a file, not a folder of frames') from None
     except PermissionError:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import motion_jpeg, video
+from data import motion_jpeg
+from s3dg.errors import VideoError
+from s3dg.video import reading, writing
 
 WANTED = 25  # frames a second
 
@@ -31,7 +33,7 @@ def test_resampling_takes_the_frame_on_the_screen(
     tmp_path, write_video_file, numbered, source, count
 ):
     write_video_file(tmp_path / 'v.avi', numbered(count), source)
-    found = [frame[0, 0, 0] for frame in video.read_frames(tmp_path / 'v.avi', WANTED)]
+    found = [frame[0, 0, 0] for frame in reading.read_frames(tmp_path / 'v.avi', WANTED)]
     assert found == shown_frames(count, source, WANTED)
 
 
@@ -45,15 +47,15 @@ def test_some_resamplings_by_hand(tmp_path, write_video_file, numbered):
     for (source, count), numbers in expected.items():
         path = tmp_path / f'{source}.avi'
         write_video_file(path, numbered(count), source)
-        assert [frame[0, 0, 0] for frame in video.read_frames(path, WANTED)] == numbers
+        assert [frame[0, 0, 0] for frame in reading.read_frames(path, WANTED)] == numbers
 
 
 def test_lossless_frames_come_back_exactly(tmp_path, write_video_file):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (7, 30, 50, 3), dtype=np.uint8)
     write_video_file(tmp_path / 'v.avi', list(frames), 11)
-    np.testing.assert_array_equal(list(video.read_frames(tmp_path / 'v.avi')), frames)
-    assert video.source_frames_per_second(tmp_path / 'v.avi') == 11
+    np.testing.assert_array_equal(list(reading.read_frames(tmp_path / 'v.avi')), frames)
+    assert reading.source_frames_per_second(tmp_path / 'v.avi') == 11
 
 
 class FakeCapture:
@@ -83,8 +85,8 @@ class FakeCapture:
 
 
 def numbers_shown(monkeypatch, capture, rate):
-    monkeypatch.setattr(video, '_open', lambda path: capture)
-    return [frame[0, 0, 0] for frame in video.read_frames('v', rate)]
+    monkeypatch.setattr(reading, '_open', lambda path: capture)
+    return [frame[0, 0, 0] for frame in reading.read_frames('v', rate)]
 
 
 def test_uneven_time_stamps_decide(monkeypatch):
@@ -110,7 +112,7 @@ def test_nominal_rate_carries_on_where_stamps_do_not_increase(monkeypatch, stamp
     ],
 )
 def test_unusable_clocks_and_counts(monkeypatch, capture, reason):
-    with pytest.raises(video.VideoError) as error:
+    with pytest.raises(VideoError) as error:
         numbers_shown(monkeypatch, capture, 25)
     assert str(error.value) == reason
 
@@ -147,8 +149,8 @@ def broken(tmp_path, write_video_file, numbered):
 
 def test_broken_files_give_their_reason_and_nothing_else(tmp_path, broken, capfd):
     for name, reason in broken.items():
-        with pytest.raises(video.VideoError) as error:
-            list(video.read_frames(tmp_path / name, WANTED, (32, 32)))
+        with pytest.raises(VideoError) as error:
+            list(reading.read_frames(tmp_path / name, WANTED, (32, 32)))
         assert str(error.value).startswith(reason), name
         assert '\n' not in str(error.value)
     assert capfd.readouterr() == ('', '')
@@ -160,7 +162,7 @@ def test_resizing_equals_tensorflow(tmp_path, write_video_file, size, wanted):
     coarse = np.random.default_rng(1).integers(0, 256, (2, 6, 6, 3), dtype=np.uint8)
     frames = [cv2.resize(frame, size[::-1], interpolation=cv2.INTER_CUBIC) for frame in coarse]
     write_video_file(tmp_path / 'v.avi', frames, 25)
-    found = np.stack(list(video.read_frames(tmp_path / 'v.avi', WANTED, wanted)))
+    found = np.stack(list(reading.read_frames(tmp_path / 'v.avi', WANTED, wanted)))
     assert found.shape == (2, *wanted, 3)
     expected = tf.image.resize(np.stack(frames), wanted, 'bilinear', antialias=False).numpy()
     assert np.abs(found - expected).max() <= 1
@@ -171,7 +173,7 @@ def test_resizing_equals_tensorflow(tmp_path, write_video_file, size, wanted):
 )
 def test_short_side_keeps_the_shape(tmp_path, write_video_file, numbered, size, expected):
     write_video_file(tmp_path / 'v.avi', numbered(3, *size), 25)
-    frames = list(video.read_frames(tmp_path / 'v.avi', short_side=18))
+    frames = list(reading.read_frames(tmp_path / 'v.avi', short_side=18))
     assert [frame.shape for frame in frames] == [(*expected, 3)] * 3
 
 
@@ -186,7 +188,7 @@ def test_rotation_in_the_header_is_applied(tmp_path):
     track = content.index(b'tkhd')
     content = content[:track] + content[track:].replace(level, turned, 1)
     (tmp_path / 'turned.mp4').write_bytes(content)
-    upright = np.stack(list(video.read_frames(tmp_path / 'turned.mp4', WANTED)))
+    upright = np.stack(list(reading.read_frames(tmp_path / 'turned.mp4', WANTED)))
     assert upright.shape == (4, 96, 48, 3)
     # Turned clockwise by a quarter, left becomes top.
     assert upright[:, :40].mean() > 190
@@ -204,7 +206,7 @@ def test_rotation_in_the_header_is_applied(tmp_path):
 )
 def test_senseless_arguments_are_refused(tmp_path, arguments):
     with pytest.raises(ValueError, match='found'):
-        next(video.read_frames(tmp_path / 'v.avi', **arguments))
+        next(reading.read_frames(tmp_path / 'v.avi', **arguments))
 
 
 def test_changing_frame_size_needs_a_stated_one(monkeypatch):
@@ -215,7 +217,7 @@ def test_changing_frame_size_needs_a_stated_one(monkeypatch):
             decoded, _ = super().read()
             return decoded, np.zeros(next(shapes), np.uint8) if decoded else None
 
-    with pytest.raises(video.VideoError, match='frame size changes from 6x4 to 6x8'):
+    with pytest.raises(VideoError, match='frame size changes from 6x4 to 6x8'):
         numbers_shown(monkeypatch, Growing([0, 0.04, 0.08], 25), 25)
 
 
@@ -223,8 +225,8 @@ def test_changing_frame_size_needs_a_stated_one(monkeypatch):
 def test_written_videos_can_be_read(tmp_path, name, codec):
     frames = [np.full((32, 48, 3), 20 * k, np.uint8) for k in range(10)]
     path = tmp_path / 'deep' / 'er' / name
-    video.write_video(path, iter(frames), 25, codec)
-    found = list(video.read_frames(path, WANTED))
+    writing.write_video(path, iter(frames), 25, codec)
+    found = list(reading.read_frames(path, WANTED))
     assert np.abs(np.stack(found).astype(int) - np.stack(frames)).max() <= 6
     assert [entry.name for entry in path.parent.iterdir()] == [name]
 
@@ -238,22 +240,22 @@ def test_written_videos_can_be_read(tmp_path, name, codec):
     ],
 )
 def test_failed_writing_leaves_nothing(tmp_path, frames, name, codec, reason):
-    with pytest.raises(video.VideoError, match=reason):
-        video.write_video(tmp_path / name, frames, 25, codec)
+    with pytest.raises(VideoError, match=reason):
+        writing.write_video(tmp_path / name, frames, 25, codec)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_jpeg_is_what_opencv_reads_back():
     rng = np.random.default_rng(2)
     frame = cv2.resize(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8), (40, 32))
-    decoded = cv2.imdecode(np.frombuffer(video.encode_jpeg(frame, 100), np.uint8), 1)[:, :, ::-1]
+    decoded = cv2.imdecode(np.frombuffer(writing.encode_jpeg(frame, 100), np.uint8), 1)[:, :, ::-1]
     assert np.abs(decoded.astype(int) - frame).mean() < 2
-    gray = video.encode_jpeg(frame[:, :, 0], 100)
+    gray = writing.encode_jpeg(frame[:, :, 0], 100)
     decoded = cv2.imdecode(np.frombuffer(gray, np.uint8), cv2.IMREAD_UNCHANGED)
     assert decoded.shape == (32, 40)
     assert np.abs(decoded.astype(int) - frame[:, :, 0]).max() <= 2
     with pytest.raises(ValueError, match='float64'):
-        video.encode_jpeg(frame / 255.0)
+        writing.encode_jpeg(frame / 255.0)
 
 
 def test_motion_jpeg_reads_the_same_backwards(tmp_path):
@@ -262,29 +264,29 @@ def test_motion_jpeg_reads_the_same_backwards(tmp_path):
     frames = [cv2.resize(p, (96, 64)) for p in rng.integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)]
     motion_jpeg.write_motion_jpeg(tmp_path / 'forward.mp4', frames, 25)
     motion_jpeg.write_motion_jpeg(tmp_path / 'backward.mp4', frames[::-1], 25)
-    forward = np.stack(list(video.read_frames(tmp_path / 'forward.mp4', WANTED)))
-    backward = np.stack(list(video.read_frames(tmp_path / 'backward.mp4', WANTED)))
+    forward = np.stack(list(reading.read_frames(tmp_path / 'forward.mp4', WANTED)))
+    backward = np.stack(list(reading.read_frames(tmp_path / 'backward.mp4', WANTED)))
     np.testing.assert_array_equal(backward[::-1], forward)
     assert np.abs(forward.astype(int) - np.stack(frames)).mean() < 6
-    assert video.source_frames_per_second(tmp_path / 'forward.mp4') == 25
-    with pytest.raises(video.VideoError, match='no frames'):
+    assert reading.source_frames_per_second(tmp_path / 'forward.mp4') == 25
+    with pytest.raises(VideoError, match='no frames'):
         motion_jpeg.write_motion_jpeg(tmp_path / 'none.mp4', [], 25)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'x.avi')
-    with pytest.raises(video.VideoError, match='not a regular file'):
-        list(video.read_frames(tmp_path / 'x.avi'))
+    with pytest.raises(VideoError, match='not a regular file'):
+        list(reading.read_frames(tmp_path / 'x.avi'))
 
 
 def test_a_list_of_other_files_is_no_video(tmp_path):
     """FFmpeg would read those."""
-    video.write_video(tmp_path / 'a.mp4', [np.zeros((32, 32, 3), np.uint8)] * 5, 25)
+    writing.write_video(tmp_path / 'a.mp4', [np.zeros((32, 32, 3), np.uint8)] * 5, 25)
     (tmp_path / 'b.mp4').write_text('ffconcat version 1.0\nfile a.mp4\nfile a.mp4\n')
-    with pytest.raises(video.VideoError, match='a list of other files'):
-        list(video.read_frames(tmp_path / 'b.mp4'))
+    with pytest.raises(VideoError, match='a list of other files'):
+        list(reading.read_frames(tmp_path / 'b.mp4'))
 
 
 def test_an_endless_rate_is_refused(tmp_path):
     with pytest.raises(ValueError, match='frames_per_second: found inf'):
-        list(video.read_frames(tmp_path / 'x.mp4', math.inf))
+        list(reading.read_frames(tmp_path / 'x.mp4', math.inf))

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
-from data.video import VideoError
+from s3dg.errors import S3dgError, VideoError
 
 BOUND = 20.0  # pixels; longer components are cut off
 _DIS_LEAST_SIDE = 16  # pixels; measured: below it OpenCV crashes, or gives no numbers
 
 
-class FlowError(RuntimeError):
+class FlowError(S3dgError, RuntimeError):
     """Optical flow cannot be computed here; the message is one line saying what to install."""
 
 

@@ -1,0 +1,80 @@
+"""Writes video files and encoded frames; no TensorFlow in here."""
+
+import os
+import pathlib
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from s3dg import files
+from s3dg.errors import VideoError
+from s3dg.video.reading import check_name
+
+
+def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> bytes:
+    """Encodes a uint8 frame as JPEG: RGB, or BGR, (height, width, 3) or gray (height, width)."""
+    if frame.dtype != np.uint8 or frame.ndim not in (2, 3):
+        raise ValueError(
+            f'frame: found {frame.dtype} {frame.shape}, expected uint8 (H, W, 3) or (H, W)'
+        )
+    stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 and not bgr else frame
+    done, encoded = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RuntimeError(f'OpenCV could not encode a frame of shape {frame.shape} as JPEG')
+    return encoded.tobytes()
+
+
+def write_video(
+    path: str | os.PathLike,
+    frames: Iterable[np.ndarray],
+    frames_per_second: float,
+    codec: str = 'mp4v',
+) -> None:
+    """Writes frames as a video file, which appears under its name only when it is complete.
+
+    Args:
+      path: file to write; its suffix picks the container, and missing parent folders are made.
+      frames: at least one uint8 array (height, width, 3), RGB, all of one size.
+      frames_per_second: rate stated in the file.
+      codec: four-character code: "mp4v" for .mp4, "FFV1" for lossless .avi, "VP90" for .webm,
+        "MJPG" for .avi.
+
+    Raises:
+      VideoError: if OpenCV cannot write this codec into this container, if there are no frames, or
+        if frames differ in size or type from the first.
+    """
+    path = pathlib.Path(path)
+    check_name(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.unfinished(path) as temporary:
+        _write_all(temporary, frames, frames_per_second, codec, path.suffix)
+
+
+def _write_all(path, frames, frames_per_second, codec, suffix):
+    writer, shape = None, None
+    try:
+        for frame in frames:
+            if writer is None:
+                shape = frame.shape
+                writer = cv2.VideoWriter(
+                    str(path),
+                    cv2.CAP_FFMPEG,
+                    cv2.VideoWriter_fourcc(*codec),
+                    frames_per_second,
+                    (shape[1], shape[0]),
+                )
+                if not writer.isOpened():
+                    raise VideoError(f'OpenCV cannot write codec {codec!r} into a {suffix!r} file')
+            if frame.dtype != np.uint8 or frame.shape != shape or frame.ndim != 3:
+                raise VideoError(
+                    f'found a frame {frame.dtype} {frame.shape}, expected uint8 {shape}'
+                )
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    finally:
+        if writer is not None:
+            writer.release()
+    if writer is None:
+        raise VideoError('there are no frames to write')
+    if not path.stat().st_size:
+        raise VideoError(f'OpenCV wrote nothing with codec {codec!r} into a {suffix!r} file')
