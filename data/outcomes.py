@@ -2,17 +2,28 @@
 
 import csv
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
+from s3dg.errors import S3dgError
+from s3dg.readers import read_table
 from s3dg.video import reading
 
 STORED_FILE = 'videos.csv'
 STORED_COLUMNS = ('id', 'frames')
 SKIPPED_FILE = 'skipped.csv'
 SKIPPED_COLUMNS = ('id', 'path', 'reason')
+
+
+_REMEDY = (
+    'delete it and convert again: it is written anew, at the end of a conversion that goes on from its '
+    'shards, or with --overwrite'
+)
+
+
+class OutcomesError(S3dgError, ValueError):
+    """One of the two files is damaged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +39,23 @@ class Outcomes:
     """The two files of a folder, written row by row: a kill leaves at most one torn line."""
 
     def __init__(self, folder: str | os.PathLike):
-        """Reads what the folder has."""
+        """Reads what the folder has.
+
+        Raises:
+          OutcomesError: naming the file that is damaged.
+        """
         self._folder = pathlib.Path(folder)
-        self.frames = {
-            video_id: int(frames)
-            for video_id, frames in _read(self._folder / STORED_FILE, STORED_COLUMNS)
-        }
-        rows = _read(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS)
+        self.frames = {}
+        stored = self._folder / STORED_FILE
+        for video_id, frames in read_table(stored, STORED_COLUMNS, OutcomesError, _REMEDY):
+            if not (frames.isascii() and frames.isdigit() and len(frames) < 10):
+                raise OutcomesError(
+                    f'{stored} is damaged: video {video_id!r} has {frames!r} frames, expected a '
+                    f'number; {_REMEDY}'
+                )
+            self.frames[video_id] = int(frames)
+        skipped = self._folder / SKIPPED_FILE
+        rows = read_table(skipped, SKIPPED_COLUMNS, OutcomesError, _REMEDY)
         self.skipped = {row[0]: Skipped(*row) for row in rows}
 
     def add_stored(self, video_id: str, frames: int) -> None:
@@ -90,14 +111,3 @@ def _replace(path: pathlib.Path, columns, rows) -> None:
     new.unlink(missing_ok=True)
     append_rows(new, columns, rows)
     os.replace(new, path)
-
-
-def _read(path: pathlib.Path, columns) -> list[list[str]]:
-    """Rows without a last one that a kill left torn; none if there is no such file."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    complete = content[: content.rfind(b'\n') + 1].decode()  # what is torn may end in a character
-    rows = list(csv.reader(io.StringIO(complete, newline='')))
-    return [row for row in rows[1:] if len(row) == len(columns)]

@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 
 from data import outcomes, shards, video_builder
 from data.video_builder import DatasetError, Report, Video
+from s3dg.readers import read_json
 
 VIDEOS_PER_SHARD = 64
 LEAST_SHARDS = 8
@@ -160,10 +161,10 @@ def open_folder(folder: pathlib.Path, plan: dict, name: str, report: Report, rep
 def read_plan(path: pathlib.Path) -> dict | None:
     """What a file holds that `open_folder` wrote; None if it is missing or damaged."""
     try:
-        plan = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):  # a power cut can leave an empty file
+        plan = read_json(path, DatasetError, 'convert anew')
+    except (FileNotFoundError, DatasetError):  # a power cut can leave an empty file
         return None
-    return plan if isinstance(plan, dict) and {'settings', 'videos'} <= plan.keys() else None
+    return plan if {'settings', 'videos'} <= plan.keys() else None
 
 
 def resume(every: list[Shard], known: outcomes.Outcomes) -> list[Remaining]:

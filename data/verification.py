@@ -139,9 +139,8 @@ class _Verifier:
         """({id: frames} of videos.csv or None, ids of skipped.csv)."""
         try:
             known = outcomes.Outcomes(self._folder)
-        except ValueError as error:  # also bytes that are not UTF-8
-            names = f'{outcomes.STORED_FILE} and {outcomes.SKIPPED_FILE}'
-            self._problem(names, f'cannot be read: {error}')
+        except outcomes.OutcomesError as error:
+            self._problem(str(error))
             return None, {}
         if not (self._folder / outcomes.STORED_FILE).exists():
             # One made by TFDS alone has none.

@@ -33,7 +33,7 @@ def accuracies(trained):
     return {
         label: {
             **over_seeds(
-                [{name: one.results[name] for name in ('top1', 'top5')} for one in networks]
+                [{name: one.run.figure(name) for name in ('top1', 'top5')} for one in networks]
             ),
             **network_costs(networks[0].plan),
         }

@@ -88,7 +88,7 @@ def main(arguments):
     inputs = [('--model', FLAGS.model), ('--data_dir', FLAGS.data_dir)]
     this = run.Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
     if this.results is not None:
-        run.report(f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}')
+        run.report(f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}')
         return
     metrics, predictions = training_run.evaluate_split(
         network,

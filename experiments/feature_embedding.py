@@ -14,7 +14,6 @@ Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Network
 """
 
 import functools
-import zipfile
 
 import numpy as np
 from absl import flags
@@ -23,9 +22,11 @@ from data import clips, record_heads
 from data.progress import ProgressLine
 from data.something_something_v2 import action_groups
 from experiments import presets, reporting, run, study, training_run
+from experiments.feature_file import FeatureFileError
 from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
 from s3dg.analysis import feature_embedding, plots
+from s3dg.readers import read_npz
 
 FLAGS = flags.FLAGS
 
@@ -141,13 +142,13 @@ def _kept_features(path, videos):
     """What `extract` has written, if it is whole and of these videos."""
     if not path.exists():
         return None
+    kinds = {'id': ('U', 1), **dict.fromkeys(LEVELS, ('f', 2))}
     try:
-        with np.load(path) as file:
-            if file['id'].tolist() == videos:
-                return {level: file[level] for level in LEVELS}
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # damaged: taken anew, as if it were not there
-    return None
+        kept = read_npz(path, kinds, FeatureFileError, 'it is written anew')
+    except FeatureFileError:
+        return None  # taken anew, as if it were not there
+    is_whole = all(len(kept[level]) == len(videos) for level in LEVELS)
+    return kept if kept.pop('id').tolist() == videos and is_whole else None
 
 
 def _extract(study, trained, videos):

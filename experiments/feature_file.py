@@ -10,10 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from experiments import run
+from s3dg.errors import S3dgError
+from s3dg.readers import read_npz
 from s3dg.video.reading import VIDEO_SUFFIXES
 
 # What tells in a file of features which video it is of: its path, size and time of change.
 _SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}
+_SOURCE_KINDS = {'video': ('U', 0), 'video_bytes': ('iu', 0), 'video_changed': ('f', 0)}
+
+
+class FeatureFileError(S3dgError, ValueError):
+    """A file of features that is damaged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,10 +132,10 @@ def read_source(path: pathlib.Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path) as file:
-            return {key: file[name].item() for key, name in _SOURCE_ARRAYS.items()}
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = read_npz(path, _SOURCE_KINDS, FeatureFileError, 'it is written anew')
+    except FeatureFileError:
         return None  # a file system's crash, not ours: files appear whole
+    return {key: arrays[name].item() for key, name in _SOURCE_ARRAYS.items()}
 
 
 def source_arrays(source: Mapping) -> dict:

@@ -43,7 +43,7 @@ def _network_row(label, one):
         label,
         f'{one.plan.dataset}/{one.plan.config}',
         one.seed,
-        one.results['step'],
+        one.run.figure('step'),
         one.plan.training.batch_size,
         f'`{one.run.path}`',
     )

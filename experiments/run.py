@@ -14,6 +14,7 @@ from absl import app, flags, logging
 
 from s3dg.errors import S3dgError
 from s3dg.network import Network
+from s3dg.readers import read_json
 from s3dg.training import (
     TrainingInterrupted,
     create_strategy,
@@ -24,6 +25,7 @@ FLAGS = flags.FLAGS
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PRESETS = ('paper', 'tiny')
 RESULTS_FILE = 'results.json'
+_RESULTS_REMEDY = 'delete it to have it written again'
 MOST_SEED = 2**32 - 1  # NumPy's
 
 
@@ -168,14 +170,21 @@ class Run:
           UsageError: where that is damaged.
         """
         path = self.path / RESULTS_FILE
-        if not path.exists():
-            return None
-        try:
-            return json.loads(path.read_text())
-        except ValueError as error:
+        return read_json(path, UsageError, _RESULTS_REMEDY) if path.exists() else None
+
+    def figure(self, name):
+        """A number among the results of a finished run.
+
+        Raises:
+          UsageError: where there is none of this name.
+        """
+        found = (self.results or {}).get(name)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
             raise UsageError(
-                f'{path} is damaged: {error}. Delete it to have it written again.'
-            ) from error
+                f'{self.path / RESULTS_FILE} is damaged: {name} is {found!r}, expected a number; '
+                f'{_RESULTS_REMEDY}'
+            )
+        return found
 
     def finish(self, results, report):
         """Writes `report.md` and, last, `results.json`, which marks the run as finished."""
@@ -192,12 +201,10 @@ def read_settings(path):
     Raises:
       UsageError: where the file is not one of this project.
     """
-    try:
-        settings = json.loads(path.read_text())
-    except ValueError:
-        settings = None
-    if not isinstance(settings, dict) or not isinstance(settings.get('program'), str):
-        raise UsageError(f'{path} was not written by this project, or is damaged.')
+    remedy = 'give another folder, or delete this one'
+    settings = read_json(path, UsageError, remedy)
+    if not isinstance(settings.get('program'), str):
+        raise UsageError(f'{path} was not written by this project, or is damaged; {remedy}')
     return settings
 
 

@@ -192,7 +192,7 @@ class Study:
             with training_run.alone(folder, self.report):
                 self._train(recipe, seed, builder, plan, folder)
         this = training_run.open_run(plan, folder)
-        self.report(f'{recipe.label}, seed {seed}: top-1 {this.results["top1"]:.4f}  {folder}')
+        self.report(f'{recipe.label}, seed {seed}: top-1 {this.figure("top1"):.4f}  {folder}')
         return Trained(recipe, seed, builder, plan, this, start)
 
     def _train(self, recipe, seed, builder, plan, folder):

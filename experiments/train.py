@@ -80,7 +80,7 @@ def main(arguments):
         this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
         if this.results is not None:
             run.report(
-                f'{this.path}: finished already, top-1 {this.results["top1"]:.4f}; --overwrite starts anew'
+                f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}; --overwrite starts anew'
             )
             return
         run.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')

@@ -97,7 +97,7 @@ def split_figures(trained, dataset, suffix=''):
     by_split = {split: trained[f'{dataset}/{split}{suffix}'] for split in SPLITS}
     rows = []
     for of_seed in zip(*by_split.values(), strict=True):
-        row = {split: one.results['top1'] for split, one in zip(SPLITS, of_seed, strict=True)}
+        row = {split: one.run.figure('top1') for split, one in zip(SPLITS, of_seed, strict=True)}
         rows.append({**row, 'mean': sum(row.values()) / len(row)})
     return over_seeds(rows)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +9,7 @@ from sklearn.metrics import confusion_matrix
 
 from s3dg.config import ConfigError
 from s3dg.errors import S3dgError
+from s3dg.readers import read_npz
 from s3dg.training import create_strategy
 
 
@@ -44,11 +44,16 @@ class Predictions:
         Raises:
           EvaluationError: where the file is damaged.
         """
-        try:
-            with np.load(path) as file:
-                return cls(file['id'], file['label'], file['logits'])
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise EvaluationError(f'{path} is damaged: {error}. Delete it.') from error
+        kinds = {'id': ('U', 1), 'label': ('iu', 1), 'logits': ('f', 2)}
+        arrays = read_npz(path, kinds, EvaluationError, 'delete it to have it written again')
+        found = cls(*arrays.values())
+        if not len(found.ids) == len(found.labels) == len(found.logits):
+            raise EvaluationError(
+                f'{path} is damaged: it has {len(found.ids)} ids, {len(found.labels)} labels and '
+                f'{len(found.logits)} rows of logits, expected as many of each; delete it to have it '
+                f'written again'
+            )
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +87,8 @@ def compute_metrics(predictions, videos_expected):
     """The `Metrics` of `Predictions`.
 
     Raises:
-      EvaluationError: where there are no videos, or a logit is not finite.
+      EvaluationError: where there are no videos, a logit is not finite, or a label is none of the
+        classes.
     """
     logits, labels = predictions.logits, predictions.labels
     if not len(labels):
@@ -91,6 +97,12 @@ def compute_metrics(predictions, videos_expected):
         video = predictions.ids[~np.isfinite(logits).all(axis=1)][0]
         raise EvaluationError(f'The logits of video {video} are not finite.')
     classes = logits.shape[1]
+    strange = (labels < 0) | (labels >= classes)
+    if strange.any():
+        raise EvaluationError(
+            f'Video {predictions.ids[strange][0]} has label {labels[strange][0]}, expected 0 to '
+            f'{classes - 1}.'
+        )
     own = np.take_along_axis(logits, labels[:, None].astype('int64'), axis=1)
     rank = (logits >= own).sum(axis=1) - 1  # 0: the true class alone is highest
     return Metrics(

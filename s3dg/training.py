@@ -14,9 +14,9 @@ import keras
 import tensorflow as tf
 
 from s3dg.config import ConfigError
-from s3dg.errors import S3dgError
+from s3dg.errors import S3dgError, reading
 from s3dg.freezing import batch_norm_layers
-from s3dg.history import History, empty_row
+from s3dg.history import History, Window, empty_row
 from s3dg.schedules import CosineSchedule, StepSchedule
 from s3dg.signals import Termination
 
@@ -275,11 +275,12 @@ def _restore_newest(checkpoint, manager, report):
     """
     for path in reversed(manager.checkpoints):
         try:
-            checkpoint.restore(path).assert_consumed()
-        except tf.errors.ResourceExhaustedError:  # of memory: the file is as it should be
-            raise
-        except (tf.errors.OpError, IndexError) as error:  # IndexError: the file is cut off
-            report(f'{path} cannot be read: {str(error).splitlines()[0]}')
+            with reading(f'{path} cannot be read', SavedStateError):
+                checkpoint.restore(path).assert_consumed()
+        except SavedStateError as error:
+            if isinstance(error.__cause__, tf.errors.ResourceExhaustedError):
+                raise  # of memory: the file is as it should be
+            report(str(error))
         else:
             report(f'resuming from {path}')
             return
@@ -334,14 +335,18 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
         optimizer = create_optimizer(config)
         step_variable = tf.Variable(0, dtype='int64', trainable=False, name='step')
     train_steps = create_train_steps(strategy, network, optimizer, config)
+    window = Window()
     # The TensorFlow variables themselves, in order: Keras layers (3.15) hide those of sublayers that they
     # hold in a list from tf.train.Checkpoint, without a word.
     checkpoint = tf.train.Checkpoint(
         network=[variable.value for variable in network.variables],
         optimizer=[variable.value for variable in optimizer.variables],
         step=step_variable,
+        window=window,
     )
-    manager = tf.train.CheckpointManager(checkpoint, str(workdir / 'checkpoints'), max_to_keep=3)
+    folder = workdir / 'checkpoints'
+    with reading(f'{folder}/checkpoint, the list of checkpoints, is damaged', SavedStateError):
+        manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
     _restore_newest(checkpoint, manager, report)
     step = int(step_variable.numpy())
     history = History(workdir, step)
@@ -360,7 +365,6 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
         step_variable.assign(step)
         manager.save(checkpoint_number=step)
 
-    window = {'loss': [], 'accuracy': [], 'seconds': 0.0, 'waited': 0.0}
     seconds_per_step = None
     with Termination() as termination:
         while step < total:
@@ -377,44 +381,23 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
             seconds = time.perf_counter() - started
             _check_finite(metrics, step, scaled)
             step += count
-            window['loss'] += metrics['loss']
-            window['accuracy'] += metrics['accuracy']
+            window.add(metrics['loss'], metrics['accuracy'])
             if seconds_per_step is not None:  # the first call is mostly tracing
-                window['seconds'] += seconds
-                window['waited'] += float(waited)
-                seconds_per_step = seconds / count
-            else:
-                seconds_per_step = seconds
-                window['untimed'] = count
+                window.add_times(count, seconds, float(waited))
+            seconds_per_step = seconds / count
             evaluation_due = config.evaluate_every and step % config.evaluate_every == 0
             if step % config.log_every == 0 or step == total or evaluation_due:
                 top1 = evaluate(network) if evaluate and evaluation_due else None
-                row = _row(window, step, optimizer, config, top1)
+                row = window.row(step, float(optimizer.learning_rate), config.batch_size, top1)
+                window.clear()
                 history.add(row)
                 report(_progress(row, total, seconds_per_step))
-                window = {'loss': [], 'accuracy': [], 'seconds': 0.0, 'waited': 0.0}
             # After the history, so that a checkpoint never stands without the rows before it.
             if step % config.checkpoint_every == 0 or step == total or termination.requested:
                 save()
             if termination.requested and step < total:
                 raise TrainingInterrupted(step)
     return network, history.rows[-1]
-
-
-def _row(window, step, optimizer, config, top1):
-    steps = len(window['loss'])
-    timed = steps - window.get('untimed', 0)
-    timings = timed > 0 and window['seconds'] > 0
-    waits = timings and math.isfinite(window['waited'])
-    return {
-        'step': step,
-        'loss': sum(window['loss']) / steps,
-        'accuracy': sum(window['accuracy']) / steps,
-        'learning_rate': float(optimizer.learning_rate),
-        'clips_per_second': timed * config.batch_size / window['seconds'] if timings else None,
-        'input_wait_share': window['waited'] / window['seconds'] if waits else None,
-        'top1': top1,
-    }
 
 
 def _progress(row, total, seconds_per_step):

@@ -412,7 +412,8 @@ def test_videos_csv_is_of_no_use(damaged):
     path = damaged.folder / 'videos.csv'
     _edit(path, lambda rows: rows[1].__setitem__(1, 'many'))
     (problem,) = damaged.problems()
-    assert problem.startswith('videos.csv and skipped.csv: cannot be read: ')
+    assert problem.startswith(f"{path} is damaged: video '")
+    assert "has 'many' frames, expected a number" in problem
     path.unlink()
     assert damaged.problems() == ['videos.csv: not there, expected it beside the records']
     (damaged.folder / 'plan.json').unlink()  # as TFDS alone makes it

@@ -16,6 +16,7 @@ from s3dg import network as networks
 from s3dg.config import VideoFormat
 from s3dg.errors import VideoError
 from s3dg.video.writing import write_video
+from tests import fuzzing
 from tests.closeness import assert_close
 from tests.experiments import programs
 
@@ -249,6 +250,22 @@ def test_what_is_there_must_be_whole_and_of_the_video_as_it_is(tmp_path):
     found = feature_file.choose_targets(videos, folder)
     assert [target.path for target in found] == [target.path for target in targets]
     assert [target.is_done for target in found] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    'examples', [fuzzing.FEW, pytest.param(fuzzing.MANY, marks=pytest.mark.slow)]
+)
+def test_damaged_features_are_of_no_video_or_of_the_right_kind(tmp_path, examples):
+    source = {'path': '/videos/a.mp4', 'bytes': 3, 'changed': 4.5}
+
+    def read(path):
+        found = feature_file.read_source(path)
+        assert found is None or list(map(type, found.values())) == [str, int, float]
+
+    path = tmp_path / 'a.mp4.npz'
+    arrays = feature_file.source_arrays(source)
+    feature_file.write_npz(path, arrays, 'features', (2, 3), [np.ones((2, 3), 'f4')])
+    fuzzing.check(read, path.read_bytes(), path, examples)
 
 
 def test_a_large_array_is_written_row_by_row(tmp_path):

@@ -8,6 +8,7 @@ from experiments import run
 from experiments.network_fields import parse_fields
 from s3dg.errors import VideoError
 from s3dg.training import TrainingInterrupted
+from tests import fuzzing
 
 
 def test_a_run_writes_its_settings_and_is_finished_by_its_results(tmp_path):
@@ -102,13 +103,6 @@ def test_a_folder_with_somebody_elses_config_is_left_alone(tmp_path):
     with pytest.raises(run.UsageError, match='was not written by this project'):
         run.Run('train', tmp_path, {}, overwrite=True)
     assert json.loads((tmp_path / 'config.json').read_text()) == {'mine': 1}
-
-
-@pytest.mark.parametrize('text', ['{not json', '5', '[1]'])
-def test_a_broken_config_is_named(text, tmp_path):
-    (tmp_path / 'config.json').write_text(text)
-    with pytest.raises(run.UsageError, match='config.json was not written by this project'):
-        run.Run('train', tmp_path, {})
 
 
 def test_a_report_is_replaced_and_nothing_else_deleted(tmp_path):
@@ -206,3 +200,33 @@ def test_network_files_that_cannot_be_read(tmp_path):
 def test_tables_line_up():
     table = run.markdown_table(('a', 'b'), [(1, 0.25), ('x', None)])
     assert table == '| a | b |\n| --- | --- |\n| 1 | 0.2500 |\n| x | None |\n'
+
+
+@pytest.mark.parametrize('content', ['{}', '[]', '3', '"top1"', '{"top1": "0.5"}', '[' * 10**5, ''])
+def test_results_that_lack_a_figure_are_told_in_a_line(tmp_path, content):
+    this = run.Run('train', tmp_path, {'a': 1})
+    this.finish({'top1': 0.5}, '')
+    assert this.figure('top1') == 0.5
+    (tmp_path / 'results.json').write_text(content)
+    with pytest.raises(run.UsageError, match='results.json is damaged.*; delete it to have it'):
+        this.figure('top1')
+
+
+@pytest.mark.parametrize('content', ['[' * 10**5, '[]', '5', '{}', '{"program": 3}', '{not json'])
+def test_settings_of_no_run_are_told_in_a_line(tmp_path, content):
+    (tmp_path / 'config.json').write_text(content)
+    with pytest.raises(run.UsageError, match='config.json .* damaged.*; give another folder'):
+        run.Run('train', tmp_path, {'a': 1})
+
+
+@pytest.mark.parametrize(
+    'examples', [fuzzing.FEW, pytest.param(fuzzing.MANY, marks=pytest.mark.slow)]
+)
+def test_damaged_files_of_a_run_are_told_in_a_line(tmp_path, examples):
+    this = run.Run('train', tmp_path, {'a': {'b': [1, 2]}})
+    this.finish({'top1': 0.5, 'per_class': {'x': {'top1': 0.5, 'videos': 2}}}, '')
+    config = (tmp_path / 'config.json').read_bytes()
+    whole = (tmp_path / 'results.json').read_bytes()
+    fuzzing.check(lambda path: this.figure('top1'), whole, tmp_path / 'results.json', examples)
+    (tmp_path / 'results.json').unlink()
+    fuzzing.check(run.read_settings, config, tmp_path / 'config.json', examples)

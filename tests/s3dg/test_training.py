@@ -150,7 +150,7 @@ def test_damaged_checkpoints_are_passed_over(uninterrupted, tmp_path):
     _damage(tmp_path, 4)
     lines = []
     network, row = training.train(_network, _clips(), config, tmp_path, report=lines.append)
-    assert 'ckpt-4 cannot be read: ' in lines[0]
+    assert 'ckpt-4 cannot be read (' in lines[0]
     assert lines[1].startswith('resuming from ')
     assert lines[1].endswith('ckpt-3')
     assert row['step'] == 4
@@ -173,18 +173,90 @@ def test_a_finished_training_without_its_history(uninterrupted, tmp_path):
     assert 'history.csv has no rows' in lines[-1]
 
 
+class _Requested:
+    """In place of `Termination`: asks for an end after so many looks at it."""
+
+    def __init__(self, looks=0):
+        self._looks = looks
+
+    @property
+    def requested(self):
+        self._looks -= 1
+        return self._looks < 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+# Not in step with each other: a row may be about steps on both sides of an end, or of several.
+_UNEVEN = {'log_every': 3, 'checkpoint_every': 2}
+_FIGURES = ('step', 'loss', 'accuracy', 'learning_rate', 'top1')  # all but times
+
+
+def _figures(workdir):
+    return [[row[name] for name in _FIGURES] for row in read_history(workdir)]
+
+
+@pytest.fixture(scope='module')
+def uneven_history(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp('uneven')
+    training.train(_network, _clips(), _config(8, **_UNEVEN), workdir)
+    rows = _figures(workdir)
+    assert [row[0] for row in rows] == [3, 6, 8]
+    return rows
+
+
+@pytest.mark.parametrize('ends', [(1,), (2,), (4,), (5,), (7,), (1, 2, 4, 5)])
+@pytest.mark.parametrize('killed', [True, False], ids=['killed', 'stopped'])
+def test_a_history_does_not_tell_where_a_training_was_interrupted(
+    uneven_history, tmp_path, monkeypatch, ends, killed
+):
+    config = _config(8, **_UNEVEN)
+    for end in ends:
+        with monkeypatch.context() as patch:
+            if killed:  # before anything is made of the step
+
+                def check(metrics, first_step, scaled, end=end):
+                    if first_step + len(metrics['loss']) >= end:
+                        raise _Killed
+
+                patch.setattr(training, '_check_finite', check)
+            else:  # a checkpoint is written wherever that is
+                patch.setattr(training, 'Termination', lambda end=end: _Requested(end % 3))
+            with pytest.raises((_Killed, training.TrainingInterrupted)):
+                training.train(_network, _clips(), config, tmp_path)
+    training.train(_network, _clips(), config, tmp_path)
+    assert _figures(tmp_path) == uneven_history
+
+
+@pytest.mark.parametrize('torn', ['5,0.25,0.', '5', ''])
+def test_a_torn_line_of_the_history_does_not_stop_a_training(uninterrupted, tmp_path, torn):
+    def kill(line):
+        if line.startswith('step 3/'):
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        training.train(_network, _clips(), _config(), tmp_path, report=kill)
+    path = tmp_path / 'history.csv'
+    content = path.read_text()
+    path.write_text(content + torn if torn else content[:-9])
+    training.train(_network, _clips(), _config(), tmp_path)
+    assert _figures(tmp_path) == [[row[name] for name in _FIGURES] for row in uninterrupted[1]]
+
+
+def test_a_checkpoint_list_that_is_no_text_is_named(tmp_path):
+    (tmp_path / 'checkpoints').mkdir()
+    (tmp_path / 'checkpoints' / 'checkpoint').write_bytes(b'\xff\xfe model_checkpoint_path')
+    with pytest.raises(training.SavedStateError, match='checkpoints/checkpoint, the list of'):
+        training.train(_network, _clips(), _config(), tmp_path)
+
+
 def test_termination_saves_and_stops(uninterrupted, tmp_path, monkeypatch):
-    class Requested:
-        requested = True
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
     with monkeypatch.context() as patch:
-        patch.setattr(training, 'Termination', Requested)
+        patch.setattr(training, 'Termination', _Requested)
         with pytest.raises(training.TrainingInterrupted, match='Stopped at step 1;'):
             training.train(_network, _clips(), _config(), tmp_path)
     lines = []
@@ -202,7 +274,7 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')).endswith('ckpt-2')
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')))
     for name in reader.get_variable_to_shape_map():
-        if name != '_CHECKPOINTABLE_OBJECT_GRAPH':
+        if not name.startswith(('_CHECKPOINTABLE_OBJECT_GRAPH', 'window/')):
             assert np.isfinite(reader.get_tensor(name)).all(), name
 
 
