@@ -9,10 +9,8 @@ import shlex
 from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
-from google.protobuf import json_format
-from tensorflow_datasets.core import dataset_info
 
-from data import conversion, video_builder
+from data import conversion, description, video_builder
 from data.hmdb51 import hmdb51_dataset_builder
 from data.jhmdb import jhmdb_dataset_builder
 from data.kinetics400 import kinetics400_dataset_builder
@@ -24,6 +22,7 @@ from data.ucf101 import ucf101_dataset_builder
 from data.ucf101_24 import ucf101_24_dataset_builder
 from data.video_builder import DatasetError, Report
 from data.video_folder import video_folder_dataset_builder
+from s3dg.errors import reading
 
 BUILDERS = {
     'moving_shapes': moving_shapes_dataset_builder.Builder,
@@ -134,7 +133,9 @@ def open_dataset(
             )
         conversion.convert(make_builder(name, config, root), report=report)
     with _described(path):
-        return tfds.builder_from_directory(str(path))
+        opened = tfds.builder_from_directory(str(path))
+    description.check(opened)
+    return opened
 
 
 def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None) -> bool:
@@ -149,13 +150,9 @@ def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None)
 @contextlib.contextmanager
 def _described(path: pathlib.Path) -> Iterator[None]:
     """Makes a line of what TFDS says of a damaged description of the dataset at `path`."""
-    try:
+    message = f'{path}: cannot be read as a dataset; {description.REMEDY}'
+    with reading(message, DatasetError):
         yield
-    except (json_format.ParseError, dataset_info.DatasetInfoFileError) as error:
-        raise DatasetError(
-            f'{path}: cannot be read as a dataset ({" ".join(str(error).split())});'
-            ' remove this folder and convert again'
-        ) from None
 
 
 def _field_names(cls) -> list[str]:

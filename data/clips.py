@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import records, video_builder
+from data.record_heads import stored_files
 from data.records import ClipError
 
 # Keys of a batch.
@@ -91,7 +92,8 @@ def training_clips(
         raise ClipError(
             f'first_example: found {first_example}, expected a multiple of num_shards={num_shards}'
         )
-    paths = records.files(info)
+    paths = stored_files(info)
+    lengths = tf.constant([length for length in info.shard_lengths if length], tf.int64)
     by_file = num_shards > 1 and not deterministic and len(paths) >= num_shards
     # Taking every n-th record is a partition only if all workers see the same order.
     common_order = deterministic or (num_shards > 1 and not by_file)
@@ -99,15 +101,18 @@ def training_clips(
 
     def epoch_records(epoch):
         order = tf.argsort(_file_keys(seed, epoch, len(paths)), stable=True)
-        files = tf.data.Dataset.from_tensor_slices(tf.gather(tf.constant(paths), order))
         if by_file:
-            files = files.shard(num_shards, shard_index)
+            order = order[shard_index::num_shards]
+        files = tf.data.Dataset.from_tensor_slices(tf.gather(tf.constant(paths), order))
         stored = files.interleave(
             records.read,
             cycle_length=min(FILES_AT_ONCE, len(paths)),
             num_parallel_calls=min(FILES_AT_ONCE, len(paths)),
             deterministic=common_order,
         )
+        # What is cut where a record ends looks whole to TensorFlow, and what is empty like an epoch.
+        count = tf.reduce_sum(tf.gather(lengths, order))
+        stored = stored.apply(tf.data.experimental.assert_cardinality(count))
         # This function's own graph: without it the order would depend on TensorFlow's global seed,
         # and with a global seed of 0 `shuffle` compares the symbolic seed and fails.
         tf.random.set_seed(1)
@@ -226,7 +231,8 @@ def evaluation_windows(
             WINDOWS: count,
         }
 
-    stored = records.read(records.files(info))
+    stored = records.read(stored_files(info))
+    stored = stored.apply(tf.data.experimental.assert_cardinality(info.num_examples))
     dataset = stored.shard(num_shards, shard_index).flat_map(windows)
     dataset = dataset.map(clip, tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size).prefetch(PREFETCHED_BATCHES)
@@ -260,7 +266,7 @@ class _RandomChoices:
 
 def _room(decoder, frame, height, width, video_id) -> tf.Tensor:
     """How far the crop window can move down and to the right in an encoded frame: int32 (2,)."""
-    stored = decoder.size(frame)
+    stored = decoder.size(frame, video_id)
     room = stored - tf.constant([height, width])
     message = tf.strings.format(
         'video {}: stored frames (height, width) {} are smaller than the crop {}',

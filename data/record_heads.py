@@ -80,15 +80,32 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
             position = end + FOOTER_BYTES
 
 
+def stored_files(info: tfds.core.SplitInfo) -> list[str]:
+    """Paths of the shards of a split that hold records, as far as their sizes tell.
+
+    Raises:
+      DatasetError: naming a shard that is not there, or too short for the records it should hold.
+    """
+    found = []
+    for path, count in zip(info.filepaths, info.shard_lengths, strict=True):
+        if not count:
+            continue
+        size = os.stat(path).st_size if os.path.exists(path) else None
+        if size is None or size < count * (HEADER_BYTES + FOOTER_BYTES):
+            held = 'nothing' if size is None else f'{size} bytes'
+            raise DatasetError(f'{path}: found {held}, expected {count} records; {ADVICE}')
+        found.append(str(path))
+    return found
+
+
 def labels(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
     """The label of every stored video of a split, by id, in the order of the records.
 
     Raises:
       DatasetError: naming the file, if it is damaged.
     """
-    info = builder.info.splits[split]
-    filled = (path for path, count in zip(info.filepaths, info.shard_lengths, strict=True) if count)
-    return {head.id: head.label for path in filled for head in read_heads(path)}
+    files = stored_files(builder.info.splits[split])
+    return {head.id: head.label for path in files for head in read_heads(path)}
 
 
 def read_frames(head: Head) -> list[bytes]:

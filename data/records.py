@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import video_builder
+from data import faults, video_builder
+from data.record_heads import ADVICE, Head, read_frames, read_heads, stored_files
+from data.video_builder import DatasetError
 from s3dg.errors import S3dgError
 
 SHUFFLE_BYTES = 512 * 2**20  # of encoded records held for shuffling, at most
@@ -38,12 +40,6 @@ def split_info(builder: tfds.core.DatasetBuilder, split: str) -> tfds.core.Split
     return splits[split]
 
 
-def files(info: tfds.core.SplitInfo) -> list[str]:
-    """Paths of the shards of a split that are not empty."""
-    pairs = zip(info.filepaths, info.shard_lengths, strict=True)
-    return [str(path) for path, length in pairs if length]
-
-
 def read(paths) -> tf.data.Dataset:
     """The serialized records of TFRecord files."""
     # Records are megabytes: a buffer in between is one more copy of each of them.
@@ -51,8 +47,11 @@ def read(paths) -> tf.data.Dataset:
 
 
 def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-    """A serialized record as {"video": string (time,), "label": int64, "id": string}."""
-    return tf.io.parse_single_example(
+    """A serialized record as {"video": string (time,), "label": int64, "id": string}.
+
+    One without frames fails, by the video's name: it would else be passed over.
+    """
+    example = tf.io.parse_single_example(
         record,
         {
             video_builder.VIDEO: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
@@ -60,12 +59,29 @@ def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
             video_builder.ID: tf.io.FixedLenFeature([], tf.string),
         },
     )
+    frames = example[video_builder.VIDEO]
+    message = tf.strings.format('video {}: there are no stored frames', example[video_builder.ID])
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(frames) > 0, [message])]):
+        return example | {video_builder.VIDEO: tf.identity(frames)}
 
 
 def is_labelled(builder: tfds.core.DatasetBuilder, split: str) -> bool:
-    """Whether the labels of a split are known, by its first record."""
-    records = read(files(split_info(builder, split))[0])
-    return int(parse(next(iter(records)))[video_builder.LABEL]) != video_builder.UNKNOWN_LABEL
+    """Whether the labels of a split are known, by its first record.
+
+    Raises:
+      ClipError: if the split is unknown or empty.
+      DatasetError: naming the shard, if it is damaged.
+    """
+    return first_head(split_info(builder, split)).label != video_builder.UNKNOWN_LABEL
+
+
+def first_head(info: tfds.core.SplitInfo) -> Head:
+    """What the first record of a split holds besides its frames.
+
+    Raises:
+      DatasetError: naming the shard, if it is damaged.
+    """
+    return next(read_heads(stored_files(info)[0]))
 
 
 def shuffle_size(info: tfds.core.SplitInfo) -> int:
@@ -94,16 +110,24 @@ def stored_videos(
 
     Raises:
       ClipError: if the split is unknown or empty.
+      DatasetError: naming the video or the shard, if one is damaged.
     """
     decoder = Decoder(builder)
-    records = read(files(split_info(builder, split)))
-    for record in records.take(-1 if limit is None else limit):
-        example = parse(record)
-        yield {
-            'video': decoder.frames(example[video_builder.VIDEO]).numpy(),
-            video_builder.LABEL: int(example[video_builder.LABEL]),
-            video_builder.ID: example[video_builder.ID].numpy().decode(),
-        }
+    records = iter(
+        read(stored_files(split_info(builder, split))).take(-1 if limit is None else limit)
+    )
+    while True:
+        with faults.named(builder, [split]):
+            try:
+                example = parse(next(records))
+            except StopIteration:
+                return
+            video = {
+                'video': decoder.frames(example[video_builder.VIDEO]).numpy(),
+                video_builder.LABEL: int(example[video_builder.LABEL]),
+                video_builder.ID: example[video_builder.ID].numpy().decode(),
+            }
+        yield video
 
 
 # Decode.
@@ -194,17 +218,29 @@ class Decoder:
         frame = tf.reverse(frame, [1])
         return tf.stack([255 - frame[..., 0], frame[..., 1]], -1) if self.flow else frame
 
-    def size(self, encoded_frame: tf.Tensor) -> tf.Tensor:
-        """(height, width) of an encoded frame: int32 (2,)."""
-        stored = tf.io.extract_jpeg_shape(encoded_frame)[:2]
+    def size(self, encoded_frame: tf.Tensor, video_id: tf.Tensor | str = '') -> tf.Tensor:
+        """(height, width) of an encoded frame: int32 (2,). One of other channels fails, by name."""
+        stored = tf.io.extract_jpeg_shape(encoded_frame)
+        message = tf.strings.format(
+            'video {}: stored frames of {} channels, expected {}',
+            (video_id, stored[2], self._stored_channels),
+        )
+        fits = tf.equal(stored[2], self._stored_channels)
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+            stored = stored[:2]
         return stored // tf.constant([1, 2]) if self.flow else stored
 
     def stored_size(self, info: tfds.core.SplitInfo) -> tuple[int, int]:
         """(height, width) of the frames; where it differs from video to video, of the first one."""
         size = self._metadata['frame_size']
         if size is None:
-            record = next(read(files(info)[0]).take(1).as_numpy_iterator())
-            size = self.size(parse(record)[video_builder.VIDEO][0]).numpy().tolist()
+            head = first_head(info)
+            try:
+                size = self.size(read_frames(head)[0]).numpy().tolist()
+            except tf.errors.OpError:
+                raise DatasetError(
+                    f'{head.path}: the first frame of video {head.id!r} is no picture; {ADVICE}'
+                ) from None
         return tuple(size)
 
 

@@ -73,6 +73,34 @@ def verify(
     return Verification(dict(verifier.examples), verifier.frames, verifier.problems)
 
 
+def first_problem(
+    opened: tfds.core.DatasetBuilder, split: str, report: Report | None = None
+) -> str | None:
+    """What is wrong with the first faulty record of a split, as `verify` says it; None without one.
+
+    Args:
+      opened: as of `verify`.
+      split: name of the split, whose shards are read up to the one with the fault.
+      report: as of `verify`.
+
+    Raises:
+      DatasetError: as `verify`.
+    """
+    verifier = _Verifier(opened, None)
+    verifier.problems.clear()  # of the files beside the records
+    info = opened.info.splits[split]
+    label = f'looking for the fault in {opened.info.full_name}'
+    progress = ProgressLine(label, 'videos', report or (lambda line: None), info.num_examples)
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        window = _Window(pool, verifier, progress)
+        for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):
+            verifier.read_shard(split, pathlib.Path(path), declared, window)
+            window.drain()
+            if verifier.problems:
+                return verifier.problems[0]
+    return None
+
+
 class _Window:
     """Frames being decoded, record by record, in a bounded number of bytes."""
 

@@ -2,8 +2,10 @@
 
 import abc
 import dataclasses
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -31,6 +33,10 @@ JPEG_QUALITY = {'rgb': 95, 'flow': 98}
 # What is beyond is a slip, and would fill memory before it was noticed.
 MOST_FRAMES_PER_SECOND = 1000
 LONGEST_SIDE = 16384
+
+# Key of a dataset's metadata: what tells its class names, which TFDS keeps in files of their own, from
+# others.
+LABEL_DIGESTS = 'label_digests'
 
 Report = Callable[[str], None]
 
@@ -103,7 +109,7 @@ class VideoConfig(tfds.core.BuilderConfig):
             ),
             (
                 'frame_size',
-                all(0 < side <= LONGEST_SIDE for side in self.frame_size or ()),
+                self.frame_size is None or _is_size(self.frame_size),
                 f'(height, width), each 1 to {LONGEST_SIDE} pixels',
             ),
             (
@@ -136,6 +142,10 @@ class VideoConfig(tfds.core.BuilderConfig):
             'modality': self.modality,
             'flow_algorithm': self.flow_algorithm if self.modality == 'flow' else None,
         }
+
+
+def _is_size(size: tuple) -> bool:
+    return len(size) == 2 and all(0 < side <= LONGEST_SIDE for side in size)
 
 
 @dataclasses.dataclass
@@ -289,7 +299,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             ID: tfds.features.Text(),
             **self.extra_features(),
         }
-        metadata = self.builder_config.storage() | {'flip_left_right': self.FLIP_LEFT_RIGHT}
+        metadata = self.builder_config.storage() | {
+            'flip_left_right': self.FLIP_LEFT_RIGHT,
+            LABEL_DIGESTS: label_digests(features),
+        }
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(features),
             supervised_keys=(VIDEO, LABEL),
@@ -326,6 +339,19 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 f'{self.name}: {len(skipped)} of {len(videos)} videos could not be used,'
                 f' more than the share of {self.MAX_SKIPPED_FRACTION:g} allowed'
             )
+
+
+def label_digests(features: Mapping[str, object], prefix: str = '') -> dict[str, str]:
+    """SHA-256 of the names of every feature that is a class, by the feature's path."""
+    digests = {}
+    for name, feature in features.items():
+        inner = getattr(feature, 'feature', feature)  # a sequence's
+        if isinstance(inner, tfds.features.ClassLabel):
+            names = json.dumps(inner.names).encode()
+            digests[prefix + name] = hashlib.sha256(names).hexdigest()
+        elif isinstance(inner, tfds.features.FeaturesDict):
+            digests |= label_digests(inner, f'{prefix}{name}/')
+    return digests
 
 
 def published_differences(builder: VideoBuilder, splits: dict[str, list[Video]]) -> list[str]:

@@ -30,7 +30,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data import catalog, clips, conversion, records, video_builder, workers
+from data import catalog, clips, conversion, record_heads, records, video_builder, workers
 from experiments import run
 from s3dg.video import writing
 
@@ -175,7 +175,7 @@ def benchmark_input(videos_dir, scratch, threads):
     builder = catalog.make_builder('video_folder', 'input', scratch / 'data', videos_dir)
     conversion.convert(builder, processes=threads, report=run.report)
     opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
-    files = records.files(opened.info.splits['train'])
+    files = record_heads.stored_files(opened.info.splits['train'])
     stored = [
         records.parse(record)[video_builder.VIDEO].numpy()[:CLIP_FRAMES]
         for record in records.read(files).take(FLAGS.clips)

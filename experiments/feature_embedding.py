@@ -18,7 +18,7 @@ import functools
 import numpy as np
 from absl import flags
 
-from data import clips, record_heads
+from data import clips, faults, record_heads
 from data.progress import ProgressLine
 from data.something_something_v2 import action_groups
 from experiments import presets, reporting, run, study, training_run
@@ -175,9 +175,11 @@ def _extract(study, trained, videos):
 
     label = f'features of {trained.recipe.label}'
     progress = ProgressLine(label, 'videos', study.report, len(wanted))
-    features = feature_embedding.pooled_features(
-        study.load(trained), batches(), LEVELS, batch_size, progress
-    )
+    network = study.load(trained)
+    with faults.named(trained.builder, [plan.splits[1]], study.report):
+        features = feature_embedding.pooled_features(
+            network, batches(), LEVELS, batch_size, progress
+        )
     order = np.argsort(ids)
     return {level: vectors[order] for level, vectors in features.items()}
 

@@ -7,7 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
-from data import clips, locks, records
+from data import clips, faults, locks, records
 from data.progress import ProgressLine
 from experiments import presets, run
 from s3dg import evaluation, freezing, training
@@ -220,7 +220,10 @@ def predict_split(network, builder, split, *, strategy, batch_size, reverse=Fals
         progress = ProgressLine(f'evaluating {split}, {order} order', 'windows', report)
         if most_frames is not None:
             report(f'of every video of {builder.name} the first {most_frames} frames are evaluated')
-    return evaluation.predict(network, windows, batch_size, strategy=strategy, progress=progress)
+    with faults.named(builder, [split], report):
+        return evaluation.predict(
+            network, windows, batch_size, strategy=strategy, progress=progress
+        )
 
 
 def evaluate_split(network, builder, split, **options):
@@ -259,15 +262,16 @@ def train(builder, plan, workdir, strategy, report):
         return metrics.top1
 
     keras.utils.set_random_seed(plan.seed)
-    network, row = training.train(
-        lambda: create_network(plan, names, report),
-        training_clips(builder, plan),
-        plan.training,
-        workdir,
-        strategy=strategy,
-        evaluate=top1,
-        report=report,
-    )
+    with faults.named(builder, plan.splits, report):
+        network, row = training.train(
+            lambda: create_network(plan, names, report),
+            training_clips(builder, plan),
+            plan.training,
+            workdir,
+            strategy=strategy,
+            evaluate=top1,
+            report=report,
+        )
     save_network(network, workdir / MODEL_FILE)
     plots.training_curves(read_history(workdir), workdir / 'curves.png')
     return network, row

@@ -1,5 +1,6 @@
 """Conversion: what is stored, skipped and reused."""
 
+import hashlib
 import os
 import pathlib
 
@@ -76,6 +77,7 @@ def test_tfds_reads_it_back(folder, tmp_path):
         'modality': 'rgb',
         'flow_algorithm': None,
         'flip_left_right': True,
+        'label_digests': {'label': hashlib.sha256(b'["jump", "run"]').hexdigest()},
     }
     assert builder.info.features['label'].names == ['jump', 'run']
     found = list(tfds.as_numpy(builder.as_dataset(split='validation')))
