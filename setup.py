@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-TESTS = ['pytest>=8', 'pytest-xdist', 'hypothesis>=6', 'ruff~=0.17.5']
+TESTS = ['pytest>=8', 'pytest-xdist', 'hypothesis>=6', 'scipy', 'ruff~=0.17.5']
 
 setup(
     name='s3dg',
@@ -24,7 +24,6 @@ setup(
         'loky>=3.4',
         'matplotlib',
         'scikit-learn',
-        'scipy',
     ],
     extras_require={
         'test': TESTS,

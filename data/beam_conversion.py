@@ -14,8 +14,8 @@ it first tries to download another one. It works in this process, one video at a
 `--direct_num_workers=0 --direct_running_mode=multi_processing` in a process per processor core,
 started from the folder with this checkout.
 
-A video that kills its process is tried again by most runners and then fails the job;
-`data.conversion` skips it, and can finish what is left.
+Each worker has its videos read by another process, `data.workers`, so one that kills what reads it is
+skipped here as it is by `data.conversion`.
 """
 
 import contextlib
@@ -143,16 +143,17 @@ def _write_shard(shard: Shard, builder: video_builder.VideoBuilder, serialize) -
     own = uuid.uuid4().hex
     records = shard.path.with_name(f'{shard.path.name}.{own}')
     rows = []
-    with tf.io.TFRecordWriter(str(records)) as writer:
-        for item in shard.videos:
+    sources = (item.source for item in shard.videos)
+    encoded = encoding.in_order(sources, builder.storage(), processes=1)
+    with tf.io.TFRecordWriter(str(records)) as writer, contextlib.closing(encoded):
+        for item, (_, outcome) in zip(shard.videos, encoded, strict=True):
             try:
-                encoded = encoding.encode_video(item.path, builder.storage())
-                record = serialize(builder.example(item, encoded))
+                record = serialize(builder.example(item, outcome))
             except VideoError as error:
                 rows.append((None, str(error)))
             else:
                 writer.write(record)
-                rows.append((len(encoded), None))
+                rows.append((len(outcome.frames), None))
     became = shard.path.with_name(f'{shard.path.name}.{own}.outcomes')
     became.write_text(json.dumps(rows))
     os.replace(became, _outcomes_file(shard))

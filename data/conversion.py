@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data import encoding, locks, outcomes, shards, staging, video_builder, workers
+from data import encoding, locks, outcomes, shards, staging, video_builder
 from data.outcomes import Skipped
 from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
@@ -72,7 +72,7 @@ def convert(
     Args:
       builder: which dataset, where to, and how.
       processes: videos decoded at once, each in a process; by default the number of processor cores.
-        1: in this process.
+        0: in this process, for videos of our own making.
       write: writes the shards in another way, such as `beam_conversion.writer` gives.
       max_skipped_fraction: share of unusable videos that still makes a dataset, 0 to 1; by default
         the builder's.
@@ -181,7 +181,7 @@ def write_shards(
     Returns:
       The number of frames decoded.
     """
-    processes = processes or os.cpu_count() or 1
+    processes = os.cpu_count() or 1 if processes is None else processes
     every = [shard for split in layout.values() for shard in split]
     total = sum(len(shard.videos) for shard in every)
     remaining = staging.resume(every, known)
@@ -190,26 +190,24 @@ def write_shards(
         report(f'{info.full_name}: resuming, {done} of {total} videos are done')
     progress = ProgressLine(info.full_name, 'videos', report, total, done)
     jobs = [(part, item) for part in remaining for item in part.videos]
-    encode = functools.partial(encoding.try_video, storage=builder.storage())
-    encoded = workers.in_order(encode, (item.path for _, item in jobs), processes, encoding.crash)
+    sources = (item.source for _, item in jobs)
+    encoded = encoding.in_order(sources, builder.storage(), processes)
     frames_decoded = 0
     results = zip(jobs, encoded, strict=True)
     serialize = Serializer(info)
     with contextlib.closing(encoded):
         for part, group in itertools.groupby(results, key=lambda pair: pair[0][0]):
             with shards.ShardWriter(part.shard.path, part.kept) as writer:
-                for (_, item), (_, frames) in group:
+                for (_, item), (_, outcome) in group:
                     try:
-                        if isinstance(frames, VideoError):
-                            raise frames
-                        record = serialize(builder.example(item, frames))
+                        record = serialize(builder.example(item, outcome))
                     except VideoError as error:
                         path = outcomes.readable(item.path)
                         known.add_skipped(Skipped(item.id, path, str(error)))
                     else:
-                        known.add_stored(item.id, len(frames))
+                        known.add_stored(item.id, len(outcome.frames))
                         writer.write(record)
-                        frames_decoded += len(frames)
+                        frames_decoded += len(outcome.frames)
                     done += 1
                     progress(done, known.describe_skipped)
     return frames_decoded

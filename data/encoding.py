@@ -4,10 +4,14 @@ No TensorFlow in here: a process that does nothing else starts in a moment and s
 """
 
 import dataclasses
+import functools
 import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import cv2
 
+from data import workers
 from s3dg.errors import VideoError
 from s3dg.video import frame_folder, optical_flow, reading, writing
 
@@ -21,6 +25,8 @@ class Storage:
 
     Attributes:
       folder_frames_per_second: rate of videos that come as folders of images; None: there are none.
+      read_annotation: reads the file that comes with a video; of a module that can be imported, and
+        that leaves TensorFlow alone. None: there is none, or not one for each video.
     """
 
     frames_per_second: float | None
@@ -30,6 +36,40 @@ class Storage:
     modality: str
     flow_algorithm: str
     folder_frames_per_second: float | None = None
+    read_annotation: Callable[[str], Any] | None = None
+
+
+class Source(NamedTuple):
+    """The files of a video: its own, or a folder of frames, and the one with its annotation."""
+
+    path: str
+    annotation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """What comes of a video.
+
+    Attributes:
+      frames: as `encode_video` gives them.
+      annotation: as `Storage.read_annotation` gives it; None where there is none.
+    """
+
+    frames: list[bytes]
+    annotation: Any = None
+
+
+def in_order(
+    sources: Iterable[Source], storage: Storage, processes: int
+) -> Iterator[tuple[Source, Encoded | VideoError]]:
+    """Yields (source, what came of it) in the order of the sources, as `workers.in_order` does.
+
+    Whoever stores videos goes this way: their files are parsed in other processes, and one that kills
+    its process is unusable, as one with an error is.
+    """
+    work = functools.partial(try_video, storage=storage)
+    died = functools.partial(crash, storage)
+    return workers.in_order(work, sources, processes, died)
 
 
 def encode_video(path: str, storage: Storage) -> list[bytes]:
@@ -71,17 +111,20 @@ def _encode(frames, storage):
     return encoded
 
 
-def try_video(path: str, storage: Storage) -> list[bytes] | VideoError:
-    """As `encode_video`, with an unusable video's error as the value: what a process hands back."""
+def try_video(source: Source, storage: Storage) -> Encoded | VideoError:
+    """All that is to be read of a video, or its error as the value: what a process hands back."""
     try:
-        return encode_video(path, storage)
+        frames = encode_video(source.path, storage)
+        read = storage.read_annotation
+        return Encoded(frames, None if read is None else read(source.annotation))
     except VideoError as error:
         return error
 
 
-def crash() -> VideoError:
+def crash(storage: Storage) -> VideoError:
     """In place of `try_video`'s value where the video killed its process."""
-    return VideoError('decoding it kills the process, or takes more memory than there is')
+    what = 'decoding it' if storage.read_annotation is None else 'reading it or its annotation'
+    return VideoError(f'{what} kills the process, or takes more memory than there is')
 
 
 def _read_frames(path, storage):

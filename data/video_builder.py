@@ -1,11 +1,13 @@
 """What every dataset builder of videos shares: configuration, features, the way into a record."""
 
 import abc
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -62,6 +64,11 @@ class Video:
     path: str
     label: str | None
     annotation: str | None = None
+
+    @property
+    def source(self) -> encoding.Source:
+        """What a process needs to know that reads the video's files."""
+        return encoding.Source(self.path, self.annotation)
 
 
 @dataclasses.dataclass
@@ -237,15 +244,24 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Features that an example has besides video, label and id."""
         return {}
 
-    def annotate(self, item: Video, frames: int) -> dict:
-        """The values of `extra_features` for a video of so many frames.
+    def annotation_reader(self) -> Callable[[str], Any] | None:
+        """What reads a video's annotation, in another process: `encoding.Storage.read_annotation`."""
 
-        Of a flow dataset, one frame less is stored: the last one has no flow.
+    def annotate(self, item: Video, frames: int, annotation: Any) -> dict:
+        """The values of `extra_features` for a video.
+
+        Nothing is parsed here that comes from strangers in binary form: `annotation_reader` is for
+        that.
+
+        Args:
+          item: the video.
+          frames: how many it has. Of a flow dataset, one less is stored: the last one has no flow.
+          annotation: as `annotation_reader` read it; None where it reads none.
 
         Raises:
           VideoError: if the annotation is unusable, or is not one of this video.
         """
-        del item, frames
+        del item, frames, annotation
         return {}
 
     def storage(self) -> encoding.Storage:
@@ -259,20 +275,23 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             config.modality,
             config.flow_algorithm,
             self.FOLDER_FRAMES_PER_SECOND,
+            self.annotation_reader(),
         )
 
-    def example(self, item: Video, encoded: Sequence[bytes]) -> dict:
-        """An example of the features, from a video's encoded frames.
+    def example(self, item: Video, encoded: encoding.Encoded | VideoError) -> dict:
+        """An example of the features, from what `encoding.in_order` gave for a video.
 
         Raises:
-          VideoError: as `annotate`.
+          VideoError: which it gave, or as `annotate`.
         """
-        frames = len(encoded) + (self.builder_config.modality == 'flow')
+        if isinstance(encoded, VideoError):
+            raise encoded
+        frames = len(encoded.frames) + (self.builder_config.modality == 'flow')
         return {
-            VIDEO: encoded,
+            VIDEO: encoded.frames,
             LABEL: UNKNOWN_LABEL if item.label is None else item.label,
             ID: item.id,
-            **self.annotate(item, frames),
+            **self.annotate(item, frames, encoded.annotation),
         }
 
     def _create_builder_config(self, builder_config, version):
@@ -326,12 +345,17 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, videos: list[Video]) -> Iterator[tuple[str, dict]]:
         skipped = []
-        for item in videos:
-            try:
-                yield item.id, self.example(item, encoding.encode_video(item.path, self.storage()))
-            except VideoError as error:
-                logging.warning('%s: %s', outcomes.readable(item.path), error)
-                skipped.append((item.id, outcomes.readable(item.path), str(error)))
+        sources = (item.source for item in videos)
+        encoded = encoding.in_order(sources, self.storage(), os.cpu_count() or 1)
+        with contextlib.closing(encoded):
+            for item, (_, outcome) in zip(videos, encoded, strict=True):
+                try:
+                    example = self.example(item, outcome)
+                except VideoError as error:
+                    logging.warning('%s: %s', outcomes.readable(item.path), error)
+                    skipped.append((item.id, outcomes.readable(item.path), str(error)))
+                else:
+                    yield item.id, example
         log = os.path.join(self.data_path, outcomes.SKIPPED_FILE)
         outcomes.append_rows(log, outcomes.SKIPPED_COLUMNS, skipped)
         if len(skipped) > self.MAX_SKIPPED_FRACTION * len(videos):

@@ -1,6 +1,7 @@
 """Processes that work on the next few jobs while the results of the last ones are stored.
 
-Processes, not threads: a video that crashes the decoder takes only its own process with it. loky
+Processes, not threads: a video that crashes the decoder takes only its own process with it. So what
+parses files of strangers runs here, in one process at least, and never in the one that asks. loky
 starts them afresh, not as forks of a process in which TensorFlow runs, and without importing the
 program that asks for them, so each costs a fraction of a second and little memory.
 """
@@ -44,13 +45,14 @@ def in_order(
     Args:
       function: of a module that can be imported; jobs and results can be pickled.
       jobs: they are taken as they are needed.
-      workers: processes, no more than there are jobs; 1: none, the work is done in this one.
+      workers: processes, no more than there are jobs; 0: none, the work is done in this one, which a
+        hostile file then takes with it: for jobs of our own making, and for tests.
       crashed: makes the result of a job that killed its process, with nothing else running too.
 
     Raises:
       Whatever `function` raises.
     """
-    if workers == 1:
+    if not workers:
         for job in jobs:
             yield job, function(job)
         return

@@ -4,9 +4,10 @@ A reader may refuse a damaged file, in one line, or read what is left of it. It 
 anything else, hang, take much memory or take the process with it.
 """
 
+import contextlib
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import hypothesis
 from hypothesis import strategies
@@ -101,6 +102,15 @@ def check(
         assert _peak_memory() < most, 'it takes too much memory'
 
     read_damaged()
+
+
+@contextlib.contextmanager
+def bounded_memory(most: int = MOST_BYTES) -> Iterator[None]:
+    """Raises AssertionError if the process holds so many bytes more, at any moment, than before."""
+    pathlib.Path('/proc/self/clear_refs').write_text('5')  # peak memory counts from here
+    most += _peak_memory()
+    yield
+    assert _peak_memory() < most, 'it takes too much memory'
 
 
 def _peak_memory() -> int:

@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 import re
+from collections.abc import Callable
 
 from data import act_tubes, annotations, boxes, video_builder
 from data.jhmdb import masks
@@ -94,10 +95,15 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
     def extra_features(self) -> dict:
         return boxes.features(self.label_names())
 
-    def annotate(self, item: Video, frames: int) -> dict:
-        if self._act is None:
-            return boxes.example(masks.read(item.annotation, item.label), frames)
-        return boxes.example(self._act.annotations[item.id], frames)
+    def annotation_reader(self) -> Callable[[str], masks.Extents] | None:
+        return masks.read if self._act is None else None
+
+    def annotate(self, item: Video, frames: int, annotation: masks.Extents | None) -> dict:
+        if annotation is None:
+            return boxes.example(self._act.annotations[item.id], frames)
+        tube = boxes.Tube(item.label, annotation.frames, annotation.corners)
+        found = boxes.Annotation([tube], annotation.height, annotation.width, annotation.count)
+        return boxes.example(found, frames)
 
     @functools.cached_property
     def _act(self) -> boxes.GroundTruth | None:

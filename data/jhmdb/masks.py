@@ -1,42 +1,49 @@
-"""Boxes from JHMDB's puppet masks: `puppet_mask.mat` of a video says where its actor is."""
+"""Boxes from JHMDB's puppet masks: `puppet_mask.mat` of a video says where its actor is.
 
+No TensorFlow in here: the files are read in the processes that read videos.
+"""
+
+import dataclasses
 import math
 import os
 
 import numpy as np
-import scipy.io
 
-from data import boxes
+from data.jhmdb import matlab
 from s3dg.errors import VideoError
 
 _VARIABLE = 'part_mask'
-# What MATLAB calls the types of numbers; others (cells, structures, functions) are not read.
-_TYPES = (
-    'logical',
-    'double',
-    'single',
-    'int8',
-    'uint8',
-    'int16',
-    'uint16',
-    'int32',
-    'uint32',
-    'int64',
-    'uint64',
-)
-_MOST_VALUES = 2**28  # 3,495 masks of 240x320; a hostile file may claim any number
+# 436 masks of 240x320, where the longest of the published videos has 40: 256 MiB, if of doubles. A
+# hostile file may claim, or inflate to, any number.
+_MOST_VALUES = 2**25
 
 
-def read(path: str | os.PathLike, label: str) -> boxes.Annotation:
-    """Reads the boxes of a video's one actor.
+@dataclasses.dataclass(frozen=True)
+class Extents:
+    """Where the masks of a video are.
 
-    A mask that covers columns a to b of the picture, both included, gives a box from x = a to
-    x = b + 1, likewise for rows; one that covers nothing gives none.
+    Attributes:
+      frames: int64 [n], numbers of the masks that cover anything, from 0.
+      corners: float64 [n, 4], (ymin, xmin, ymax, xmax) of what each of them covers, in pixels: one
+        from column a to column b, both included, reaches from x = a to x = b + 1.
+      height: of the masks, in pixels.
+      width: likewise.
+      count: of all masks.
+    """
+
+    frames: np.ndarray
+    corners: np.ndarray
+    height: int
+    width: int
+    count: int
+
+
+def read(path: str | os.PathLike) -> Extents:
+    """Reads where the one actor of a video is.
 
     Args:
       path: MATLAB file with the variable `part_mask` [height, width, number of masks], above 0 where
         the actor is. Mask k is that of frame k; there may be fewer than frames.
-      label: the video's class.
 
     Raises:
       VideoError: if there is no such file, or it cannot be used.
@@ -47,7 +54,7 @@ def read(path: str | os.PathLike, label: str) -> boxes.Annotation:
     xmin, xmax = _extent(masks.any(axis=0))
     frames = np.flatnonzero(masks.any(axis=(0, 1)))
     corners = np.stack([ymin, xmin, ymax, xmax], axis=1)[frames].astype(np.float64)
-    return boxes.Annotation([boxes.Tube(label, frames, corners)], height, width, count)
+    return Extents(frames, corners, height, width, count)
 
 
 def _extent(covered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -59,31 +66,31 @@ def _read_masks(path) -> np.ndarray:
     name = os.path.basename(path)
     if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
         raise VideoError(f'{name} is not a regular file')
+    others = []
     try:
-        listed = scipy.io.whosmat(path, appendmat=False)
-        held = {variable: (shape, kind) for variable, shape, kind in listed}
-        if _VARIABLE not in held:
-            found = ', '.join(sorted(held))[:100] or 'nothing'
-            raise VideoError(f'{name} holds {found!r}, expected {_VARIABLE!r}')
-        shape, kind = held[_VARIABLE]
-        if len(shape) not in (2, 3) or kind not in _TYPES:
-            raise VideoError(
-                f'{name} holds {_VARIABLE!r} of type {kind} and shape {shape},'
-                ' expected numbers [height, width, number of masks]'
-            )
-        if min(shape) < 1 or math.prod(shape) > _MOST_VALUES:
-            raise VideoError(f'{name} holds masks of shape {shape}')
-        loaded = scipy.io.loadmat(path, appendmat=False, variable_names=[_VARIABLE])
-        masks = loaded[_VARIABLE].reshape(*shape[:2], -1)  # MATLAB drops a last dimension of 1
-    except VideoError:
-        raise
+        for variable in matlab.variables(path):
+            if variable.name == _VARIABLE:
+                return _numbers(variable, name)
+            others.append(variable.name)
     except FileNotFoundError:
         raise VideoError(f'{name}: file not found') from None
-    except NotImplementedError:
+    except OSError as error:
+        raise VideoError(f'{name} cannot be read ({error.strerror})') from None
+    except matlab.MatlabError as error:
+        raise VideoError(f'{name} cannot be read ({error})') from None
+    found = ', '.join(sorted(others))[:100] or 'nothing'
+    raise VideoError(f'{name} holds {found!r}, expected {_VARIABLE!r}')
+
+
+def _numbers(variable, name) -> np.ndarray:
+    shape = variable.shape
+    if len(shape) not in (2, 3) or not variable.has_numbers:
         raise VideoError(
-            f'{name} is a MATLAB file of version 7.3 (HDF5); save it again with -v7'
-        ) from None
-    # A reader of binary files, on a broken one, fails in whatever way its bytes lead to.
-    except Exception as error:  # noqa: BLE001
-        raise VideoError(f'{name} cannot be read ({type(error).__name__})') from None
-    return masks
+            f'{name} holds {_VARIABLE!r} of type {variable.kind} and shape {shape},'
+            ' expected numbers [height, width, number of masks]'
+        )
+    if min(shape) < 1 or math.prod(shape) > _MOST_VALUES:
+        raise VideoError(
+            f'{name} holds masks of shape {shape}, expected 1 to {_MOST_VALUES:,} values'
+        )
+    return variable.read().reshape(*shape[:2], -1)  # MATLAB drops a last dimension of 1

@@ -1,6 +1,7 @@
 """Builder of mini_kinetics200."""
 
 import functools
+from typing import Any
 
 from data import video_builder
 from data.kinetics400 import listing as kinetics400
@@ -47,10 +48,10 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
     def split_videos(self) -> dict[str, list[video_builder.Video]]:
         return self._listing.splits
 
-    def annotate(self, item: video_builder.Video, frames: int) -> dict:
+    def annotate(self, item: video_builder.Video, frames: int, annotation: Any) -> dict:
         if item.label is None:
             raise VideoError('its id is not in the Kinetics-400 CSVs, so it has no label')
-        return super().annotate(item, frames)
+        return super().annotate(item, frames, annotation)
 
     @functools.cached_property
     def _clips(self) -> dict[str, list[kinetics400.Clip]]:

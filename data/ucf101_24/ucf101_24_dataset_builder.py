@@ -93,7 +93,8 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
     def extra_features(self) -> dict:
         return boxes.features(self.label_names())
 
-    def annotate(self, item: Video, frames: int) -> dict:
+    def annotate(self, item: Video, frames: int, annotation: None) -> dict:
+        del annotation
         lost_frames = 0 if os.path.isdir(item.path) else boxes.DECODER_FRAMES
         return boxes.example(self._truth.annotations[item.id], frames, lost_frames)
 

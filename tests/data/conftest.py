@@ -15,7 +15,7 @@ def shapes_dataset(tmp_path_factory):
     builder = catalog.make_builder(
         'moving_shapes', 'rgb_small', data_dir, train_per_class=4, validation_per_class=2
     )
-    conversion.convert(builder, processes=1)
+    conversion.convert(builder, processes=0)
     return catalog.open_dataset('moving_shapes', 'rgb_small', data_dir)
 
 
@@ -26,7 +26,7 @@ def convert_dataset():
 
     def convert(name, config, data_dir, manual_dir, max_skipped_fraction=1.0, **fields):
         builder = catalog.make_builder(name, config, data_dir, manual_dir, **fields)
-        done = conversion.convert(builder, processes=1, max_skipped_fraction=max_skipped_fraction)
+        done = conversion.convert(builder, processes=0, max_skipped_fraction=max_skipped_fraction)
         opened = catalog.open_dataset(name, config, data_dir)
         examples = {
             split: {
@@ -73,5 +73,5 @@ def ramp_dataset(tmp_path_factory):
         frame_size=None,
         jpeg_quality=100,
     )
-    conversion.convert(builder, processes=1)
+    conversion.convert(builder, processes=0)
     return catalog.open_dataset('video_folder', 'ramps', root / 'data')

@@ -13,6 +13,8 @@ import time
 import cv2
 
 from data import encoding
+from data.jhmdb import masks
+from s3dg.errors import VideoError
 
 PROCESS = 'popen_loky'  # in the command lines of the processes under test
 
@@ -69,24 +71,51 @@ def alone(lock):
     return 'done'
 
 
-def encode_or_die(path, storage):
+def encode_or_die(source, storage):
     """In place of `encoding.try_video`: some files are deadly by their names."""
-    if 'deadly' in path:
+    if 'deadly' in source.path:
         os.kill(os.getpid(), signal.SIGKILL)
-    return _try_video(path, storage)
+    return _try_video(source, storage)
 
 
-def encode_once(path, storage):
+def encode_or_fail(source, storage):
+    """Likewise: some files show a fault of the code, or fill the disk."""
+    if 'faulty' in source.path:
+        raise KeyError('a fault in the code')
+    if 'full' in source.path:
+        raise OSError(28, 'No space left on device')
+    return _try_video(source, storage)
+
+
+def read_text(path):
+    """In place of a reader of annotations; a file of "deadly" kills the process."""
+    text = pathlib.Path(path).read_text()
+    if text == 'deadly':
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if not text:
+        raise VideoError('an annotation without words')
+    return text
+
+
+def read_masks(path):
+    """In place of `masks.read`: some files are deadly by the names of their folders."""
+    if 'deadly' in str(path):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return _read_masks(path)
+
+
+def encode_once(source, storage):
     """Likewise: a process is quick with its first good video, and takes its time for others."""
-    result = _try_video(path, storage)
-    if isinstance(result, list):
-        _HELD.append(path)
+    result = _try_video(source, storage)
+    if isinstance(result, encoding.Encoded):
+        _HELD.append(source)
         if len(_HELD) > 1:
             time.sleep(10)
     return result
 
 
 _try_video = encoding.try_video
+_read_masks = masks.read
 _HELD = []
 
 

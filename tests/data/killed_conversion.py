@@ -23,11 +23,11 @@ log = pathlib.Path(data_dir) / 'decoded'
 original = encoding.try_video
 
 
-def encode(path, storage):  # reaches the processes by value, being of the main module
+def encode(source, storage):  # reaches the processes by value, being of the main module
     with open(log, 'a') as file:
-        file.write(f'{path}\n')
+        file.write(f'{source.path}\n')
     time.sleep(0.01)
-    return original(path, storage)
+    return original(source, storage)
 
 
 def start(target):

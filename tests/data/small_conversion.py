@@ -33,7 +33,7 @@ def make(folder, data_dir, **fields):
     return catalog.make_builder('video_folder', 'mine', data_dir, folder, **fields)
 
 
-def convert(folder, data_dir, processes=1, fields=None, **arguments) -> conversion.Conversion:
+def convert(folder, data_dir, processes=0, fields=None, **arguments) -> conversion.Conversion:
     """Converts in this process, where functions can be replaced."""
     builder = make(folder, data_dir, **(fields or {}))
     return conversion.convert(builder, processes=processes, **arguments)

@@ -10,8 +10,6 @@ import pytest
 import scipy.io
 import tensorflow as tf
 
-from s3dg.video import writing
-
 pytest.importorskip('apache_beam')
 
 from apache_beam.internal import pickler
@@ -19,6 +17,7 @@ from apache_beam.runners.portability import flink_runner
 
 from data import beam_conversion, catalog, conversion, encoding, video_builder
 from data.jhmdb import jhmdb_dataset_builder
+from tests.data import jobs
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 
@@ -90,7 +89,7 @@ def on_beam(builder, options=(), **arguments):
 
 
 def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, numbered):
-    plain = conversion.convert(make(folder, tmp_path / 'plain'), processes=1)
+    plain = conversion.convert(make(folder, tmp_path / 'plain'), processes=0)
     lines = []
     ours = on_beam(make(folder, tmp_path / 'beam'), report=lines.append)
     assert_same(ours, plain, tmp_path / 'beam', 'video_folder', 'mine')
@@ -115,7 +114,7 @@ def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, nu
 def test_flow_and_in_other_processes(folder, tmp_path, monkeypatch):
     """As on other machines: nothing but the code, and the folders, is shared with the workers."""
     fields = {'modality': 'flow', 'flow_algorithm': 'dis'}
-    plain = conversion.convert(make(folder, tmp_path / 'plain', **fields), processes=1)
+    plain = conversion.convert(make(folder, tmp_path / 'plain', **fields), processes=0)
     monkeypatch.setenv('PYTHONPATH', str(REPOSITORY), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(encoding, 'encode_video', None)  # here
@@ -175,7 +174,7 @@ def test_features_of_a_detection_set(tmp_path):
         conversion.ConversionError, match='1 of 5 videos are not there.*0.1 allowed'
     ):
         on_beam(builder(tmp_path / 'beam'))
-    plain = conversion.convert(builder(tmp_path / 'plain'), processes=1, **arguments)
+    plain = conversion.convert(builder(tmp_path / 'plain'), processes=0, **arguments)
     ours = on_beam(builder(tmp_path / 'beam'), report=lines.append, **arguments)
     assert_same(ours, plain, tmp_path / 'beam', 'jhmdb', 'split1_rgb')
     assert ours.examples == {'train': 2, 'test': 1}
@@ -190,7 +189,7 @@ def test_features_of_a_detection_set(tmp_path):
 
 
 def test_too_many_skipped_videos_fail_and_can_be_let_pass(folder, tmp_path, monkeypatch):
-    before = conversion.convert(make(folder, tmp_path, jpeg_quality=50), processes=1)
+    before = conversion.convert(make(folder, tmp_path, jpeg_quality=50), processes=0)
     old = records(before.data_path)
     with pytest.raises(conversion.ConversionError) as error:
         on_beam(make(folder, tmp_path), overwrite=True, max_skipped_fraction=0.2)
@@ -230,19 +229,14 @@ def test_a_split_without_usable_videos_fails(folder, tmp_path):
 
 def test_interrupted_work_is_finished_here_or_there(folder, tmp_path, monkeypatch):
     monkeypatch.setattr('data.staging.LEAST_SHARDS', 2)  # three of them: train 0 and 1, validation
-    undisturbed = conversion.convert(make(folder, tmp_path / 'plain'), processes=1)
-    original, last = encoding.encode_video, 'validation/run/0.avi'
-
-    def stopping(path, storage):
-        if path.endswith(last):
-            raise KeyError('a fault in the code')
-        return original(path, storage)
-
+    original = encoding.try_video
+    (folder / 'validation/run/0.avi').rename(folder / 'validation/run/faulty.avi')
+    undisturbed = conversion.convert(make(folder, tmp_path / 'plain'), processes=0)
     for name, finish in (('beam', on_beam), ('mixed', conversion.convert)):
-        monkeypatch.setattr(encoding, 'encode_video', stopping)
+        monkeypatch.setattr(encoding, 'try_video', jobs.encode_or_fail)
         with pytest.raises(Exception, match='a fault in the code'):
             on_beam(make(folder, tmp_path / name))
-        monkeypatch.setattr(encoding, 'encode_video', original)
+        monkeypatch.setattr(encoding, 'try_video', original)
         kept = list((tmp_path / name).rglob('*.tfrecord-?????-of-?????'))
         assert kept
         times = [path.stat().st_mtime_ns for path in kept]
@@ -254,10 +248,8 @@ def test_interrupted_work_is_finished_here_or_there(folder, tmp_path, monkeypatc
 
 
 def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch):
-    def full(frame, quality, bgr):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(writing, 'encode_jpeg', full)
+    (folder / 'train/jump/0.avi').rename(folder / 'train/jump/full.avi')
+    monkeypatch.setattr(encoding, 'try_video', jobs.encode_or_fail)
     with pytest.raises(Exception, match='No space left'):
         on_beam(make(folder, tmp_path))
     monkeypatch.undo()

@@ -10,6 +10,7 @@ import pytest
 from data import encoding
 from s3dg.errors import VideoError
 from s3dg.video import optical_flow, reading
+from tests.data import jobs
 
 RGB = encoding.Storage(
     frames_per_second=25,
@@ -101,11 +102,14 @@ def test_folders_are_resampled_too(tmp_path, frames):
 
 
 def test_folders_only_where_they_are_expected(tmp_path):
-    assert str(encoding.try_video(str(tmp_path), RGB)) == 'a folder, not a file'
-    assert str(encoding.try_video(str(tmp_path), FOLDERS)) == 'no frames in this folder'
+    assert str(encoding.try_video(encoding.Source(str(tmp_path)), RGB)) == 'a folder, not a file'
+    assert (
+        str(encoding.try_video(encoding.Source(str(tmp_path)), FOLDERS))
+        == 'no frames in this folder'
+    )
     missing = str(tmp_path / 'missing')
-    assert str(encoding.try_video(missing, RGB)) == reading.MISSING
-    assert str(encoding.try_video(missing, FOLDERS)) == reading.MISSING
+    assert str(encoding.try_video(encoding.Source(missing), RGB)) == reading.MISSING
+    assert str(encoding.try_video(encoding.Source(missing), FOLDERS)) == reading.MISSING
 
 
 def test_a_single_frame_has_no_flow(tmp_path, write_video_file, frames):
@@ -128,7 +132,7 @@ def test_a_record_has_a_limit(path, frames, monkeypatch):
 def test_errors_of_opencv_are_the_video_s(path, monkeypatch):
     resize = cv2.resize
     monkeypatch.setattr(cv2, 'resize', lambda frame, size, interpolation: resize(frame[:0], size))
-    error = encoding.try_video(path, RGB)
+    error = encoding.try_video(encoding.Source(path), RGB)
     assert isinstance(error, VideoError)
     assert str(error).startswith('OpenCV fails on it: ')
     assert 'ssize.empty()' in str(error)
@@ -137,21 +141,32 @@ def test_errors_of_opencv_are_the_video_s(path, monkeypatch):
 
 def test_too_small_for_dis(path):
     storage = dataclasses.replace(FLOW, flow_algorithm='dis', frame_size=(12, 40))
-    error = encoding.try_video(path, storage)
+    error = encoding.try_video(encoding.Source(path), storage)
     assert str(error) == 'frames of 12x40, DIS flow needs 16 pixels a side'
 
 
 def test_what_is_missing_here_is_no_fault_of_a_video(path, monkeypatch):
     monkeypatch.delattr(cv2, 'optflow')
     with pytest.raises(optical_flow.FlowError):
-        encoding.try_video(path, FLOW)
+        encoding.try_video(encoding.Source(path), FLOW)
 
 
 def test_what_processes_hand_back(tmp_path):
     """An error comes through a pipe as it is."""
     (tmp_path / 'v.avi').write_text('no video ' * 100)
-    error = encoding.try_video(str(tmp_path / 'v.avi'), RGB)
+    error = encoding.try_video(encoding.Source(str(tmp_path / 'v.avi')), RGB)
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (VideoError, 'not a video: OpenCV cannot open it')
     assert pickle.loads(pickle.dumps(RGB)) == RGB
-    assert isinstance(encoding.crash(), VideoError)
+    assert isinstance(encoding.crash(RGB), VideoError)
+
+
+def test_an_annotation_is_read_with_its_video(path, tmp_path):
+    annotated = dataclasses.replace(RGB, read_annotation=jobs.read_text)
+    (tmp_path / 'words').write_text('some words')
+    found = encoding.try_video(encoding.Source(path, str(tmp_path / 'words')), annotated)
+    assert found == encoding.Encoded(encoding.encode_video(path, RGB), 'some words')
+    (tmp_path / 'words').write_text('')
+    error = encoding.try_video(encoding.Source(path, str(tmp_path / 'words')), annotated)
+    assert str(error) == 'an annotation without words'
+    assert encoding.try_video(encoding.Source(path, 'nothing'), RGB).annotation is None

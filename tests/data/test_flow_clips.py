@@ -51,7 +51,7 @@ def datasets(tmp_path_factory, write_video_file):
                 jpeg_quality=100,
                 modality=modality,
             )
-            conversion.convert(builder, processes=1)
+            conversion.convert(builder, processes=0)
             opened[modality] = catalog.open_dataset('video_folder', modality, root / 'data')
     return opened
 

@@ -1,6 +1,5 @@
 """JHMDB from a small copy of its folders."""
 
-import contextlib
 import csv
 import pathlib
 
@@ -9,10 +8,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from data import catalog, video_builder
+from data import beam_conversion, catalog, conversion, video_builder
 from data.jhmdb import masks
-from s3dg.errors import VideoError
-from tests.data import old_pickles
+from tests.data import jobs, old_pickles
 
 CLASSES = (
     'brush_hair catch clap climb_stairs golf jump kick_ball pick pour pullup push run shoot_ball'
@@ -37,7 +35,7 @@ UNUSABLE = {
     'pullup/short_0': '3 frames, but its boxes go on to the 5th',
     'push/much_shorter_0': '8 frames of the 10 that were annotated',
     'run/version_7_3_0': (
-        'puppet_mask.mat is a MATLAB file of version 7.3 (HDF5); save it again with -v7'
+        'puppet_mask.mat cannot be read (a MATLAB file of version 7.3, HDF5; save it again with -v7)'
     ),
     'shoot_ball/truncated_0': 'puppet_mask.mat cannot be read (',
     'shoot_bow/other_0': "puppet_mask.mat holds 'part_masks', expected 'part_mask'",
@@ -324,52 +322,42 @@ def test_boxes_of_the_act_detector(folder, tmp_path, convert_dataset):
     }
 
 
-@pytest.mark.parametrize(
-    ('values', 'reason'),
-    [
-        (
-            np.zeros((4, 4, 2, 2), np.uint8),
-            'of type uint8 and shape (4, 4, 2, 2), expected numbers',
-        ),
-        (np.zeros((4, 4, 0), np.uint8), 'holds masks of shape (4, 4, 0)'),
-        ('masks', "holds 'part_mask' of type char"),
-        ({'x': 1}, "holds 'part_mask' of type struct"),
-    ],
-)
-def test_masks_of_another_shape(tmp_path, values, reason):
-    path = write_masks(tmp_path, 'a', {'part_mask': values})
-    with pytest.raises(VideoError) as error:
-        masks.read(str(path), 'run')
-    assert reason in str(error.value)
+@pytest.mark.parametrize('way', ['processes', 'beam', 'tfds'])
+def test_masks_that_kill_what_reads_them(tmp_path, monkeypatch, way):
+    """In whichever way the dataset is made, no more than that video is lost."""
+    write_few(tmp_path / 'manual')
+    monkeypatch.setattr(masks, 'read', jobs.read_masks)
+    builder = catalog.make_builder(
+        'jhmdb', 'split1_rgb', tmp_path / 'data', tmp_path / 'manual', **SMALL
+    )
+    if way == 'tfds':
+        builder.MAX_SKIPPED_FRACTION = 0.5
+        builder.download_and_prepare()
+    else:
+        write = None
+        if way == 'beam':
+            pytest.importorskip('apache_beam')
+            write = beam_conversion.writer('DirectRunner')
+        conversion.convert(builder, processes=1, max_skipped_fraction=0.5, write=write)
+    opened = catalog.open_dataset('jhmdb', 'split1_rgb', tmp_path / 'data')
+    assert {split: info.num_examples for split, info in opened.info.splits.items()} == {
+        'train': 1,
+        'test': 1,
+    }
+    with open(pathlib.Path(opened.data_path) / 'skipped.csv', newline='') as file:
+        (row,) = csv.DictReader(file)
+    assert row['id'] == 'catch/deadly'
+    assert row['reason'] == (
+        'reading it or its annotation kills the process, or takes more memory than there is'
+    )
 
 
-def test_masks_broken_at_any_place(tmp_path):
-    """A VideoError, never another exception; an intact one is read."""
-    path = write_masks(tmp_path, 'a', mask((1, 2, 3, 4)), do_compression=True)
-    content = path.read_bytes()
-    assert masks.read(str(path), 'run').tubes[0].corners.tolist() == [[1, 2, 4, 5]]
-    rng = np.random.default_rng(1)
-    for length in range(0, len(content), 7):
-        path.write_bytes(content[:length])
-        with pytest.raises(VideoError, match=r'^puppet_mask.mat '):
-            masks.read(str(path), 'run')
-    for place in rng.integers(124, len(content), 100):
-        broken = bytearray(content)
-        broken[place] ^= 1 << rng.integers(8)
-        path.write_bytes(broken)
-        with contextlib.suppress(VideoError):
-            masks.read(str(path), 'run')
-
-
-def test_a_file_that_claims_many_masks(tmp_path):
-    """Nothing of such a size is read."""
-    path = write_masks(tmp_path, 'a', mask((1, 2, 3, 4)))
-    content = path.read_bytes()
-    shape = np.array([HEIGHT, WIDTH, 1], '<i4').tobytes()
-    sizes = np.array([HEIGHT, WIDTH], '<i4').tobytes()
-    at = content.index(sizes)
-    claimed = np.array([2**20, 2**20], '<i4').tobytes()
-    path.write_bytes(content[:at] + claimed + content[at + len(sizes) :])
-    assert shape.startswith(sizes)
-    with pytest.raises(VideoError, match='puppet_mask.mat holds masks of shape'):
-        masks.read(str(path), 'run')
+def write_few(root):
+    """Two good videos, and one whose masks are the end of what reads them."""
+    for label in CLASSES.split():
+        path = root / 'splits' / f'{label}_test_split1.txt'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('one.avi 1\ntwo.avi 2\ndeadly.avi 1\n' if label == 'catch' else '')
+    for name in ('one', 'two', 'deadly'):
+        write_frames(root / 'Rename_Images/catch' / name, 3)
+        write_masks(root, f'catch/{name}', mask(*[(2, 3, 10, 20)] * 3))

@@ -333,7 +333,7 @@ def flow_and_rgb(tmp_path_factory):
             train_per_class=3,
             validation_per_class=1,
         )
-        conversion.convert(builder, processes=1)
+        conversion.convert(builder, processes=0)
         opened = catalog.open_dataset('moving_shapes', config, data_dir)
         found.append({stored['id']: stored for stored in records.stored_videos(opened, 'train')})
     return (*found, data_dir)

@@ -56,5 +56,5 @@ def convert(root: pathlib.Path, write_video_file, numbered, modality='rgb'):
         manual_dir=str(root),
     )
     builder = TinyBoxes(config=config, data_dir=str(root / 'data'))
-    conversion.convert(builder, processes=1)
+    conversion.convert(builder, processes=0)
     return tfds.builder_from_directory(builder.data_dir)

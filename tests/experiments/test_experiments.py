@@ -39,7 +39,7 @@ def data_dir(tmp_path_factory):
     for config in ('rgb', 'flow', 'half_rgb', 'split1_rgb', 'split2_rgb', 'split3_rgb'):
         few = {'train_per_class': 2, 'validation_per_class': 1 if 'split' in config else 2}
         builder = catalog.make_builder('moving_shapes', config, folder, flow_algorithm='dis', **few)
-        conversion.convert(builder, processes=1)
+        conversion.convert(builder, processes=0)
     return folder
 
 

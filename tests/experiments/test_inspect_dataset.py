@@ -32,7 +32,7 @@ def data_dir(tmp_path_factory):
     builder = catalog.make_builder(
         'video_folder', 'mine', root / 'data', root / 'videos', frame_size=(24, 32)
     )
-    conversion.convert(builder, processes=1)
+    conversion.convert(builder, processes=0)
     return root / 'data'
 
 

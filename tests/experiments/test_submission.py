@@ -122,7 +122,7 @@ def something(tmp_path_factory):
         (manual / f'{prefix}{split}.csv').write_text('\n'.join(lines) + '\n')
     folder = tmp_path_factory.mktemp('something_data')
     builder = catalog.make_builder('something_something_v1', 'rgb', folder, manual)
-    conversion.convert(builder, processes=1)
+    conversion.convert(builder, processes=0)
     return folder
 
 

@@ -21,7 +21,7 @@ def builder(tmp_path_factory):
         train_per_class=1,
         validation_per_class=1,
     )
-    conversion.convert(made, processes=1)
+    conversion.convert(made, processes=0)
     return made
 
 

@@ -123,7 +123,7 @@ def test_a_converted_dataset_is_as_large_as_estimated(tmp_path):
     builder = catalog.make_builder(
         'moving_shapes', 'rgb_small', tmp_path, train_per_class=4, validation_per_class=2
     )
-    done = conversion.convert(builder, processes=1)
+    done = conversion.convert(builder, processes=0)
     facts = published.published_facts('moving_shapes')
     facts = dataclasses.replace(facts, videos=done.examples)
     assert facts.count == 60
