@@ -45,6 +45,16 @@ def check(opened: tfds.core.DatasetBuilder) -> None:
             f' expected true or false; {REMEDY}'
         )
     for split, one in info.splits.items():
+        # A damaged pattern of names may be none, or lead elsewhere.
+        with reading(f'{folder}/dataset_info.json is damaged; {REMEDY}', DatasetError):
+            strange = [
+                path for path in one.filepaths if pathlib.Path(path).parent != pathlib.Path(folder)
+            ]
+        if strange:
+            raise DatasetError(
+                f'{folder}/dataset_info.json: found the shard {strange[0]}, expected it beside this'
+                f' file; {REMEDY}'
+            )
         if any(count < 0 for count in one.shard_lengths):
             raise DatasetError(
                 f'{folder}/dataset_info.json: found a shard of {min(one.shard_lengths)} records in'

@@ -6,14 +6,13 @@ import os
 import pathlib
 import shutil
 import sys
-import zipfile
 
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
+from s3dg import keras_file
 from s3dg.errors import S3dgError
-from s3dg.network import Network
 from s3dg.readers import read_json
 from s3dg.training import (
     TrainingInterrupted,
@@ -270,16 +269,10 @@ def load_network(path, flag='--model'):
     if not path.is_file() or path.suffix != '.keras':
         is_folder = ', which is a folder' if path.is_dir() else ''
         raise UsageError(f'{flag}: expected a .keras file, found {path}{is_folder}.')
-    if not zipfile.is_zipfile(path):
-        raise UsageError(f'{flag}: {path} is no .keras file, or not a whole one.')
     try:
-        network = keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise UsageError(f'{flag}: {path} cannot be read as a network: {_line(error)}') from error
-    if not isinstance(network, Network):
-        kind = type(network).__name__
-        raise UsageError(f'{flag}: {path} holds a {kind}, expected a network of this project.')
-    return network
+        return keras_file.load(path)
+    except S3dgError as error:
+        raise UsageError(f'{flag}: {path}: {error}.') from error
 
 
 def require_classes(model, path):
@@ -333,10 +326,6 @@ def markdown_table(header, rows):
     ]
     lines = [header, ['---'] * len(header), *cells]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
-
-
-def _line(error):
-    return ' '.join(str(error).split())
 
 
 def report(line):

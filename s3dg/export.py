@@ -19,17 +19,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from s3dg.config import NetworkConfig, VideoFormat
-from s3dg.errors import S3dgError
+from s3dg.errors import reading
 from s3dg.head import Classifier
 from s3dg.layers import SelfGating, SpatioTemporalConv
 from s3dg.network import POOLED_FEATURES, Network
-
-METADATA_FILE = 'assets.extra/network.json'
-
-
-class ExportError(S3dgError, ValueError):
-    """A folder that is not a SavedModel of this project."""
+from s3dg.saved_model import METADATA_FILE, ExportError, digests, read_metadata
 
 
 def fold_batch_norm(network):
@@ -243,6 +237,7 @@ def export(network, output):
                 'network': network.config.to_dict(),
                 'video_format': network.video_format.to_dict(),
                 'endpoints': list(endpoints),
+                'files': digests(temporary),
             },
             indent=2,
         )
@@ -265,22 +260,17 @@ class ExportedNetwork:
       path: the SavedModel's folder.
 
     Raises:
-      ExportError: where there is no SavedModel of ours.
+      ExportError: where there is no SavedModel of ours, or a file of it is damaged or missing.
     """
 
     def __init__(self, path):
         path = os.path.expanduser(path)
-        metadata = pathlib.Path(path, METADATA_FILE)
-        if not metadata.is_file():
-            raise ExportError(
-                f'{path} is not a SavedModel written by this project: it has no {METADATA_FILE}.'
-            )
-        values = json.loads(metadata.read_text())
-        names = values['class_names']
-        self.class_names = None if names is None else tuple(names)
-        self.config = NetworkConfig.from_dict(values['network'])
-        self.video_format = VideoFormat.from_dict(values['video_format'])
-        self._model = tf.saved_model.load(str(path))
+        metadata = read_metadata(path)
+        self.class_names = metadata.class_names
+        self.config = metadata.config
+        self.video_format = metadata.video_format
+        with reading(f'{path} cannot be read as a SavedModel', ExportError):
+            self._model = tf.saved_model.load(str(path))
 
     def serve(self, video):
         """Probabilities and logits, float32 (batch, classes), of uint8 videos (batch, T, H, W, C).

@@ -1,5 +1,7 @@
 """Reads checkpoint files into dicts from variable name to NumPy array."""
 
+import glob
+import math
 import os
 import pathlib
 import pickle
@@ -10,7 +12,11 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
+from s3dg.errors import reading
 from s3dg.weights.assign import WeightsError
+
+# How many times larger than a file its variables may be; none of the formats is compressed.
+MOST_INFLATION = 4
 
 
 def read_tensorflow(path):
@@ -26,7 +32,8 @@ def read_tensorflow(path):
     path = pathlib.Path(os.path.expanduser(path))
     prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', str(path))
     if path.is_dir():
-        state = tf.train.get_checkpoint_state(str(path))
+        with reading("not a readable TensorFlow checkpoint: its 'checkpoint'", WeightsError):
+            state = tf.train.get_checkpoint_state(str(path))
         if state is None:
             raise WeightsError(
                 "not a readable TensorFlow checkpoint: a folder without 'checkpoint'."
@@ -34,12 +41,14 @@ def read_tensorflow(path):
         prefix = state.model_checkpoint_path
     if not (os.path.isfile(prefix) or os.path.isfile(prefix + '.index')):
         raise WeightsError('there is no such TensorFlow checkpoint.')
-    try:
+    held = sum(os.path.getsize(file) for file in glob.glob(glob.escape(prefix) + '*'))
+    with reading('not a readable TensorFlow checkpoint', WeightsError):
         reader = tf.train.load_checkpoint(prefix)
-        names = reader.get_variable_to_shape_map()
-        return {name: np.asarray(reader.get_tensor(name)) for name in names}
-    except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
-        raise WeightsError(f'not a readable TensorFlow checkpoint: {_first_line(error)}') from error
+        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        stated = sum(math.prod(shape) * types[name].size for name, shape in shapes.items())
+    _check_size(stated, held)
+    with reading('not a readable TensorFlow checkpoint', WeightsError):
+        return {name: np.asarray(reader.get_tensor(name)) for name in shapes}
 
 
 def read_torch(path):
@@ -62,6 +71,8 @@ def read_torch(path):
     except ImportError as error:
         raise WeightsError("reading it needs torch: pip install '.[torch]'") from error
     state = _state_dict(_load_torch(path, torch), torch)
+    stated = sum(value.numel() * value.element_size() for value in state.values())
+    _check_size(stated, path.stat().st_size)
     arrays = {}
     for name, value in state.items():
         name = name.removeprefix('module.')
@@ -74,8 +85,9 @@ def read_torch(path):
 def _load_torch(path, torch):
     try:
         # torch does not compare the check sums of the file that it reads.
-        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip() is not None:
-            raise WeightsError('not a readable torch file: its check sums are wrong.')
+        with reading('not a readable torch file', WeightsError):
+            if zipfile.is_zipfile(path):
+                _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of formats, whose errors are told below
             return torch.load(path, map_location='cpu', weights_only=True)
@@ -88,8 +100,28 @@ def _load_torch(path, torch):
         ) from error
     except WeightsError:
         raise
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError) as error:
+    except Exception as error:  # whatever a broken file makes torch do
         raise WeightsError('not a readable torch file: none at all, or not a whole one.') from error
+
+
+def _check_archive(path):
+    with zipfile.ZipFile(path) as archive:
+        _check_size(sum(member.file_size for member in archive.infolist()), path.stat().st_size)
+        if archive.testzip() is not None:
+            raise WeightsError('not a readable torch file: its check sums are wrong.')
+
+
+def _check_size(stated, held):
+    """Refuses a file that says of itself that it fills the memory.
+
+    Raises:
+      WeightsError: with both numbers.
+    """
+    if stated > MOST_INFLATION * held:
+        raise WeightsError(
+            f'its {held:,} bytes state {stated:,} bytes of variables, expected at most '
+            f'{MOST_INFLATION} times as many.'
+        )
 
 
 def _state_dict(content, torch):
@@ -109,6 +141,8 @@ def _state_dict(content, torch):
 def _to_numpy(name, tensor, torch):
     try:
         tensor = tensor.detach()
+        if tensor.layout != torch.strided:
+            raise TypeError
         if tensor.dtype == torch.bfloat16:
             tensor = tensor.float()
         return np.asarray(tensor.numpy())
@@ -117,8 +151,3 @@ def _to_numpy(name, tensor, torch):
             f'variable {name} is a {tensor.layout} tensor of {tensor.dtype}, expected a dense one of '
             f'floating-point numbers.'
         ) from error
-
-
-def _first_line(error):
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

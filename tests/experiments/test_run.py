@@ -193,7 +193,9 @@ def test_network_files_that_cannot_be_read(tmp_path):
     with pytest.raises(run.UsageError, match='--init: expected a .keras file, found .*a folder'):
         run.load_network(tmp_path, '--init')
     (tmp_path / 'text.keras').write_text('no network')
-    with pytest.raises(run.UsageError, match='text.keras is no .keras file, or not a whole one'):
+    with pytest.raises(
+        run.UsageError, match='text.keras: it is no .keras file, or not a whole one'
+    ):
         run.load_network(tmp_path / 'text.keras')
 
 

@@ -1,6 +1,7 @@
 """The SavedModel against the network, OpenCV's resize and windows worked out by hand."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -29,10 +30,15 @@ def network():
 
 
 @pytest.fixture(scope='module')
-def exported(network, tmp_path_factory):
+def exported_folder(network, tmp_path_factory):
     path = tmp_path_factory.mktemp('export') / 'saved_model'
     assert export.export(network, path) == ['serve', 'features', 'jpeg']
-    return export.ExportedNetwork(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def exported(exported_folder):
+    return export.ExportedNetwork(exported_folder)
 
 
 def _probabilities(logits):
@@ -162,6 +168,20 @@ def test_too_small_a_video_says_so():
 def test_other_folders_are_refused(tmp_path):
     with pytest.raises(export.ExportError, match='not a SavedModel written by this project'):
         export.ExportedNetwork(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['saved_model.pb', 'variables/variables.index', 'variables/variables.data-00000-of-00001'],
+)
+def test_a_damaged_file_of_an_export_is_named(exported_folder, tmp_path, name):
+    shutil.copytree(exported_folder, tmp_path / 'copy')
+    path = tmp_path / 'copy' / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(export.ExportError, match=f'copy/{name} is not as it was exported'):
+        export.ExportedNetwork(tmp_path / 'copy')
 
 
 def test_an_earlier_export_is_replaced_whole(network, tmp_path):

@@ -2,6 +2,8 @@
 
 import pickle
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 from s3dg.weights import files
 from s3dg.weights.assign import WeightsError
+from tests import fuzzing
 from tests.s3dg.weights import golden
 
 ARRAYS = {
@@ -154,3 +157,66 @@ def test_torch_is_asked_for_by_name(tmp_path, monkeypatch):
     (tmp_path / 'model.pth').write_bytes(b'')
     with pytest.raises(WeightsError, match=r"needs torch: pip install '.\[torch\]'"):
         files.read_torch(tmp_path / 'model.pth')
+
+
+def test_a_checkpoint_that_states_more_than_it_holds(tmp_path, monkeypatch):
+    prefix = golden.write_tensorflow_checkpoint({'a': np.zeros(10**5, 'f4')}, tmp_path / 'm.ckpt')
+    with open(prefix + '.data-00000-of-00001', 'rb+') as file:
+        file.truncate(100)
+    monkeypatch.setattr(np, 'asarray', None)  # nothing is read
+    with pytest.raises(WeightsError, match='state 400,000 bytes of variables, expected at most 4'):
+        files.read_tensorflow(prefix)
+
+
+def test_torch_files_that_state_more_than_they_hold(torch, tmp_path):
+    path = tmp_path / 'model.pth'
+    for zipped in (True, False):  # an expanded tensor of four numbers
+        content = {'a': torch.zeros(4).expand(10**7, 4)}
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(WeightsError, match='state 160,000,000 bytes of variables'):
+            files.read_torch(path)
+    torch.save({'a': torch.zeros(10**6)}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    _write_archive(path, parts, zipfile.ZIP_DEFLATED)
+    with pytest.raises(WeightsError, match='state 4,00.* bytes of variables'):
+        files.read_torch(path)
+
+
+def _write_archive(path, parts, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, 'w', compression) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+EXAMPLES = pytest.mark.parametrize(
+    'examples', [fuzzing.FEW, pytest.param(fuzzing.MANY, marks=pytest.mark.slow)]
+)
+
+
+@EXAMPLES
+@pytest.mark.parametrize('suffix', ['.index', '.data-00000-of-00001', '/checkpoint'])
+def test_damaged_tensorflow_checkpoints(checkpoint, tmp_path, suffix, examples):
+    path = tmp_path / 'checkpoint' if suffix == '/checkpoint' else Path(checkpoint + suffix)
+    fuzzing.check(lambda path: files.read_tensorflow(tmp_path), path.read_bytes(), path, examples)
+
+
+@EXAMPLES
+@pytest.mark.parametrize('kind', ['zip', 'pickle in a zip', 'legacy'])
+def test_damaged_torch_files(torch, tmp_path, kind, examples):
+    path = tmp_path / 'model.pth'
+    tensors = {name: torch.from_numpy(np.asarray(array)) for name, array in ARRAYS.items()}
+    tensors['half'] = torch.ones(3, dtype=torch.bfloat16)
+    torch.save({'state_dict': tensors}, path, _use_new_zipfile_serialization=kind != 'legacy')
+    if kind != 'pickle in a zip':
+        fuzzing.check(files.read_torch, path.read_bytes(), path, examples)
+        return
+    with zipfile.ZipFile(path) as archive:  # with right check sums
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (name,) = (name for name in parts if name.endswith('data.pkl'))
+
+    def read(pickled):
+        _write_archive(path, parts | {name: pickled.read_bytes()})
+        files.read_torch(path)
+
+    fuzzing.check(read, parts[name], tmp_path / 'data.pkl', examples)

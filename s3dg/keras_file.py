@@ -1,0 +1,141 @@
+"""Reads a network from a `.keras` file, which may be damaged, or made to fill the memory.
+
+A `.keras` file is a zip archive of `config.json`, which says what is built, and `model.weights.h5`, which holds
+its weights. Keras builds first and compares afterwards, so both are held against each other here, before
+anything is built: then a network takes no more memory than a few times the size of its file.
+"""
+
+import json
+import math
+import zipfile
+
+import h5py
+import keras
+
+from s3dg.config import NetworkConfig, VideoFormat
+from s3dg.errors import S3dgError, reading
+from s3dg.network import INCEPTION_FILTERS, STEM_CONVOLUTIONS
+
+# How much larger than the file the contents of its archive may be; Keras does not compress them.
+MOST_INFLATION = 4
+
+_CONFIG_FILE, _WEIGHTS_FILE = 'config.json', 'model.weights.h5'
+
+
+class KerasFileError(S3dgError, ValueError):
+    """A `.keras` file that holds no network of this project, or is damaged; without the file's name.
+
+    Of a field of its configuration that cannot be, there is the `ConfigError`.
+    """
+
+
+def load(path):
+    """The `Network` that a `.keras` file holds.
+
+    Raises:
+      KerasFileError, ConfigError: where it holds none, or is damaged.
+      OSError: where it cannot be opened.
+    """
+    check(path)
+    with reading('it cannot be read as a network', KerasFileError):
+        return keras.models.load_model(path, compile=False)
+
+
+def check(path):
+    """Holds what a `.keras` file says of its network against what it holds, without building it.
+
+    Raises:
+      KerasFileError, ConfigError, OSError: as `load`.
+    """
+    with open(path, 'rb') as file:
+        with reading('it is no .keras file, or not a whole one', KerasFileError):
+            archive = zipfile.ZipFile(file)
+            size = file.seek(0, 2)
+        stated = sum(member.file_size for member in archive.infolist())
+        if stated > MOST_INFLATION * size:
+            raise KerasFileError(
+                f'its {size:,} bytes unpack to {stated:,}, expected at most {MOST_INFLATION} times as many'
+            )
+        with reading('it is no .keras file, or not a whole one', KerasFileError):
+            damaged = archive.testzip()
+            names = {_CONFIG_FILE, _WEIGHTS_FILE} - {*archive.namelist()}
+        if damaged is not None or names:
+            what = f'{damaged} is damaged' if damaged else f'it has no {min(names)}'
+            raise KerasFileError(f'it is no whole .keras file: {what}')
+        config = _read_config(archive)
+        with reading('its weights cannot be read', KerasFileError):
+            held = _count_weights(archive)
+    with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
+        needed = least_weights(config)
+    if needed > held:
+        raise KerasFileError(
+            f'its network needs {needed:,} weights or more ({config.num_classes} classes, width '
+            f'{config.width:g}), and it holds {held:,}'
+        )
+
+
+def _read_config(archive):
+    with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
+        values = json.loads(archive.read(_CONFIG_FILE))
+        kind, registered = values['class_name'], values.get('registered_name')
+    if registered != 's3dg>Network' or kind != 'Network':
+        raise KerasFileError(f'it holds a {kind}, expected a network of this project')
+    with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
+        names = values['config']['class_names']
+        VideoFormat.from_dict(values['config']['video_format'])
+        config = NetworkConfig.from_dict(values['config']['config'])
+        fits = names is None or (
+            len(names) == config.num_classes and all(isinstance(name, str) for name in names)
+        )
+    if not fits:
+        raise KerasFileError(
+            f'it has {len(names)} class names, expected one for each of {config.num_classes} classes'
+        )
+    return config
+
+
+def _count_weights(archive):
+    """How many numbers there are in the datasets, which may neither be compressed nor left out.
+
+    Raises:
+      ValueError: where a dataset claims more than it has.
+    """
+    count = 0
+
+    def add(name, item):
+        nonlocal count
+        if isinstance(item, h5py.Dataset):
+            if item.nbytes != item.id.get_storage_size():
+                stored = item.id.get_storage_size()
+                raise ValueError(f'{name} claims {item.nbytes:,} bytes and has {stored:,}')
+            count += item.size
+
+    with archive.open(_WEIGHTS_FILE) as member, h5py.File(member, 'r') as file:
+        file.visititems(add)
+    return count
+
+
+def least_weights(config):
+    """A number of weights that the network of a `NetworkConfig` has at least, mostly a third of them.
+
+    Temporal extent is left out where it is at most three, and gates, biases and batch norm are.
+    """
+    stem_name, *others = STEM_CONVOLUTIONS
+    filters = config.filters(STEM_CONVOLUTIONS[stem_name][0])
+    spatial = config.stem_spatial_size**2 * config.channels * filters
+    temporal = config.resolved_stem_temporal_size
+    both = config.stem_separable and temporal > 1
+    total = spatial + temporal * filters**2 if both else spatial * temporal
+    channels = filters
+    for name in others:
+        number, size = STEM_CONVOLUTIONS[name]
+        filters = config.filters(number)
+        total += size**2 * channels * filters
+        channels = filters
+    for first, (reduce_1, out_1), (reduce_2, out_2), last in INCEPTION_FILTERS.values():
+        wide = [config.filters(n) for n in (first, reduce_1, out_1, reduce_2, out_2, last)]
+        first, reduce_1, out_1, reduce_2, out_2, last = wide
+        total += channels * (first + reduce_1 + reduce_2 + last)
+        total += 9 * (reduce_1 * out_1 + reduce_2 * out_2)
+        channels = first + out_1 + out_2 + last
+    return math.floor(total + channels * config.num_classes)
