@@ -3,11 +3,18 @@
 A pickle is a program: it calls what it names, with what it likes. Here a handful of names mean something,
 each a function of this module; any other is refused before it is looked up. NumPy's own functions are
 not among them, for they believe what a pickle says of an array's memory.
+
+What is read takes no more memory than a few times the file: a pickle can name one long text a million
+times over, so the bytes that its calls make are counted.
 """
 
+import functools
+import io
 import math
 import os
 import pickle
+import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +22,14 @@ import numpy as np
 
 from data.video_builder import DatasetError
 
-# Types of the arrays that are read, as NumPy abbreviates them; objects and text are not among them.
-_TYPES = ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')
+# Types of the arrays that are read, as NumPy abbreviates them; objects are not among them. Texts and
+# bytes are read one by one: keys of dictionaries are such where a program took them out of an array.
+_NUMBERS = ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')
 _LATIN_1 = ('latin1', 'latin-1', 'iso-8859-1')
+_WORDS = re.compile('([US])([0-9]{1,9})')
 _MOST_DIMENSIONS = 32
+# Calls make so many bytes at most, for one of the file and besides.
+_MADE_PER_BYTE, _MADE_BESIDES = 8, 2**20
 _LONGEST = 100  # characters of what a file says, in a message
 
 
@@ -29,33 +40,37 @@ class Array:
       values: a NumPy array, which cannot be written to.
     """
 
-    __slots__ = ('values',)
+    __slots__ = ('_made', 'values')
 
-    def __init__(self):
-        self.values = np.empty(0, np.int8)
+    def __init__(self, made: Callable[[int], None] = lambda size: None):
+        self.values, self._made = np.empty(0, np.int8), made
 
     def __setstate__(self, state):
         _, shape, kind, fortran, content = state
+        self.fill(content, kind, shape, 'F' if fortran else 'C')
+
+    def fill(self, content, kind, shape, order: str) -> None:
+        """Takes what a pickle says, if it fits together."""
         # Anything else may be endless to multiply or to write in a message.
         if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:
             raise pickle.UnpicklingError('an array without a shape')
         if not all(type(length) is int and 0 <= length < 2**63 for length in shape):
             raise pickle.UnpicklingError('an array without a shape')
-        content = _to_bytes(content)
+        content = _to_bytes(content, self._made)
         dtype = _to_dtype(kind)
         if math.prod(shape) * dtype.itemsize != len(content):
             raise pickle.UnpicklingError(f'{len(content)} bytes for an array {dtype} {shape}')
-        self.values = np.frombuffer(content, dtype).reshape(shape, order='F' if fortran else 'C')
+        self.values = np.frombuffer(content, dtype).reshape(shape, order=order)
 
 
 class _Dtype:
-    """What `numpy.dtype` makes in a pickle: a type of numbers, and then their byte order."""
+    """What `numpy.dtype` makes in a pickle: a type of numbers or words, and then their byte order."""
 
     __slots__ = ('kind', 'order')
 
     def __init__(self, kind, *flags):
         del flags  # alignment and copying
-        if kind not in _TYPES:
+        if not isinstance(kind, str) or (kind not in _NUMBERS and not _WORDS.fullmatch(kind)):
             found = repr(kind) if isinstance(kind, str) else describe(kind)
             raise pickle.UnpicklingError(f'arrays of type {found}')
         self.kind, self.order = kind, '='
@@ -103,7 +118,25 @@ def _with_simple_keys(load, only_last=False):
 # The one written in Python: the other takes memory for the largest number that a pickle mentions, 32
 # GiB for one of nine bytes.
 class _Unpickler(pickle._Unpickler):
-    # Instructions by their code; without those that make sets.
+    def __init__(self, file, most_made: int):
+        super().__init__(file, encoding='iso-8859-1')
+        self._left = most_made
+
+    def made(self, size: int) -> None:
+        """Counts bytes that a call of the pickle has made, or is about to."""
+        self._left -= size
+        if self._left < 0:
+            raise pickle.UnpicklingError('many times what is in the file')
+
+    def load_bytearray8(self):
+        """As bytes, and without the memory of the length that is merely claimed."""
+        length = int.from_bytes(self.read(8), 'little')
+        content = self.read(min(length, sys.maxsize))
+        if len(content) != length:
+            raise pickle.UnpicklingError('a buffer that is cut off')
+        self.append(content)
+
+    # Instructions by their code, without those that make sets.
     dispatch = {
         code: load
         for code, load in pickle._Unpickler.dispatch.items()
@@ -112,20 +145,21 @@ class _Unpickler(pickle._Unpickler):
         pickle.SETITEM[0]: _with_simple_keys(pickle._Unpickler.load_setitem, only_last=True),
         pickle.SETITEMS[0]: _with_simple_keys(pickle._Unpickler.load_setitems),
         pickle.DICT[0]: _with_simple_keys(pickle._Unpickler.load_dict),
+        pickle.BYTEARRAY8[0]: load_bytearray8,
     }
 
     def find_class(self, module, name):
         found = _NAMES.get((module, name))
         if found is None:
             raise _RefusedName(f'{module}.{name}')
-        return found
+        return _Name(functools.partial(found, self.made))
 
 
 def load(path: str | os.PathLike) -> Any:
     """Reads a pickle of any protocol that holds plain values and arrays of numbers.
 
-    Text and bytes of Python 2 come as ISO 8859-1 text. Arrays come as `Array`, single numbers of
-    NumPy as Python's.
+    Text and bytes of Python 2 come as ISO 8859-1 text. Arrays come as `Array`, single numbers, texts
+    and bytes of NumPy as Python's.
 
     Raises:
       DatasetError: if there is no such file, it is no whole pickle, or one that asks for anything
@@ -135,7 +169,9 @@ def load(path: str | os.PathLike) -> Any:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise DatasetError(f'{path}: found no regular file, expected a pickle')  # a pipe waits
         with open(path, 'rb') as file:
-            return _Unpickler(file, encoding='iso-8859-1').load()
+            content = file.read()
+        # Not from the file: its `read` makes room for as much as it is asked for.
+        return _Unpickler(io.BytesIO(content), _MADE_PER_BYTE * len(content) + _MADE_BESIDES).load()
     except FileNotFoundError:
         raise DatasetError(f'{path}: found nothing, expected this file') from None
     except IsADirectoryError:
@@ -202,38 +238,80 @@ _KINDS = {
 }
 
 
-def _reconstruct(*arguments) -> Array:
+# What the names mean. Each function is also given one that counts the bytes it makes.
+
+
+def _reconstruct(made, *arguments) -> Array:
     del arguments  # an empty array's; its state follows
-    return Array()
+    return Array(made)
 
 
-def _scalar(kind, content) -> int | float | bool:
-    content = _to_bytes(content)
+def _from_buffer(made, content, kind, shape, order, axes=None) -> Array:
+    """How protocol 5 writes arrays; `axes` where neither the first nor the last varies fastest."""
+    array = Array(made)
+    array.fill(content, kind, shape, 'F' if order == 'F' else 'C')
+    if axes is not None:
+        if not isinstance(axes, tuple) or not all(type(axis) is int for axis in axes):
+            raise pickle.UnpicklingError('an array of axes that are no numbers')
+        if sorted(axes) != list(range(array.values.ndim)):
+            raise pickle.UnpicklingError('an array of other axes than it has')
+        array.values = array.values.transpose(axes)
+    return array
+
+
+def _scalar(made, kind, content) -> int | float | bool | str | bytes:
+    if isinstance(kind, _Dtype) and (words := _WORDS.fullmatch(kind.kind)):
+        return _words(made, words, kind.order, content)
     dtype = _to_dtype(kind)
+    content = _to_bytes(content, made)
     if len(content) != dtype.itemsize:
         raise pickle.UnpicklingError(f'{len(content)} bytes for a number {dtype}')
     return np.frombuffer(content, dtype)[0].item()
 
 
-def _encode(text, encoding='latin1') -> bytes:
+def _words(made, match, order, content) -> str | bytes:
+    """A single text or bytes, whose last zeros are padding."""
+    is_text, length = match[1] == 'U', int(match[2])
+    of_python_2 = isinstance(content, str)
+    content = _to_bytes(content, made)
+    if len(content) != length * (4 if is_text else 1):
+        raise pickle.UnpicklingError(f'{len(content)} bytes for words {match[0]}')
+    if is_text:
+        big = order == '>' or (order == '=' and sys.byteorder == 'big')
+        return content.decode('utf-32-be' if big else 'utf-32-le').rstrip('\0')
+    content = content.rstrip(b'\0')
+    return content.decode('latin-1') if of_python_2 else content
+
+
+def _encode(made, text, encoding='latin1') -> bytes:
     """How Python 3 writes bytes into old protocols."""
     if encoding not in _LATIN_1:
         raise pickle.UnpicklingError('bytes in another encoding than ISO 8859-1')
+    made(len(text))
     return text.encode('latin-1')
+
+
+def _no_bytes(made) -> bytes:
+    """How Python 3 writes bytes into old protocols if there are none."""
+    del made
+    return b''
 
 
 def _no_call(*arguments):
     raise pickle.UnpicklingError('an array without its content')
 
 
-def _to_bytes(content) -> bytes:
+def _to_bytes(content, made) -> bytes:
     """Bytes, which Python 2 wrote as text."""
+    made(len(content))
     return content.encode('latin-1') if isinstance(content, str) else bytes(memoryview(content))
 
 
 def _to_dtype(kind) -> np.dtype:
     if not isinstance(kind, _Dtype):
         raise pickle.UnpicklingError(f'{type(kind).__name__} for a type of numbers')
+    if kind.kind not in _NUMBERS:
+        raise pickle.UnpicklingError(f'arrays of type {kind.kind!r}')
     return np.dtype(kind.order + kind.kind)
 
 
@@ -245,12 +323,17 @@ def _short(text: str) -> str:
 
 # NumPy 2 gave its modules other names.
 _NAMES = {
-    ('_codecs', 'encode'): _Name(_encode),
-    ('numpy', 'dtype'): _Name(_Dtype),
-    ('numpy', 'ndarray'): _Name(_no_call),
+    ('_codecs', 'encode'): _encode,
+    ('__builtin__', 'bytes'): _no_bytes,
+    ('numpy', 'dtype'): lambda made, *arguments: _Dtype(*arguments),
+    ('numpy', 'ndarray'): _no_call,
     **{
-        (module, name): _Name(call)
-        for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
-        for name, call in (('_reconstruct', _reconstruct), ('scalar', _scalar))
+        (f'numpy.{core}.{module}', name): call
+        for core in ('core', '_core')
+        for module, name, call in (
+            ('multiarray', '_reconstruct', _reconstruct),
+            ('multiarray', 'scalar', _scalar),
+            ('numeric', '_frombuffer', _from_buffer),
+        )
     },
 }

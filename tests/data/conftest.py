@@ -40,6 +40,18 @@ def convert_dataset():
     return convert
 
 
+@pytest.fixture
+def saved(tmp_path):
+    """Saves what a pickle holds: its path."""
+
+    def save(content):
+        path = tmp_path / 'annotations.pkl'
+        path.write_bytes(content)
+        return path
+
+    return save
+
+
 LENGTHS = (2, 5, 8, 9, 16, 17, 24)  # of the ramp videos, one of each length per class
 RAMP_HEIGHT, RAMP_WIDTH = 48, 64
 

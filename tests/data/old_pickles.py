@@ -38,9 +38,10 @@ def of_python_2_as_text(value) -> bytes:
     return of_python_2(value, protocol=0)
 
 
-def of_python_3(value) -> bytes:
-    """Protocol 2 as Python 3 writes it, with the names of NumPy 1: bytes come as `_codecs.encode`."""
-    return pickle.dumps(value, protocol=2).replace(_NEW_NAME, _OLD_NAME)
+def of_python_3(value, protocol: int = 2) -> bytes:
+    """As Python 3 writes it, with the names of NumPy 1: in protocol 2 bytes come as `_codecs.encode`."""
+    assert protocol < 4  # which has names in another form
+    return pickle.dumps(value, protocol).replace(_NEW_NAME, _OLD_NAME)
 
 
 def of_numpy_2(value) -> bytes:

@@ -31,16 +31,6 @@ PLAIN = {
 }
 
 
-@pytest.fixture
-def saved(tmp_path):
-    def save(content):
-        path = tmp_path / 'annotations.pkl'
-        path.write_bytes(content)
-        return path
-
-    return save
-
-
 def fault(path):
     """The message with which a file is refused: one line that begins with the path."""
     with pytest.raises(DatasetError) as error:
@@ -182,7 +172,7 @@ ABUSE = {
     'an instance of a function': b'\x80\x02cnumpy\ndtype\n)\x81.',
     'a call of ndarray': b'\x80\x02cnumpy\nndarray\nK\x01\x85R.',
     'objects': b'\x80\x02' + DTYPE % b'O8' + b'.',
-    'text': b'\x80\x02' + DTYPE % b'S8' + b'.',
+    'text': b'\x80\x02' + DTYPE % b'SS' + b'.',
     'a long type': b'\x80\x02cnumpy\ndtype\nU\x0bV9999999999\x85R.',
     'a type of a list': b'\x80\x02cnumpy\ndtype\n](U\x01aU\x02i4\x86a\x85R.',
     'a structure': b'\x80\x02'
