@@ -20,6 +20,7 @@ from data import encoding, locks, outcomes, shards, staging, video_builder
 from data.outcomes import Skipped
 from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
+from s3dg.disk import writing
 from s3dg.errors import VideoError
 
 # Files beside the shards that go with the dataset.
@@ -302,7 +303,8 @@ def _finish(builder, info, layout, known, folder, final, limit) -> dict[str, int
             else:
                 path.unlink()
     info.set_splits(tfds.core.SplitDict(splits))
-    with _without_warnings():
+    kept = 'the converted videos are kept; make room and run again'
+    with _without_warnings(), writing(folder / 'dataset_info.json', kept):
         info.write_to_directory(str(folder))
     old = final.with_name(final.name + '.replaced')
     if final.exists():  # with overwrite

@@ -36,6 +36,7 @@ from data.outcomes import readable
 from data.progress import ProgressLine
 from experiments import feature_file, run
 from s3dg.config import ENDPOINTS
+from s3dg.disk import DiskError
 from s3dg.errors import VideoError
 from s3dg.network import POOLED_FEATURES
 from s3dg.video import reading, sampling, windows
@@ -254,6 +255,13 @@ def extract_all(extractor, targets, video_format, stride, arrays):
             skipped[name] = str(error)
             print(f'error: {name}: {error}', file=sys.stderr)
             continue
+        except OSError as error:
+            if error.filename != str(target.path):
+                raise
+            raise DiskError(
+                f'{target.path}: {error.strerror}; the files of features before it are kept; make room '
+                f'and run the same command again'
+            ) from error
         run.report(f'{label}: {done[name]} windows, {target.path}')
     return done, skipped
 

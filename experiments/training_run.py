@@ -13,6 +13,7 @@ from experiments import presets, run
 from s3dg import evaluation, freezing, training
 from s3dg.analysis import plots
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
+from s3dg.disk import writing
 from s3dg.history import read_history
 from s3dg.network import Network, copy_weights
 from s3dg.weights import WeightsError, inflate
@@ -64,6 +65,8 @@ class Plan:
         records = {k: v.to_dict() for k, v in values.items() if hasattr(v, 'to_dict')}
         return {**values, **records}
 
+
+_GO_ON = 'make room and run the same command again'
 
 MODEL_FILE = 'model.keras'
 PREDICTIONS_FILE = 'predictions.npz'
@@ -272,8 +275,10 @@ def train(builder, plan, workdir, strategy, report):
             evaluate=top1,
             report=report,
         )
-    save_network(network, workdir / MODEL_FILE)
-    plots.training_curves(read_history(workdir), workdir / 'curves.png')
+    with writing(workdir / MODEL_FILE, f'the training is kept; {_GO_ON}'):
+        save_network(network, workdir / MODEL_FILE)
+    with writing(workdir / 'curves.png', f'the training is kept; {_GO_ON}'):
+        plots.training_curves(read_history(workdir), workdir / 'curves.png')
     return network, row
 
 
@@ -341,9 +346,12 @@ def train_and_evaluate(builder, plan, this, strategy, report):
         batch_size=evaluation_batch_size(strategy, plan.video_format),
         report=report,
     )
-    predictions.save(this / PREDICTIONS_FILE)
+    kept = f'the trained network is kept; {_GO_ON}'
+    with writing(this / PREDICTIONS_FILE, kept):
+        predictions.save(this / PREDICTIONS_FILE)
     names = class_names(builder)
-    plots.confusion_matrices({plan.splits[1]: metrics.confusion}, names, this / 'confusion.png')
+    with writing(this / 'confusion.png', kept):
+        plots.confusion_matrices({plan.splits[1]: metrics.confusion}, names, this / 'confusion.png')
     results = {
         'step': row['step'],
         'loss': row['loss'],

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from s3dg.disk import writing
 from s3dg.errors import reading
 from s3dg.head import Classifier
 from s3dg.layers import SelfGating, SpatioTemporalConv
@@ -227,7 +228,8 @@ def export(network, output):
     endpoints = create_endpoints(folded)
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, signature)
-    archive.write_out(str(temporary), verbose=False)
+    with writing(output, 'what was there before is kept; make room and export again'):
+        archive.write_out(str(temporary), verbose=False)
     metadata = temporary / METADATA_FILE
     metadata.parent.mkdir()
     metadata.write_text(

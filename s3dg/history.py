@@ -8,6 +8,7 @@ import pathlib
 
 import tensorflow as tf
 
+from s3dg.disk import writing
 from s3dg.errors import S3dgError
 from s3dg.files import write_text
 from s3dg.readers import read_table
@@ -43,7 +44,8 @@ class History:
         self.path = pathlib.Path(workdir, HISTORY_FILE)
         self.rows = [row for row in read_history(workdir) if row['step'] <= step]
         self._write()
-        self._writer = tf.summary.create_file_writer(str(pathlib.Path(workdir, 'tensorboard')))
+        self._summaries = pathlib.Path(workdir, 'tensorboard')
+        self._writer = tf.summary.create_file_writer(str(self._summaries))
 
     def _write(self):
         text = io.StringIO(newline='')
@@ -53,14 +55,23 @@ class History:
         write_text(self.path, text.getvalue())
 
     def add(self, row):
-        """Adds a row: a dict with `HISTORY_COLUMNS`, 'top1' only where there was an evaluation."""
+        """Adds a row: a dict with `HISTORY_COLUMNS`, 'top1' only where there was an evaluation.
+
+        Raises:
+          DiskError: where it cannot be written.
+        """
+        kept = (
+            'the checkpoints are kept; make room and run the same command again to go on from there'
+        )
         self.rows.append(row)
-        self._write()
-        with self._writer.as_default(step=row['step']):
-            for name, value in row.items():
-                if name != 'step' and value is not None:
-                    tf.summary.scalar(name, value)
-        self._writer.flush()
+        with writing(self.path, kept):
+            self._write()
+        with writing(self._summaries, kept):
+            with self._writer.as_default(step=row['step']):
+                for name, value in row.items():
+                    if name != 'step' and value is not None:
+                        tf.summary.scalar(name, value)
+            self._writer.flush()
 
 
 class Window(tf.train.experimental.PythonState):

@@ -8,12 +8,14 @@ batches that leave a replica empty, several workers).
 import dataclasses
 import math
 import pathlib
+import shutil
 import time
 
 import keras
 import tensorflow as tf
 
 from s3dg.config import ConfigError
+from s3dg.disk import DiskError, writing
 from s3dg.errors import S3dgError, reading
 from s3dg.freezing import batch_norm_layers
 from s3dg.history import History, Window, empty_row
@@ -22,6 +24,8 @@ from s3dg.signals import Termination
 
 # A call of the compiled loop is kept about this long, so that a signal is answered soon.
 _SECONDS_PER_CALL = 5.0
+
+_GO_ON = 'make room and run the same command again to go on from there'
 
 
 class SavedStateError(S3dgError, ValueError):
@@ -322,6 +326,7 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
     Raises:
       NonFiniteLossError: naming the step; the checkpoints of earlier steps are kept.
       SavedStateError: where there are checkpoints and all are damaged.
+      DiskError: where a checkpoint or the history cannot be written; the checkpoints before are kept.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
       ConfigError: where the batch does not divide.
     """
@@ -363,7 +368,13 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
 
     def save():
         step_variable.assign(step)
-        manager.save(checkpoint_number=step)
+        path = folder / f'ckpt-{step}'
+        try:
+            with writing(path, f'the checkpoints before it are kept; {_GO_ON}'):
+                manager.save(checkpoint_number=step)
+        except DiskError:
+            shutil.rmtree(f'{path}_temp', ignore_errors=True)  # which TensorFlow leaves behind
+            raise
 
     seconds_per_step = None
     with Termination() as termination:

@@ -1,5 +1,6 @@
 """Files of features, against endpoints called by hand on clips cut by hand from the frames."""
 
+import errno
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ from data.motion_jpeg import write_motion_jpeg
 from experiments import extract_features, feature_file, run
 from s3dg import network as networks
 from s3dg.config import VideoFormat
+from s3dg.disk import DiskError
 from s3dg.errors import VideoError
 from s3dg.video.writing import write_video
 from tests import fuzzing
@@ -317,6 +319,24 @@ def test_a_disk_that_is_full_is_named(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert error.value.filename == str(tmp_path / 'a.npz')
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_before_the_disk_was_full_is_kept(tmp_path, monkeypatch):
+    targets = [
+        feature_file.Target(feature_file.Video(tmp_path / name), tmp_path / f'{name}.npz', False)
+        for name in ('a', 'b')
+    ]
+
+    def extract(extractor, target, *_):
+        if target is targets[1]:
+            raise OSError(errno.ENOSPC, 'No space left on device', str(target.path))
+        return 3
+
+    monkeypatch.setattr(extract_features, 'extract_video', extract)
+    with pytest.raises(
+        DiskError, match='b.npz: No space left on device; the files of features bef'
+    ):
+        extract_features.extract_all(None, targets, None, 1, {})
 
 
 @pytest.fixture(scope='module')

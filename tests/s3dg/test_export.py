@@ -10,6 +10,8 @@ import tensorflow as tf
 
 import s3dg
 from s3dg import export
+from s3dg.disk import DiskError
+from tests.full_disk import longest_file
 from tests.s3dg.test_network import SMALL, _clip, _randomize
 
 FORMAT = s3dg.VideoFormat(
@@ -168,6 +170,16 @@ def test_too_small_a_video_says_so():
 def test_other_folders_are_refused(tmp_path):
     with pytest.raises(export.ExportError, match='not a SavedModel written by this project'):
         export.ExportedNetwork(tmp_path)
+
+
+def test_a_full_disk_keeps_what_was_there(network, tmp_path):
+    path = tmp_path / 'saved_model'
+    (path / 'assets.extra').mkdir(parents=True)
+    (path / 'assets.extra' / 'network.json').write_text('{}')
+    message = 'saved_model: File too large; what was there before is kept; make room'
+    with pytest.raises(DiskError, match=message), longest_file(10_000):
+        export.export(network, path)
+    assert (path / 'assets.extra' / 'network.json').read_text() == '{}'
 
 
 @pytest.mark.parametrize(
