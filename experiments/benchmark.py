@@ -32,6 +32,7 @@ from absl import flags
 
 from data import catalog, clips, conversion, record_heads, records, video_builder, workers
 from experiments import run
+from experiments.number_flags import MOST_PROCESSES, define_count
 from s3dg.video import writing
 
 FLAGS = flags.FLAGS
@@ -54,10 +55,12 @@ def define_flags():
     run.define_workdir_flags('benchmark')
     flags.DEFINE_enum('task', None, list(TASKS), 'What is measured.')
     flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
-    flags.DEFINE_integer('videos', 64, 'Videos generated.')
-    flags.DEFINE_integer('clips', 192, 'Clips read in each turn (input).')
-    flags.DEFINE_integer('repeats', 3, 'Turns of each side.')
-    flags.DEFINE_integer('processes', None, 'Processes or threads; default all cores.')
+    define_count('videos', 64, 'Videos generated.', 100_000, least=4)
+    define_count(
+        'clips', 192, 'Clips read in each turn (input).', 100_000, least=6 * CLIPS_PER_BATCH
+    )
+    define_count('repeats', 3, 'Turns of each side.', 1000)
+    define_count('processes', None, 'Processes or threads; default all cores.', MOST_PROCESSES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,11 +251,6 @@ def peak_memory(processes):
 def main(arguments):
     del arguments
     task = run.required('task')
-    for name in ('videos', 'clips', 'repeats', 'processes'):
-        value = FLAGS[name].value
-        least = {'videos': 4, 'clips': 6 * CLIPS_PER_BATCH}.get(name, 1)
-        if value is not None and value < least:
-            raise run.UsageError(f'--{name} must be at least {least}, found {value}.')
     processes = FLAGS.processes or os.cpu_count() or 1
     settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
     this = run.Run('benchmark', FLAGS.workdir, settings, replaces=True)

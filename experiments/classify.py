@@ -13,6 +13,7 @@ import numpy as np
 from absl import flags
 
 from experiments import run
+from experiments.number_flags import define_count
 from s3dg.errors import VideoError
 from s3dg.export import ExportedNetwork
 from s3dg.video.sampling import check_crop
@@ -24,7 +25,7 @@ FLAGS = flags.FLAGS
 def define_flags():
     """The flags of this program, for it alone."""
     flags.DEFINE_string('model', None, 'Folder of the SavedModel.')
-    flags.DEFINE_integer('top', 5, 'Classes printed per video.')
+    define_count('top', 5, 'Classes printed per video.', 1_000_000)
     flags.DEFINE_bool('json', False, 'Print one JSON object per line and video instead of text.')
 
 
@@ -69,8 +70,6 @@ def main(arguments):
         raise run.UsageError(
             'No video given: python -m experiments.classify --model=SAVED_MODEL VIDEO...'
         )
-    if FLAGS.top < 1:
-        raise run.UsageError(f'--top must be at least 1, found {FLAGS.top}.')
     model = ExportedNetwork(FLAGS.model)
     run.require_rgb(model, FLAGS.model)
     run.require_classes(model, FLAGS.model)

@@ -18,6 +18,13 @@ from absl import flags
 
 from data import beam_conversion, catalog, conversion, outcomes, verification, video_builder
 from experiments import run
+from experiments.number_flags import (
+    MOST_PIXELS,
+    MOST_PROCESSES,
+    MOST_SEED,
+    define_count,
+    define_number,
+)
 from s3dg.video import optical_flow
 
 FLAGS = flags.FLAGS
@@ -30,9 +37,11 @@ def define_flags():
     run.define_workdir_flags('convert', 'Convert again; replaces the dataset when it is done.')
     run.define_dataset_flags()
     flags.DEFINE_string('manual_dir', None, 'Folder with the videos.')
-    flags.DEFINE_float('frames_per_second', None, "Rate stored; 0 keeps each video's own.")
-    flags.DEFINE_integer('frame_size', None, "Height and width stored (the paper's way: 256).")
-    flags.DEFINE_integer('short_side', None, 'Shorter side stored, keeping the shape, instead.')
+    define_number('frames_per_second', None, "Rate stored; 0 keeps each video's own.", 1000)
+    define_count('frame_size', None, "Height and width stored (the paper's way: 256).", MOST_PIXELS)
+    define_count(
+        'short_side', None, 'Shorter side stored, keeping the shape, instead.', MOST_PIXELS
+    )
     flags.DEFINE_enum(
         'modality',
         None,
@@ -45,13 +54,19 @@ def define_flags():
         list(optical_flow.ALGORITHMS),
         "Optical flow: tvl1 (default, the paper's) or dis, far quicker.",
     )
-    flags.DEFINE_float('validation_fraction', None, 'Share of each class held out (video_folder).')
-    flags.DEFINE_integer('split_seed', None, 'Seed of that choice (video_folder).')
-    flags.DEFINE_float(
-        'max_skipped_fraction', None, 'More broken or missing videos than this share are an error.'
+    define_number('validation_fraction', None, 'Share of each class held out (video_folder).', 1)
+    define_count('split_seed', None, 'Seed of that choice (video_folder).', MOST_SEED, least=0)
+    define_number(
+        'max_skipped_fraction',
+        None,
+        'More broken or missing videos than this share are an error.',
+        1,
     )
-    flags.DEFINE_integer(
-        'processes', None, 'Videos decoded at once, each in a process; default all cores.'
+    define_count(
+        'processes',
+        None,
+        'Videos decoded at once, each in a process; default all cores.',
+        MOST_PROCESSES,
     )
     flags.DEFINE_bool('verify', False, 'Read the dataset once more and check it.')
     flags.DEFINE_string(
@@ -84,13 +99,6 @@ def verifies_only():
 
 def check_flags():
     """Refuses flags that cannot be, before anything is opened."""
-    limit = FLAGS.max_skipped_fraction
-    if limit is not None and not 0 <= limit <= 1:
-        raise run.UsageError(f'--max_skipped_fraction must be from 0 to 1, found {limit}.')
-    for name in ('frames_per_second', 'frame_size', 'short_side', 'processes'):
-        value = FLAGS[name].value
-        if value is not None and value < (0 if name == 'frames_per_second' else 1):
-            raise run.UsageError(f'--{name} must be above 0, found {value}.')
     builder_class = catalog.builder_class(FLAGS.dataset)
     configs = builder_class.BUILDER_CONFIGS
     if FLAGS.modality is not None and configs:

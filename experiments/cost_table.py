@@ -17,9 +17,10 @@ from absl import flags
 from data.progress import ProgressLine
 from experiments import paper_results, run
 from experiments.network_fields import parse_fields
+from experiments.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
 from s3dg import cost
 from s3dg.analysis import plots
-from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
+from s3dg.config import MOST_CLASSES, NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
 from s3dg.network import Network
 
 FLAGS = flags.FLAGS
@@ -75,10 +76,10 @@ class Variant:
 def define_flags():
     """The flags of this program, for it alone."""
     run.define_workdir_flags('cost_table')
-    flags.DEFINE_integer('frames', cost.FRAMES, 'Frames of the clip.')
-    flags.DEFINE_integer('height', cost.HEIGHT, 'Height of the clip.')
-    flags.DEFINE_integer('width', cost.WIDTH, 'Width of the clip.')
-    flags.DEFINE_integer('num_classes', PAPER_CLASSES, 'Classes of the networks.')
+    define_count('frames', cost.FRAMES, 'Frames of the clip.', MOST_FRAMES)
+    define_count('height', cost.HEIGHT, 'Height of the clip.', MOST_PIXELS)
+    define_count('width', cost.WIDTH, 'Width of the clip.', MOST_PIXELS)
+    define_count('num_classes', PAPER_CLASSES, 'Classes of the networks.', MOST_CLASSES)
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of all networks, e.g. width=0.25.')
 
 
@@ -369,11 +370,10 @@ def _print_tables(networks, compared):
 
 def main(arguments):
     del arguments
-    for name in ('frames', 'height', 'width', 'num_classes'):
-        if FLAGS[name].value < 1:
-            raise run.UsageError(f'--{name} must be at least 1, found {FLAGS[name].value}.')
     clip, num_classes = (FLAGS.frames, FLAGS.height, FLAGS.width), FLAGS.num_classes
     fields = parse_fields(FLAGS.set)
+    if 'num_classes' in fields:
+        raise run.UsageError('--set: num_classes is what --num_classes says.')
     variants = find_variants(num_classes=num_classes, **fields)
     settings = {'clip': clip, 'num_classes': num_classes, 'fields': fields}
     this = run.Run('cost_table', FLAGS.workdir, settings, FLAGS.overwrite)

@@ -11,6 +11,7 @@ from absl import flags
 
 from data import catalog
 from experiments import presets, run, training_run
+from experiments.number_flags import MOST_CLIPS, define_count
 from s3dg.analysis import plots
 
 FLAGS = flags.FLAGS
@@ -24,7 +25,7 @@ def define_flags():
     flags.DEFINE_string('model', None, 'The .keras file.')
     flags.DEFINE_string('split', None, 'Split to evaluate; default validation, or test.')
     flags.DEFINE_enum('order', 'normal', ['normal', 'reversed'], 'Order of the frames.')
-    flags.DEFINE_integer('batch_size', 16, 'Windows per replica and step, at most.')
+    define_count('batch_size', 16, 'Windows per replica and step, at most.', MOST_CLIPS)
 
 
 def check_same_classes(network, builder, flag='--model'):
@@ -64,8 +65,6 @@ def main(arguments):
     del arguments
     run.required('model')
     run.required('dataset')
-    if FLAGS.batch_size < 1:
-        raise run.UsageError(f'--batch_size must be at least 1, found {FLAGS.batch_size}.')
     strategy = run.start_runtime()
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
     with strategy.scope():

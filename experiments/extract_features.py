@@ -25,6 +25,7 @@ has changed since; more videos may be added to the same workdir.
 """
 
 import itertools
+import math
 import sys
 import time
 
@@ -35,6 +36,7 @@ from absl import flags
 from data.outcomes import readable
 from data.progress import ProgressLine
 from experiments import feature_file, run
+from experiments.number_flags import MOST_CLIPS, MOST_FRAMES, define_count
 from s3dg.config import ENDPOINTS
 from s3dg.disk import DiskError
 from s3dg.errors import VideoError
@@ -49,6 +51,9 @@ LOGITS = 'logits'
 # Axes of (batch, time, height, width, channels) that are averaged over.
 POOLED_AXES = {'all': (1, 2, 3), 'space': (2, 3), 'none': ()}
 
+# Pixels that a device sees at once, at most: the first layer alone makes 32 bytes of each.
+MOST_PIXELS = 100_000_000
+
 _LISTED = 20  # rows of a table in report.md, at most; results.json has all
 
 
@@ -60,12 +65,23 @@ def define_flags():
     flags.DEFINE_enum(
         'endpoint', 'Mixed_5c', [*ENDPOINTS, POOLED_FEATURES, LOGITS], 'What the features are.'
     )
-    flags.DEFINE_integer('window', None, "Frames of a window; default the network's clip_frames.")
-    flags.DEFINE_integer(
-        'stride', None, 'Frames from the start of a window to the next; default the window.'
+    define_count(
+        'window', None, "Frames of a window; default the network's clip_frames.", MOST_FRAMES
+    )
+    define_count(
+        'stride',
+        None,
+        'Frames from the start of a window to the next; default the window.',
+        1_000_000,
     )
     flags.DEFINE_enum('pool', 'all', list(POOLED_AXES), 'What is averaged over, space and time.')
-    flags.DEFINE_integer('batch_size', 1, 'Windows per device at a time (on a GPU 8, say).')
+    define_count(
+        'batch_size',
+        1,
+        'Windows per device at a time (on a GPU 8, say); together at most 100 million pixels, which is '
+        '1,992 frames of 224x224.',
+        MOST_CLIPS,
+    )
 
 
 def step_weights(frames, steps, positions):
@@ -108,13 +124,20 @@ class Extractor:
       strategy: devices; default a single one.
 
     Raises:
-      UsageError: where so few frames give no activations.
+      UsageError: where so few frames give no activations, or so many do not fit into memory.
     """
 
     def __init__(self, network, endpoint, pool, window, batch_size=1, strategy=None):
         self._strategy = strategy or tf.distribute.get_strategy()
         self.window = window
         self.batch_size = batch_size * self._strategy.num_replicas_in_sync
+        pixels = batch_size * window * math.prod(network.video_format.crop_size)
+        if pixels > MOST_PIXELS:
+            height, width = network.video_format.crop_size
+            raise run.UsageError(
+                f'--window, --batch_size: {batch_size} windows of {window} frames of {height}x{width} are '
+                f'{pixels:,} pixels at once, expected at most {MOST_PIXELS:,}.'
+            )
         model = network if endpoint == LOGITS else network.endpoint(endpoint)
         clip_shape = (window, *network.video_format.crop_size, network.config.channels)
         output = model.compute_output_shape((batch_size, *clip_shape))
@@ -232,10 +255,6 @@ def check_flags(arguments):
         raise run.UsageError(
             'No video given: python -m experiments.extract_features --model=FILE.keras VIDEO...'
         )
-    for name in ('window', 'stride', 'batch_size'):
-        value = FLAGS[name].value
-        if value is not None and value < 1:
-            raise run.UsageError(f'--{name} must be at least 1, found {value}.')
 
 
 def extract_all(extractor, targets, video_format, stride, arrays):

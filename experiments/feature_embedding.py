@@ -23,6 +23,7 @@ from data.progress import ProgressLine
 from data.something_something_v2 import action_groups
 from experiments import presets, reporting, run, study, training_run
 from experiments.feature_file import FeatureFileError
+from experiments.number_flags import define_count
 from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
 from s3dg.analysis import feature_embedding, plots
@@ -44,8 +45,8 @@ def define_flags():
     """The flags of this program, for it alone."""
     study.define_flags('feature_embedding')
     flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
-    flags.DEFINE_integer('videos', 2200, 'Videos on the maps, at most.')
-    flags.DEFINE_integer('neighbours', 10, 'Nearest neighbours that are looked at.')
+    define_count('videos', 2200, 'Videos on the maps, at most.', 100_000)
+    define_count('neighbours', 10, 'Nearest neighbours that are looked at.', 100_000)
 
 
 def recipes(preset, dataset):

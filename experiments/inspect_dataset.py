@@ -19,6 +19,7 @@ from data import boxes, catalog, contact_sheet, record_checks, survey, survey_ch
 from data.progress import duration
 from data.video_builder import LABEL, UNKNOWN_LABEL
 from experiments import run
+from experiments.number_flags import MOST_SEED, define_count
 
 FLAGS = flags.FLAGS
 
@@ -33,8 +34,8 @@ def define_flags():
     run.define_workdir_flags('inspect_dataset')
     run.define_dataset_flags()
     flags.DEFINE_string('split', None, 'Split to look at; default all.')
-    flags.DEFINE_integer('videos_per_split', 12, 'Videos on a contact sheet.')
-    flags.DEFINE_integer('seed', 0, 'Seed of their choice.')
+    define_count('videos_per_split', 12, 'Videos on a contact sheet.', _MOST_VIDEOS)
+    define_count('seed', 0, 'Seed of their choice.', MOST_SEED, least=0)
 
 
 def choose_splits(builder, split=None):
@@ -248,10 +249,6 @@ def write_report(results, names):
 def main(arguments):
     del arguments
     run.required('dataset')
-    if not 1 <= FLAGS.videos_per_split <= _MOST_VIDEOS:
-        raise run.UsageError(
-            f'--videos_per_split must be from 1 to {_MOST_VIDEOS}, found {FLAGS.videos_per_split}.'
-        )
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
     info = builder.info
     record_checks.modality(info)  # or an error, before anything is read

@@ -1,23 +1,24 @@
-"""What the entry points share: flags, start-up, the files a run leaves, and errors in one line."""
+"""What the entry points share: flags, the devices they run on, and the files a run leaves."""
 
-import errno
 import json
 import os
 import pathlib
 import shutil
-import sys
 
 import keras
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import flags
 
+from experiments.number_flags import MOST_SEED, define_count
+from experiments.program import MissingFileError, UsageError
+from experiments.program import guard as guard
+from experiments.program import report as report
+from experiments.program import report_error as report_error
+from experiments.program import start as start
 from s3dg import keras_file
 from s3dg.errors import S3dgError
 from s3dg.readers import read_json
-from s3dg.training import (
-    TrainingInterrupted,
-    create_strategy,
-)
+from s3dg.training import create_strategy
 
 FLAGS = flags.FLAGS
 
@@ -25,15 +26,7 @@ DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PRESETS = ('paper', 'tiny')
 RESULTS_FILE = 'results.json'
 _RESULTS_REMEDY = 'delete it to have it written again'
-MOST_SEED = 2**32 - 1  # NumPy's
-
-
-class UsageError(S3dgError, ValueError):
-    """A flag or argument that cannot be: one line saying which, what was found, what was expected."""
-
-
-class MissingFileError(UsageError):
-    """A file that a flag names is not there."""
+_MOST_LOGICAL_CPUS = 64  # each has a copy of the network
 
 
 _ANEW = 'Start anew, deleting the whole workdir.'
@@ -58,17 +51,19 @@ def define_data_dir_flag():
 
 def define_runtime_flags():
     """Flags of programs that run networks: where, and in which precision."""
-    flags.DEFINE_integer(
-        'seed', 0, 'Seed of all random choices.', lower_bound=0, upper_bound=MOST_SEED
-    )
+    define_count('seed', 0, 'Seed of all random choices.', MOST_SEED, least=0)
     flags.DEFINE_enum(
         'strategy',
         'auto',
         ['auto', 'one', 'mirrored'],
         'Devices: all GPUs or logical CPUs (mirrored), a single one (one), or whichever fits (auto).',
     )
-    flags.DEFINE_integer(
-        'logical_cpus', 0, 'Split the CPU into so many devices, for trials of several replicas.'
+    define_count(
+        'logical_cpus',
+        0,
+        'Split the CPU into so many devices, for trials of several replicas.',
+        _MOST_LOGICAL_CPUS,
+        least=0,
     )
     flags.DEFINE_enum('dtype', 'float32', DTYPES, 'Keras dtype policy of the network.')
     flags.DEFINE_bool(
@@ -78,8 +73,6 @@ def define_runtime_flags():
 
 def start_runtime():
     """Sets TensorFlow up as the runtime flags say; the strategy to run under. Called once, first."""
-    if FLAGS.logical_cpus < 0:
-        raise UsageError(f'--logical_cpus must be 0 or more, found {FLAGS.logical_cpus}.')
     if FLAGS.logical_cpus > 0:
         cpu = tf.config.list_physical_devices('CPU')[0]
         parts = [tf.config.LogicalDeviceConfiguration()] * FLAGS.logical_cpus
@@ -326,50 +319,3 @@ def markdown_table(header, rows):
     ]
     lines = [header, ['---'] * len(header), *cells]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
-
-
-def report(line):
-    """Prints a line of progress at once."""
-    print(line, flush=True)
-
-
-def guard(main, takes_arguments=False):
-    """`main(arguments)` as a function of argv, in which errors of the user's become one line.
-
-    Its value is the exit code: what `main` returns, 1 for an error, 2 for a wrong call, 130 where it was
-    interrupted, 143 for a run stopped by a signal after it had saved its state.
-    """
-
-    def guarded(argv):
-        logging.set_verbosity(logging.WARNING)  # TensorFlow narrates its saving at INFO
-        try:
-            if len(argv) > 1 and not takes_arguments:
-                raise UsageError(f'Unexpected argument {argv[1]!r}; this program takes flags only.')
-            return main(argv[1:])
-        except TrainingInterrupted as stop:
-            print(stop, file=sys.stderr)
-            return 143
-        except KeyboardInterrupt:
-            print('interrupted', file=sys.stderr)
-            return 130
-        except S3dgError as error:
-            print(f'error: {error}', file=sys.stderr)
-            return 2 if isinstance(error, UsageError) else 1
-        except OSError as error:
-            if error.filename is None and error.errno != errno.ENOSPC:
-                raise
-            where = '' if error.filename is None else f'{error.filename}: '
-            print(f'error: {where}{os.strerror(error.errno)}', file=sys.stderr)
-            return 1
-
-    return guarded
-
-
-def start(main, takes_arguments=False):
-    """Runs `main(arguments)` as an absl program; see `guard`."""
-    # --helpshort lists the main module's flags: also those that it had defined for it.
-    for module, defined in FLAGS.flags_by_module_dict().items():
-        if module.startswith('experiments.'):
-            for flag in defined:
-                FLAGS.register_key_flag_for_module(sys.argv[0], flag)
-    app.run(guard(main, takes_arguments))

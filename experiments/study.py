@@ -16,10 +16,13 @@ from absl import flags
 from data import catalog
 from data.video_builder import DatasetError
 from experiments import dry_run, reporting, run, training_flags, training_run, workload
+from experiments.number_flags import MOST_SEED, MOST_STEPS, define_count, define_number
 from experiments.recipe import Recipe, Start, describe_steps
 from s3dg.evaluation import Predictions, compute_metrics
 
 FLAGS = flags.FLAGS
+
+_MOST_SEEDS = 1000
 
 
 def define_flags(program, pretraining=False):
@@ -38,7 +41,9 @@ def define_flags(program, pretraining=False):
         run.PRESETS,
         'paper: the published set-up; tiny: the same on moving_shapes, minutes on two cores.',
     )
-    flags.DEFINE_integer('seeds', 1, 'Trainings of every network, with the seeds from --seed on.')
+    define_count(
+        'seeds', 1, 'Trainings of every network, with the seeds from --seed on.', _MOST_SEEDS
+    )
     flags.DEFINE_string(
         'networks_dir',
         None,
@@ -49,15 +54,19 @@ def define_flags(program, pretraining=False):
         False,
         'Print what is trained, as if nothing were yet, and what it takes, and end.',
     )
-    flags.DEFINE_float(
+    define_number(
         'gpu_rate',
         workload.ASSUMED_GPU_RATE,
         'With --dry_run: 1e12 multiply-adds a second that a GPU sustains.',
+        1_000_000,
     )
     training_flags.define_training_flags()
     if pretraining:
-        flags.DEFINE_integer(
-            'pretraining_steps', None, 'As --steps, for networks that others start from.'
+        define_count(
+            'pretraining_steps',
+            None,
+            'As --steps, for networks that others start from.',
+            MOST_STEPS,
         )
 
 
@@ -320,8 +329,8 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     Raises:
       UsageError: for flags that cannot be, or where a dataset is not there.
     """
-    most = run.MOST_SEED - FLAGS.seed + 1
-    if not 1 <= FLAGS.seeds <= most:
+    most = MOST_SEED - FLAGS.seed + 1
+    if FLAGS.seeds > most:
         raise run.UsageError(f'--seeds must be from 1 to {most}, found {FLAGS.seeds}.')
     options = training_flags.read_options()
     if FLAGS.dry_run:

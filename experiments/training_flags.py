@@ -6,6 +6,14 @@ from absl import flags
 
 from experiments import run
 from experiments.network_fields import parse_fields
+from experiments.number_flags import (
+    MOST_CLIPS,
+    MOST_FRAMES,
+    MOST_PIXELS,
+    MOST_STEPS,
+    define_count,
+    define_number,
+)
 from s3dg.schedules import StepSchedule
 
 FLAGS = flags.FLAGS
@@ -99,19 +107,22 @@ def read_options():
 def define_training_flags():
     """The flags that override a preset, and those of a training's course."""
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. temporal_from=Mixed_4b.')
-    flags.DEFINE_integer('steps', None, 'Length of the training; the schedule is stretched to it.')
-    flags.DEFINE_integer('batch_size', None, 'Clips per step; the rate is scaled with it.')
-    flags.DEFINE_integer(
+    define_count(
+        'steps', None, 'Length of the training; the schedule is stretched to it.', MOST_STEPS
+    )
+    define_count('batch_size', None, 'Clips per step; the rate is scaled with it.', MOST_CLIPS)
+    define_count(
         'micro_batch_size',
         None,
         'Clips one replica sees at once; the rest of its share of the step is accumulated.',
+        MOST_CLIPS,
     )
-    flags.DEFINE_float('learning_rate', None, 'First rate; the schedule is scaled to it.')
-    flags.DEFINE_float('momentum', None, 'Of the SGD.')
-    flags.DEFINE_float('weight_decay', None, 'L2, on kernels.')
-    flags.DEFINE_integer('frames', None, 'Frames of a training clip.')
-    flags.DEFINE_integer('evaluation_frames', None, 'Frames of an evaluation window.')
-    flags.DEFINE_integer('crop', None, 'Height and width of the crop, pixels.')
+    define_number('learning_rate', None, 'First rate; the schedule is scaled to it.', 1000)
+    define_number('momentum', None, 'Of the SGD; below 1.', 1)
+    define_number('weight_decay', None, 'L2, on kernels.', 1000)
+    define_count('frames', None, 'Frames of a training clip.', MOST_FRAMES)
+    define_count('evaluation_frames', None, 'Frames of an evaluation window.', MOST_FRAMES)
+    define_count('crop', None, 'Height and width of the crop, pixels.', MOST_PIXELS)
     flags.DEFINE_enum(
         'flip',
         'auto',
@@ -124,10 +135,16 @@ def define_training_flags():
     flags.DEFINE_string('freeze_until', None, 'Freeze everything below this endpoint (or logits).')
     flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
     flags.DEFINE_bool('sync_batch_norm', False, 'Batch statistics over all replicas together.')
-    flags.DEFINE_integer('checkpoint_every', Options.checkpoint_every, 'Steps between checkpoints.')
-    flags.DEFINE_integer('log_every', Options.log_every, 'Steps between lines of progress.')
-    flags.DEFINE_integer(
-        'evaluate_every', Options.evaluate_every, 'Steps between evaluations; 0: only at the end.'
+    define_count(
+        'checkpoint_every', Options.checkpoint_every, 'Steps between checkpoints.', MOST_STEPS
+    )
+    define_count('log_every', Options.log_every, 'Steps between lines of progress.', MOST_STEPS)
+    define_count(
+        'evaluate_every',
+        Options.evaluate_every,
+        'Steps between evaluations; 0: only at the end.',
+        MOST_STEPS,
+        least=0,
     )
 
 
@@ -146,8 +163,6 @@ def override(preset, options, report):
     if options.steps is not None:
         schedule = schedule.with_steps(options.steps)
     batch_size = preset.batch_size if options.batch_size is None else options.batch_size
-    if batch_size < 1:
-        raise run.UsageError(f'--batch_size must be at least 1, found {batch_size}.')
     if rate is not None:
         first = schedule.rates[0][1] if isinstance(schedule, StepSchedule) else schedule.rate
         schedule = schedule.scaled(rate / first)
@@ -172,8 +187,6 @@ def resolve_accumulation(preset, replicas):
       UsageError: where a flag cannot be.
     """
     most, batch_size = preset.micro_batch_size, preset.batch_size
-    if most < 1:
-        raise run.UsageError(f'--micro_batch_size must be at least 1, found {most}.')
     if batch_size % replicas:
         raise run.UsageError(
             f'--batch_size must be a multiple of the {replicas} replicas, found {batch_size}.'

@@ -5,7 +5,6 @@ Sources: [P] the paper, [C] the authors' released code (TF-slim nets/s3dg.py, i3
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 from s3dg.errors import S3dgError
@@ -82,17 +81,35 @@ class _Record:
             raise ConfigError(f'{type(self).__name__}: {name} must be {expected}, got {found!r}.')
 
 
+# What is larger is a mistake, and would fill any memory or overflow.
+MOST_CLASSES = 1_000_000
+_MOST_CHANNELS = 64
+_MOST_WIDTH = 32
+_LONGEST_KERNEL = 64
+_LONGEST_SIDE = 65_536
+_MOST_FRAMES = 1_000_000
+_LARGEST_NUMBER = 1e30  # in float32
+
+
 def _is_number(value):
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    return number and abs(value) <= _LARGEST_NUMBER  # which NaN is not
 
 
-def _is_count(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _is_count(value, most):
+    return _is_size(value, most) and value > 0
 
 
-def _is_size(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _is_size(value, most):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _are_sizes(value, number, most):
+    return (
+        isinstance(value, tuple)
+        and len(value) == number
+        and all(_is_size(one, most) for one in value)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +204,10 @@ class NetworkConfig(_Record):
 
     def __post_init__(self):
         check = self._check
-        check('num_classes', _is_count(self.num_classes), 'a positive integer')
-        check('channels', _is_count(self.channels), 'a positive integer')
-        check('width', _is_number(self.width) and self.width > 0, 'a number above 0')
+        for name, most in (('num_classes', MOST_CLASSES), ('channels', _MOST_CHANNELS)):
+            check(name, _is_count(getattr(self, name), most), f'an integer from 1 to {most}')
+        fits = _is_number(self.width) and 0 < self.width <= _MOST_WIDTH
+        check('width', fits, f'a number above 0, at most {_MOST_WIDTH}')
         for name in ('temporal_from', 'temporal_until'):
             value = getattr(self, name)
             known = (None, *SPATIO_TEMPORAL_ENDPOINTS)
@@ -204,10 +222,12 @@ class NetworkConfig(_Record):
                 f'temporal_from ({self.temporal_from}) or a later endpoint',
             )
         size = self.stem_temporal_size
-        check('stem_temporal_size', size is None or _is_count(size), 'None or a positive integer')
-        check('stem_spatial_size', _is_count(self.stem_spatial_size), 'a positive integer')
+        most, length = _LONGEST_KERNEL, f'an integer from 1 to {_LONGEST_KERNEL}'
+        fits = size is None or _is_count(size, most)
+        check('stem_temporal_size', fits, f'None or {length}')
+        check('stem_spatial_size', _is_count(self.stem_spatial_size, most), length)
         padding = self.stem_padding
-        rows = isinstance(padding, tuple) and len(padding) == 3 and all(map(_is_size, padding))
+        rows = _are_sizes(padding, 3, most)
         expected = "'same', 'symmetric' or rows before (time, height, width)"
         check('stem_padding', padding in ('same', 'symmetric') or rows, expected)
         if rows:
@@ -215,7 +235,8 @@ class NetworkConfig(_Record):
             fits = all(before < size for before, size in zip(padding, sizes, strict=True))
             check('stem_padding', fits, f'fewer rows than the kernel has, {sizes}')
         window = self.head_spatial_window
-        check('head_spatial_window', window is None or _is_count(window), 'None or a length')
+        fits = window is None or _is_count(window, _LONGEST_SIDE)
+        check('head_spatial_window', fits, f'None or an integer from 1 to {_LONGEST_SIDE}')
         for name in (
             'separable',
             'stem_separable',
@@ -353,11 +374,12 @@ class VideoFormat(_Record):
         )
         for name, may_be_none in (('frame_size', True), ('crop_size', False)):
             value = getattr(self, name)
-            pair = isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value))
-            check(name, pair or (may_be_none and value is None), '(height, width)')
-        check(
-            'short_side', self.short_side is None or _is_count(self.short_side), 'None or a length'
-        )
+            pair = _are_sizes(value, 2, _LONGEST_SIDE) and min(value) > 0
+            expected = f'(height, width), each at most {_LONGEST_SIDE}'
+            check(name, pair or (may_be_none and value is None), expected)
+        side = self.short_side
+        fits = side is None or _is_count(side, _LONGEST_SIDE)
+        check('short_side', fits, f'None or an integer from 1 to {_LONGEST_SIDE}')
         one = self.frame_size is None or self.short_side is None
         check('short_side', one, 'None where frame_size is given')
         fits = self.frame_size is None or all(
@@ -366,5 +388,6 @@ class VideoFormat(_Record):
         check('crop_size', fits, f'at most frame_size {self.frame_size}')
         fits = self.short_side is None or max(self.crop_size) <= self.short_side
         check('crop_size', fits, f'at most short_side {self.short_side}')
-        check('clip_frames', _is_count(self.clip_frames), 'a positive integer')
-        check('evaluation_frames', _is_count(self.evaluation_frames), 'a positive integer')
+        for name in ('clip_frames', 'evaluation_frames'):
+            fits = _is_count(getattr(self, name), _MOST_FRAMES)
+            check(name, fits, f'an integer from 1 to {_MOST_FRAMES}')

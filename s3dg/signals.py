@@ -1,31 +1,121 @@
-"""Stopping at a safe point when the process is asked to end."""
+"""Stopping when the process is asked to: at once where nothing is lost by it, else at a safe point."""
 
+import contextlib
+import os
 import signal
 import threading
+import time
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+_NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
+
+# How long a program whose work nobody waits for may take to put things away.
+_SECONDS_TO_STOP = 4.0
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to end, by the signal `number`."""
+
+    def __init__(self, number):
+        super().__init__(f'stopped by {_NAMES[number]}')
+        self.number = number
 
 
 class Termination:
     """A context in which SIGTERM and SIGINT set `requested` instead of ending the process.
 
-    A second SIGINT ends it at once. Outside the main thread, where Python allows no handlers, the
-    signals keep their meaning.
+    Within its `at_once`, or at a second signal, they raise `Stopped` too. Outside the main thread,
+    where Python allows no handlers, the signals keep their meaning.
+
+    Attributes:
+      requested: number of the signal that came, or None.
     """
 
+    _current = None  # the one that there is, for whoever watches the program
+
     def __init__(self):
-        self.requested = False
+        self.requested = None
+        self._raises = self._nothing_to_save = False
         self._previous = {}
 
     def _request(self, number, frame):
-        if number == signal.SIGINT and self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        again = self.requested is not None
+        self.requested = number
+        if again or self._raises:
+            raise Stopped(number)
+
+    @contextlib.contextmanager
+    def at_once(self, nothing_to_save):
+        """Within it a signal raises `Stopped`.
+
+        Args:
+          nothing_to_save: whether the process may be ended outright, should it be in the midst of
+            something that nothing interrupts.
+        """
+        self._raises, self._nothing_to_save = True, nothing_to_save
+        try:
+            yield
+        finally:
+            self._raises = self._nothing_to_save = False
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in STOPS:
                 self._previous[number] = signal.signal(number, self._request)
+            Termination._current = self
         return self
 
     def __exit__(self, *_):
+        if self._previous:
+            Termination._current = None
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    @classmethod
+    def must_be_waited_for(cls):
+        """Whether the process has something to save before it ends."""
+        current = cls._current
+        return current is not None and not current._nothing_to_save
+
+
+def stop_program(end):
+    """Lets SIGTERM and SIGINT raise `Stopped` in the main thread, from now on, and sees that it ends.
+
+    Python's handlers run between two lines of Python, which may be minutes apart: a kernel or a
+    compiler of TensorFlow's knows nothing of them. So a thread watches, and ends the process at a
+    second signal, or some seconds after the first one where nothing has to be saved.
+
+    Args:
+      end: takes the number of a signal and ends the process at once.
+    """
+
+    def stop(number, frame):
+        raise Stopped(number)
+
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reading, end), daemon=True).start()
+    for number in STOPS:
+        signal.signal(number, stop)
+
+
+def _watch(received, end):
+    first = _next_stop(received)
+    threading.Thread(target=_end_later, args=(first, end), daemon=True).start()
+    end(_next_stop(received))
+
+
+def _next_stop(received):
+    while (number := os.read(received, 1)[0]) not in STOPS:
+        pass
+    return signal.Signals(number)
+
+
+def _end_later(number, end):
+    last = time.monotonic() + _SECONDS_TO_STOP
+    while time.monotonic() < last:
+        time.sleep(0.1)
+        if Termination.must_be_waited_for():
+            last = time.monotonic() + _SECONDS_TO_STOP
+    end(number)

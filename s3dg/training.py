@@ -5,10 +5,12 @@ one device; under the strategies it was tried and fails where this loop does not
 batches that leave a replica empty, several workers).
 """
 
+import contextlib
 import dataclasses
 import math
 import pathlib
 import shutil
+import signal
 import time
 
 import keras
@@ -20,7 +22,7 @@ from s3dg.errors import S3dgError, reading
 from s3dg.freezing import batch_norm_layers
 from s3dg.history import History, Window, empty_row
 from s3dg.schedules import CosineSchedule, StepSchedule
-from s3dg.signals import Termination
+from s3dg.signals import Stopped, Termination
 
 # A call of the compiled loop is kept about this long, so that a signal is answered soon.
 _SECONDS_PER_CALL = 5.0
@@ -37,11 +39,11 @@ class NonFiniteLossError(S3dgError, RuntimeError):
 
 
 class TrainingInterrupted(Exception):
-    """The run was asked to stop (SIGTERM, SIGINT) and has written a checkpoint at `step`."""
+    """The run was asked to stop, by signal `number`, and has written a checkpoint at `step`."""
 
-    def __init__(self, step):
+    def __init__(self, step, number=signal.SIGTERM):
         super().__init__(f'Stopped at step {step}; run the same command again to go on from there.')
-        self.step = step
+        self.step, self.number = step, number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -328,6 +330,7 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
       SavedStateError: where there are checkpoints and all are damaged.
       DiskError: where a checkpoint or the history cannot be written; the checkpoints before are kept.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
+      Stopped: the same before the first step was done, when there is nothing to write.
       ConfigError: where the batch does not divide.
     """
     strategy = strategy or create_strategy('one')
@@ -387,7 +390,10 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
             else:
                 count = max(1, min(count, int(_SECONDS_PER_CALL / seconds_per_step)))
             started = time.perf_counter()
-            metrics, waited = train_steps(iterator, tf.constant(count))
+            # Tracing takes minutes, and nothing is lost if it is left.
+            tracing = seconds_per_step is None
+            with termination.at_once(True) if tracing else contextlib.nullcontext():
+                metrics, waited = train_steps(iterator, tf.constant(count))
             metrics = {name: values.numpy().tolist() for name, values in metrics.items()}
             seconds = time.perf_counter() - started
             _check_finite(metrics, step, scaled)
@@ -398,7 +404,11 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
             seconds_per_step = seconds / count
             evaluation_due = config.evaluate_every and step % config.evaluate_every == 0
             if step % config.log_every == 0 or step == total or evaluation_due:
-                top1 = evaluate(network) if evaluate and evaluation_due else None
+                top1 = None
+                if evaluate and evaluation_due and not termination.requested:
+                    # Who stops it loses this figure, but not the steps before it.
+                    with contextlib.suppress(Stopped), termination.at_once(False):
+                        top1 = evaluate(network)
                 row = window.row(step, float(optimizer.learning_rate), config.batch_size, top1)
                 window.clear()
                 history.add(row)
@@ -406,8 +416,8 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
             # After the history, so that a checkpoint never stands without the rows before it.
             if step % config.checkpoint_every == 0 or step == total or termination.requested:
                 save()
-            if termination.requested and step < total:
-                raise TrainingInterrupted(step)
+            if termination.requested:
+                raise TrainingInterrupted(step, termination.requested)
     return network, history.rows[-1]
 
 

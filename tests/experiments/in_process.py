@@ -4,6 +4,7 @@ import contextlib
 
 from absl import flags
 
+from experiments import program as starting
 from experiments import run
 
 FLAGS = flags.FLAGS
@@ -32,7 +33,7 @@ def flags_of(program, *words):
     before = set(FLAGS)
     try:
         program.define_flags()
-        FLAGS([program.__name__, *map(str, words)])
+        starting.parse_flags([program.__name__, *map(str, words)])
         yield
     finally:
         for name in set(FLAGS) - before:
@@ -41,5 +42,8 @@ def flags_of(program, *words):
 
 def call(program, *words):
     """Calls a program; its exit code, None where it ends well."""
-    with flags_of(program, *words):
-        return run.guard(program.main)([program.__name__])
+    try:
+        with flags_of(program, *words):
+            return run.guard(program.main)([program.__name__])
+    except SystemExit as ended:  # for a flag that cannot be
+        return ended.code

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
+# As users have it: the programs are to be quiet by themselves.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != 'TF_CPP_MIN_LOG_LEVEL'}
 
 
 def command(program, *flags):

@@ -110,7 +110,7 @@ def test_verification_alone_finds_damage_and_fails(work):
     [
         (('--modality=flow',), '--modality: the --config of ucf101 says it, one of split1_rgb'),
         (('--beam_option=x=y',), '--beam_option: needs --runner'),
-        (('--processes=0',), '--processes must be above 0, found 0'),
+        (('--processes=0',), 'flag --processes=0: 0 is not an integer in the range'),
     ],
 )
 def test_flags_that_cannot_be(work, flags, message):

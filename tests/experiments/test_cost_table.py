@@ -106,7 +106,10 @@ def test_a_clip_that_is_too_small_is_named_with_its_flags():
 
 def test_a_flag_that_cannot_be_ends_in_one_line(tmp_path):
     done = programs.run('cost_table', f'--workdir={tmp_path / "run"}', '--height=0', code=2)
-    assert done.stderr.splitlines()[-1] == 'error: --height must be at least 1, found 0.'
+    assert done.stderr.splitlines()[-1] == (
+        'error: flag --height=0: 0 is not an integer in the range [1, 8192] '
+        '(--helpshort lists the flags)'
+    )
     assert not (tmp_path / 'run').exists()
 
 

@@ -133,8 +133,6 @@ def test_other_settings_replace_the_report(data_dir, tmp_path, monkeypatch, caps
     ('flags', 'message'),
     [
         ({'split': 'test'}, "--split: found 'test', expected one of train, validation."),
-        ({'videos_per_split': 0}, '--videos_per_split must be from 1 to 100, found 0.'),
-        ({'videos_per_split': 101}, '--videos_per_split must be from 1 to 100, found 101.'),
     ],
 )
 def test_flags_that_cannot_be(data_dir, tmp_path, monkeypatch, flags, message):

@@ -309,10 +309,14 @@ USAGE, OTHER = 2, 1
 @pytest.mark.parametrize(
     ('flags', 'code', 'message'),
     [
-        (['--seeds=0'], USAGE, '--seeds must be from 1'),
+        (['--seeds=0'], USAGE, '--seeds=0: 0 is not an integer in the range [1, 1000]'),
         (['--seeds=2', f'--seed={2**32 - 1}'], USAGE, '--seeds must be from 1 to 1, found 2'),
-        (['--batch_size=0', '--dry_run'], USAGE, '--batch_size must be at least 1'),
-        (['--micro_batch_size=0', '--dry_run'], USAGE, '--micro_batch_size must be at least 1'),
+        (
+            ['--batch_size=0', '--dry_run'],
+            USAGE,
+            'flag --batch_size=0: 0 is not an integer in the range',
+        ),
+        (['--micro_batch_size=0', '--dry_run'], USAGE, '--micro_batch_size=0: 0 is not'),
         (['--freeze_until=nonsense', '--dry_run'], OTHER, 'freeze_until must be one of'),
         (['--set=gate_pooling=nonsense', '--dry_run'], OTHER, 'gate_pooling must be one of'),
         (
@@ -322,14 +326,14 @@ USAGE, OTHER = 2, 1
         ),
         (['--set=num_classes=3', '--dry_run'], USAGE, '--set: num_classes is what the dataset has'),
         (['--gpu_rate=0', '--dry_run'], USAGE, '--gpu_rate must be above 0'),
-        (['--crop=-5', '--dry_run'], OTHER, 'crop_size must be'),
+        (['--crop=-5', '--dry_run'], USAGE, '--crop=-5: -5 is not'),
         (['--crop=300', '--dry_run'], OTHER, 'crop_size must be at most frame_size'),
-        (['--evaluation_frames=0', '--dry_run'], OTHER, 'evaluation_frames must be'),
-        (['--learning_rate=-1', '--dry_run'], OTHER, 'A learning rate must be a number above 0'),
-        (['--learning_rate=nan', '--dry_run'], OTHER, 'A learning rate must be a number above 0'),
-        (['--momentum=2', '--dry_run'], OTHER, 'momentum must be in [0, 1)'),
-        (['--weight_decay=-1', '--dry_run'], OTHER, 'weight_decay must be 0 or more'),
-        (['--evaluate_every=-1', '--dry_run'], OTHER, 'evaluate_every must be 0 or more'),
+        (['--evaluation_frames=0', '--dry_run'], USAGE, '--evaluation_frames=0: 0 is not'),
+        (['--learning_rate=0', '--dry_run'], OTHER, 'A learning rate must be a number above 0'),
+        (['--learning_rate=nan', '--dry_run'], USAGE, '--learning_rate=nan: nan is not a number'),
+        (['--momentum=1', '--dry_run'], OTHER, 'momentum must be in [0, 1)'),
+        (['--weight_decay=-1', '--dry_run'], USAGE, '--weight_decay=-1: -1.0 is not'),
+        (['--evaluate_every=-1', '--dry_run'], USAGE, '--evaluate_every=-1: -1 is not'),
     ],
 )
 def test_flags_that_cannot_be(tmp_path, capsys, flags, code, message):

@@ -72,7 +72,7 @@ def test_records_survive_json():
         ({'temporal_from': None}, 'temporal_until must be None exactly where'),
         ({'temporal_branches': 3}, 'temporal_branches must be one of 4, 2, got 3'),
         ({'gating': 'cells'}, 'gating must be one of None, temporal, branch, cell'),
-        ({'num_classes': 0}, 'num_classes must be a positive integer, got 0'),
+        ({'num_classes': 0}, 'num_classes must be an integer from 1 to 1000000, got 0'),
         ({'width': -1}, 'width must be a number above 0'),
         ({'separable': 'yes'}, "separable must be True or False, got 'yes'"),
         ({'dropout_rate': 1.0}, r'dropout_rate must be a number in \[0, 1\)'),
@@ -86,7 +86,7 @@ def test_records_survive_json():
         ({'pool_padding': 'none'}, 'pool_padding must be one of same, symmetric, trailing'),
         ({'gating_from': 'MaxPool_3a_3x3'}, 'gating_from must be one of Conv2d_2c_3x3, Mixed_3b'),
         ({'head': 'linear'}, 'head must be one of classifier, embedding'),
-        ({'head_spatial_window': 0}, 'head_spatial_window must be None or a length'),
+        ({'head_spatial_window': 0}, 'head_spatial_window must be None or an integer from 1'),
         (
             {'temporal_halving': 'pairs', 'pool_padding': 'symmetric'},
             "temporal_halving must be 'strided' where paddings are not 'same'",
@@ -112,7 +112,7 @@ def test_unknown_network():
         ({'short_side': 256}, 'short_side must be None where frame_size is given'),
         ({'frame_size': None, 'short_side': 200}, 'crop_size must be at most short_side'),
         ({'frames_per_second': 0.0}, 'frames_per_second must be None or above 0'),
-        ({'clip_frames': 0}, 'clip_frames must be a positive integer'),
+        ({'clip_frames': 0}, 'clip_frames must be an integer from 1 to'),
     ],
 )
 def test_video_formats_that_cannot_be(fields, message):

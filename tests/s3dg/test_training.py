@@ -1,6 +1,9 @@
 """The training loop on one device: what a step does, stopping and going on, freezing, what is refused."""
 
+import contextlib
 import dataclasses
+import os
+import signal
 
 import keras
 import numpy as np
@@ -12,6 +15,7 @@ from s3dg import freezing, training
 from s3dg.config import ConfigError
 from s3dg.history import read_history
 from s3dg.schedules import CosineSchedule, StepSchedule
+from s3dg.signals import Stopped
 from s3dg.training import TrainingConfig
 from tests.s3dg.small import small_network
 
@@ -190,6 +194,9 @@ class _Requested:
     def __exit__(self, *_):
         pass
 
+    def at_once(self, nothing_to_save):
+        return contextlib.nullcontext()
+
 
 # Not in step with each other: a row may be about steps on both sides of an end, or of several.
 _UNEVEN = {'log_every': 3, 'checkpoint_every': 2}
@@ -254,15 +261,54 @@ def test_a_checkpoint_list_that_is_no_text_is_named(tmp_path):
         training.train(_network, _clips(), _config(), tmp_path)
 
 
-def test_termination_saves_and_stops(uninterrupted, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(training, 'Termination', _Requested)
-        with pytest.raises(training.TrainingInterrupted, match='Stopped at step 1;'):
-            training.train(_network, _clips(), _config(), tmp_path)
+def _ask_to_stop(number=signal.SIGTERM):
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ('last', 'number'),
+    [(1, signal.SIGTERM), (3, signal.SIGINT), (4, signal.SIGTERM)],  # 4: in the last call of steps
+)
+def test_a_signal_saves_and_stops(uninterrupted, tmp_path, last, number):
+    def report(line):
+        if line.startswith(f'step {last}/'):
+            _ask_to_stop(number)
+
+    with pytest.raises(training.TrainingInterrupted, match=f'Stopped at step {last};') as stop:
+        training.train(_network, _clips(), _config(), tmp_path, report=report)
+    assert stop.value.number == number
     lines = []
     network, _ = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
-    assert lines[0].endswith('ckpt-1')
+    assert lines[0].endswith(f'ckpt-{last}')
     _assert_equal(_values(network), uninterrupted[0])
+    assert [row['step'] for row in read_history(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_signal_during_tracing_stops_at_once(tmp_path, monkeypatch):
+    norm = tf.linalg.global_norm
+
+    def ask(gradients):
+        _ask_to_stop()
+        return norm(gradients)
+
+    monkeypatch.setattr(tf.linalg, 'global_norm', ask)
+    with pytest.raises(Stopped, match='stopped by SIGTERM'):
+        training.train(_network, _clips(), _config(), tmp_path)
+    assert not list((tmp_path / 'checkpoints').glob('*'))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_signal_during_an_evaluation_saves_the_steps_before_it(uninterrupted, tmp_path):
+    def evaluate(network):
+        _ask_to_stop()
+        pytest.fail('went on')
+
+    config = _config(checkpoint_every=4, evaluate_every=3)
+    with pytest.raises(training.TrainingInterrupted, match='Stopped at step 3;'):
+        training.train(_network, _clips(), config, tmp_path, evaluate=evaluate)
+    network, _ = training.train(_network, _clips(), _config(), tmp_path)
+    _assert_equal(_values(network), uninterrupted[0])
+    assert [row['step'] for row in read_history(tmp_path)] == [1, 2, 3, 4]
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):

@@ -1,0 +1,34 @@
+"""Flags that are numbers: each is defined with the least and the most it may be, and its help says so.
+
+What lies outside ends in one line before anything is read. The upper bounds are far above what anybody has
+use for, and below what overflows an integer of TensorFlow's, or fills every memory.
+"""
+
+import math
+
+from absl import flags
+
+MOST_SEED = 2**32 - 1  # NumPy's
+MOST_STEPS = 10**9
+MOST_CLIPS = 2**16  # of a step; 56 GPUs with 6 each are the paper's 336
+MOST_FRAMES = 10_000  # of a clip, or a window
+MOST_PIXELS = 8192  # of a frame's height or width
+MOST_PROCESSES = 1024
+
+
+class _NumberParser(flags.FloatParser):
+    """Of numbers within bounds, which NaN is not."""
+
+    def is_outside_bounds(self, val):
+        return math.isnan(val) or super().is_outside_bounds(val)
+
+
+def define_count(name, default, help, most, least=1):
+    """A flag that is an integer from `least` to `most`."""
+    flags.DEFINE_integer(name, default, help, lower_bound=least, upper_bound=most)
+
+
+def define_number(name, default, help, most, least=0.0):
+    """A flag that is a number from `least` to `most`."""
+    parser = _NumberParser(float(least), float(most))
+    flags.DEFINE(parser, name, default, help, serializer=flags.ArgumentSerializer())
