@@ -9,8 +9,6 @@ import struct
 import tempfile
 from collections.abc import Iterator
 
-import cv2
-import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from google.protobuf import message
@@ -19,9 +17,6 @@ from data import boxes, shards, video_builder
 from data.record_heads import FOOTER_BYTES, HEADER_BYTES, box_columns, masked_checksum
 from data.video_builder import DatasetError
 from s3dg.errors import S3dgError
-
-_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-
 
 # Shards.
 
@@ -189,26 +184,6 @@ def summary(noun: str, faults: list[tuple[int, str]], count: int) -> str:
 # Frames.
 
 
-def decode(frames: list[bytes]) -> list[tuple[int, ...] | str]:
-    """The shape of every decoded frame, or what is wrong with it."""
-    return [_decode(frame) for frame in frames]
-
-
-def _decode(frame: bytes) -> tuple[int, ...] | str:
-    if not frame:
-        return 'is empty (0 bytes)'
-    if not frame.startswith(_JPEG_START):
-        return 'is no JPEG: its start marker is missing'
-    # Older OpenCV fills what is missing with gray.
-    if not frame.endswith(_JPEG_END):
-        return 'is cut off: its end marker is missing'
-    try:
-        picture = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        picture = None
-    return 'cannot be decoded' if picture is None else picture.shape
-
-
 class Picture:
     """What the decoded frames of a dataset are to be, as far as it says so.
 
@@ -222,7 +197,7 @@ class Picture:
         self._short_side = info.metadata.get('short_side')
 
     def faults(self, decoded: list[tuple[int, ...] | str]) -> list[tuple[int, str]]:
-        """(number, fault) of a video's frames, given what `decode` makes of all of them."""
+        """(number, fault) of a video's frames, given what `pictures.shapes` makes of them."""
         first = next((shape for shape in decoded if isinstance(shape, tuple)), None)
         found = ((number, self._fault(shape, first)) for number, shape in enumerate(decoded))
         return [(number, fault) for number, fault in found if fault is not None]

@@ -6,20 +6,20 @@ given, against the list of the videos it was made from.
 """
 
 import collections
+import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
-from concurrent import futures
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import outcomes, record_checks, staging, video_builder
+from data import outcomes, pictures, record_checks, staging, video_builder, workers
 from data.progress import ProgressLine
 from data.video_builder import Report, Video
 
-# What is read and not yet decoded, at most, beside one record.
-PENDING_BYTES = 64 * 2**20
 FRAMES_PER_JOB = 8
 
 
@@ -42,7 +42,7 @@ def verify(
     opened: tfds.core.DatasetBuilder,
     listing: dict[str, list[Video]] | None = None,
     report: Report | None = None,
-    threads: int | None = None,
+    processes: int | None = None,
 ) -> Verification:
     """Checks a dataset that was opened by `catalog.open_dataset`.
 
@@ -53,7 +53,8 @@ def verify(
       listing: what its builder's `split_videos` gives: each of these videos must then be stored, in
         its split and with its label, or be in `skipped.csv`, and no other video may be there.
       report: called with a line every few seconds.
-      threads: frames decoded at once; by default the number of processor cores.
+      processes: frames decoded at once, each in a process; by default the number of processor cores.
+        0: in this process, for frames of our own making.
 
     Raises:
       DatasetError: if the dataset does not say what its frames are.
@@ -63,12 +64,9 @@ def verify(
     total = sum(info.num_examples for info in splits.values())
     label = f'verifying {opened.info.full_name}'
     progress = ProgressLine(label, 'videos', report or (lambda line: None), total)
-    with futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        window = _Window(pool, verifier, progress)
-        for split, info in splits.items():
-            for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):
-                verifier.read_shard(split, pathlib.Path(path), declared, window)
-        window.drain()
+    records = verifier.read_splits(splits)
+    for _ in _check_frames(verifier, records, processes, progress):
+        pass
     verifier.check_whole()
     return Verification(dict(verifier.examples), verifier.frames, verifier.problems)
 
@@ -91,45 +89,37 @@ def first_problem(
     info = opened.info.splits[split]
     label = f'looking for the fault in {opened.info.full_name}'
     progress = ProgressLine(label, 'videos', report or (lambda line: None), info.num_examples)
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        window = _Window(pool, verifier, progress)
-        for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):
-            verifier.read_shard(split, pathlib.Path(path), declared, window)
-            window.drain()
+    checked = _check_frames(verifier, verifier.read_splits([split]), None, progress)
+    with contextlib.closing(checked):
+        for _ in checked:
             if verifier.problems:
-                return verifier.problems[0]
-    return None
+                break
+    return next(iter(verifier.problems), None)
 
 
-class _Window:
-    """Frames being decoded, record by record, in a bounded number of bytes."""
+def _jobs(records: Iterator[tuple[str, list[bytes]]]) -> Iterator[pictures.Job]:
+    for number, (place, frames) in enumerate(records):
+        for first in range(0, max(len(frames), 1), FRAMES_PER_JOB):
+            yield pictures.Job(number, place, frames[first : first + FRAMES_PER_JOB])
 
-    def __init__(self, pool, verifier, progress):
-        self._pool, self._verifier, self._progress = pool, verifier, progress
-        self._waiting, self._bytes, self._done = collections.deque(), 0, 0
 
-    def add(self, place: str, frames: list[bytes]) -> None:
-        """Begins to decode the frames of a record; their faults are noted in the order of records."""
-        jobs = [
-            self._pool.submit(record_checks.decode, frames[first : first + FRAMES_PER_JOB])
-            for first in range(0, len(frames), FRAMES_PER_JOB)
-        ]
-        size = sum(map(len, frames))
-        self._waiting.append((place, jobs, size))
-        self._bytes += size
-        while self._bytes > PENDING_BYTES:
-            self._finish_one()
+def _check_frames(verifier, records, processes, progress) -> Iterator[None]:
+    """Has the frames of records decoded in other processes; yields when those of one are checked.
 
-    def drain(self) -> None:
-        while self._waiting:
-            self._finish_one()
-
-    def _finish_one(self):
-        place, jobs, size = self._waiting.popleft()
-        self._verifier.check_frames(place, [result for job in jobs for result in job.result()])
-        self._bytes -= size
-        self._done += 1
-        self._progress(self._done, self._verifier.describe)
+    Only a few jobs at a time are taken from the records.
+    """
+    processes = os.cpu_count() or 1 if processes is None else processes
+    decoded = workers.in_order(pictures.shapes, _jobs(records), processes, lambda: None)
+    by_record = itertools.groupby(decoded, key=lambda pair: pair[0].record)
+    with contextlib.closing(decoded):
+        for done, (_, parts) in enumerate(by_record, start=1):
+            shapes = []
+            for job, found in parts:
+                deadly = ['is among some of which one kills what decodes it'] * len(job.frames)
+                shapes += deadly if found is None else found
+            verifier.check_frames(job.place, shapes)
+            progress(done, verifier.describe)
+            yield
 
 
 class _Verifier:
@@ -179,8 +169,14 @@ class _Verifier:
 
     # Shards and records.
 
-    def read_shard(self, split: str, path: pathlib.Path, declared: int, window: _Window) -> None:
-        """Reads a shard, checks its records and hands their frames to `window`."""
+    def read_splits(self, splits: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
+        """Reads shards and checks their records; yields the place of each, for messages, and its frames."""
+        for split in splits:
+            info = self._splits[split]
+            for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):
+                yield from self._read_shard(split, pathlib.Path(path), declared)
+
+    def _read_shard(self, split, path, declared):
         if not path.exists():
             if declared:
                 self._problem(split, path.name, f'not there, expected {declared} records')
@@ -188,7 +184,7 @@ class _Verifier:
         found = 0
         try:
             for record in record_checks.read_shard(path):
-                self._check_record(split, path.name, found, record, window)
+                yield from self._check_record(split, path.name, found, record)
                 found += 1
         except (OSError, tf.errors.OpError) as error:
             message = ' '.join(str(error).split())
@@ -196,7 +192,7 @@ class _Verifier:
         if found != declared:
             self._problem(split, path.name, f'found {found} records, expected {declared}')
 
-    def _check_record(self, split, file, number, record, window):
+    def _check_record(self, split, file, number, record):
         if isinstance(record, record_checks.Damage):
             self._problem(split, file, f'record {number}', record.fault)
             return
@@ -213,7 +209,7 @@ class _Verifier:
         self._check_id(split, file, place, content.id)
         self._check_length(place, content)
         self._check_label(split, place, content)
-        window.add(place, content.frames)
+        yield place, content.frames
 
     def check_frames(self, place: str, decoded: list) -> None:
         """Notes the faults of a record's decoded frames."""

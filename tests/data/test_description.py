@@ -141,7 +141,7 @@ def test_damaged_records_in_verification(folder, examples):
     opened = _open(folder)
 
     def read(path):
-        problems = verification.verify(opened, threads=1).problems
+        problems = verification.verify(opened, processes=0).problems
         for line in problems:
             assert line.isprintable()
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, conversion, verification, video_builder
+from data import catalog, conversion, pictures, verification, video_builder, workers
 from data.video_builder import Video
+from tests.data import jobs
 
 CLASSES = ('jump', 'run')
 FIRST = 'video_folder-train.tfrecord-00000-of-00002'
@@ -93,7 +94,8 @@ def test_a_good_dataset_has_no_problems(whole):
     assert verification.verify(opened, listing, lines.append) == expected
     assert lines[-1].startswith('verifying video_folder/mine/1.0.0: 20/20 videos, ')
     assert lines[-1].endswith(', 0 problems')
-    assert verification.verify(opened, threads=1) == expected
+    for processes in (0, 1):
+        assert verification.verify(opened, processes=processes) == expected
 
 
 def test_the_builder_that_converted_is_verified_as_well(tmp_path):
@@ -106,18 +108,40 @@ def test_the_builder_that_converted_is_verified_as_well(tmp_path):
 
 
 def test_memory_is_bounded(whole, monkeypatch):
-    """With room for next to nothing, every record is finished before the next one is read."""
+    """No more frames are read ahead than the processes are to decode next."""
     opened = catalog.open_dataset('video_folder', 'mine', whole[0])
-    waiting = []
+    begun, checked, ahead = [], [], []
 
-    def note(window, place, frames, add=verification._Window.add):
-        waiting.append(len(window._waiting))
-        add(window, place, frames)
+    def noted(records, jobs=verification._jobs):
+        for job in jobs(records):
+            begun.append(job.record)
+            ahead.append(len(set(begun)) - len(checked))
+            yield job
 
-    monkeypatch.setattr(verification, 'PENDING_BYTES', 1)
-    monkeypatch.setattr(verification._Window, 'add', note)
-    assert verification.verify(opened).problems == []
-    assert waiting == [0] * 20
+    def check(verifier, place, shapes, check=verification._Verifier.check_frames):
+        checked.append(place)
+        check(verifier, place, shapes)
+
+    monkeypatch.setattr(verification, '_jobs', noted)
+    monkeypatch.setattr(verification._Verifier, 'check_frames', check)
+    assert verification.verify(opened, processes=1).problems == []
+    assert len(checked) == 20
+    assert max(ahead) <= workers.JOBS_PER_WORKER + 1
+
+
+def test_a_frame_that_kills_what_decodes_it(damaged, monkeypatch):
+    """Is a problem of its video, and the rest is verified."""
+
+    def change(features):
+        features['video'].bytes_list.value[1] = b'deadly'
+
+    video_id = damaged.change(HELD_OUT, 0, change)
+    monkeypatch.setattr(pictures, 'shapes', jobs.shapes_or_die)
+    found = damaged.verify(processes=1)
+    assert found.examples == {'train': 16, 'validation': 4}
+    (problem,) = found.problems
+    assert problem.startswith(f'validation: {HELD_OUT}: {video_id!r}: frame 0 of ')
+    assert 'is among some of which one kills what decodes it' in problem
 
 
 def offsets(path):

@@ -33,7 +33,7 @@ class TinyBoxes(video_builder.VideoBuilder, skip_registration=True):
     def extra_features(self):
         return boxes.features(self.label_names())
 
-    def annotate(self, item, frames):
+    def annotate(self, item, frames, annotation):
         tubes = []
         if item.id == 'with':
             first = np.tile(np.array(CORNERS), (frames, 1))

@@ -1,0 +1,45 @@
+"""Decodes stored frames, in the processes of `data.workers`: whoever made a dataset may be a stranger.
+
+No TensorFlow in here.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+
+
+class Job(NamedTuple):
+    """Some frames of a record.
+
+    Attributes:
+      record: its number, in the order in which records are read.
+      place: of the record, for messages.
+      frames: encoded.
+    """
+
+    record: int
+    place: str
+    frames: list[bytes]
+
+
+def shapes(job: Job) -> list[tuple[int, ...] | str]:
+    """The shape of every decoded frame, or what is wrong with it."""
+    return [_shape(frame) for frame in job.frames]
+
+
+def _shape(frame: bytes) -> tuple[int, ...] | str:
+    if not frame:
+        return 'is empty (0 bytes)'
+    if not frame.startswith(_JPEG_START):
+        return 'is no JPEG: its start marker is missing'
+    # Older OpenCV fills what is missing with gray.
+    if not frame.endswith(_JPEG_END):
+        return 'is cut off: its end marker is missing'
+    try:
+        picture = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        picture = None
+    return 'cannot be decoded' if picture is None else picture.shape
