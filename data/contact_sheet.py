@@ -1,5 +1,6 @@
 """A picture of some stored videos: a row of evenly spaced frames each, with boxes where there are any."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from data import boxes, flow_colours, record_heads
+from data import boxes, flow_colours, pictures, record_heads, workers
 from data.record_heads import Head
 from data.video_builder import DatasetError
 from s3dg.video import optical_flow
@@ -75,24 +76,46 @@ def choose_frames(length: int, annotated: Sequence[int] = (), count: int = FRAME
     return numbers.tolist()
 
 
-def read_row(
-    head: Head, label: str | None, length: str, flow: bool, box_labels: Sequence[str] = ()
-) -> Row:
-    """Reads a stored video and decodes the frames to be shown.
+def read_rows(
+    videos: Sequence[tuple[Head, str | None, str]], flow: bool, box_labels: Sequence[str] = ()
+) -> list[Row]:
+    """Reads stored videos, and has the frames to be shown decoded in another process.
 
     Args:
-      head: which one.
-      label: of its class; None where it is not known.
-      length: how long it is, in words.
-      flow: whether it is one of optical flow.
+      videos: for each, which one it is, the name of its class (None where it is not known) and, in
+        words, its length.
+      flow: whether they are of optical flow.
       box_labels: names of the classes of boxes.
 
     Raises:
-      DatasetError: if the record or a frame of it is damaged.
+      DatasetError: if a record or a frame of it is damaged.
     """
-    encoded = record_heads.read_frames(head)
+
+    def jobs():
+        for head, _, _ in videos:
+            encoded = record_heads.read_frames(head)
+            numbers = choose_frames(len(encoded), head.boxes[boxes.FRAME])
+            yield numbers, [encoded[number] for number in numbers], flow
+
+    decoded = workers.in_order(pictures.decode, jobs(), 1, lambda: [None])
+    with contextlib.closing(decoded):
+        return [
+            _row(video, numbers, frames, flow, box_labels)
+            for video, ((numbers, _, _), frames) in zip(videos, decoded, strict=True)
+        ]
+
+
+def _row(video, numbers, frames, flow, box_labels) -> Row:
+    head, label, length = video
+    for number, frame in zip(numbers, frames, strict=False):  # one, where they killed the process
+        if frame is None:
+            raise DatasetError(
+                f'{head.path}: frame {number} of {head.id!r} cannot be decoded;'
+                f' {record_heads.ADVICE}'
+            )
+    if flow:
+        frames = [optical_flow.from_image(frame) for frame in frames]
     columns = head.boxes
-    numbers = choose_frames(len(encoded), columns[boxes.FRAME])
     corners = columns[boxes.BOX].reshape(-1, 4)
     shown = []
     for number in numbers:
@@ -103,21 +126,7 @@ def read_row(
                 for k in at
             ]
         )
-    frames = [_decode(encoded[number], head, number, flow) for number in numbers]
     return Row(head.id, label, length, numbers, frames, shown)
-
-
-def _decode(frame: bytes, head: Head, number: int, flow: bool) -> np.ndarray:
-    mode = cv2.IMREAD_GRAYSCALE if flow else cv2.IMREAD_COLOR_RGB
-    try:
-        picture = cv2.imdecode(np.frombuffer(frame, np.uint8), mode)
-    except cv2.error:  # of an empty one, for instance
-        picture = None
-    if picture is None:
-        raise DatasetError(
-            f'{head.path}: frame {number} of {head.id!r} cannot be decoded; {record_heads.ADVICE}'
-        )
-    return optical_flow.from_image(picture) if flow else picture
 
 
 def draw(rows: list[Row], title: str, path: str | os.PathLike) -> None:

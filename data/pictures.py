@@ -30,6 +30,24 @@ def shapes(job: Job) -> list[tuple[int, ...] | str]:
     return [_shape(frame) for frame in job.frames]
 
 
+def decode(job: tuple[list[int], list[bytes], bool]) -> list[np.ndarray | None]:
+    """Decodes frames (numbers, encoded, whether they are gray): None for one that cannot be.
+
+    Returns:
+      uint8 arrays (height, width, 3), RGB, or (height, width).
+    """
+    _, frames, gray = job
+    mode = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR_RGB
+    return [_decode(frame, mode) for frame in frames]
+
+
+def _decode(frame: bytes, mode: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(frame, np.uint8), mode)
+    except cv2.error:  # of an empty one, for instance
+        return None
+
+
 def _shape(frame: bytes) -> tuple[int, ...] | str:
     if not frame:
         return 'is empty (0 bytes)'
@@ -38,8 +56,5 @@ def _shape(frame: bytes) -> tuple[int, ...] | str:
     # Older OpenCV fills what is missing with gray.
     if not frame.endswith(_JPEG_END):
         return 'is cut off: its end marker is missing'
-    try:
-        picture = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        picture = None
+    picture = _decode(frame, cv2.IMREAD_UNCHANGED)
     return 'cannot be decoded' if picture is None else picture.shape

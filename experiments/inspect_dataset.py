@@ -111,16 +111,15 @@ def draw_pictures(builder, found, folder):
         box_names = info.features[boxes.BOXES][boxes.LABEL].names
     flow = record_checks.modality(info) == 'flow'
     for split, one in found.items():
-        rows = [
-            contact_sheet.read_row(
+        chosen = [
+            (
                 head,
                 None if head.label == UNKNOWN_LABEL else names[head.label],
                 describe_length(head.frames, rate),
-                flow,
-                box_names,
             )
             for head in one.chosen
         ]
+        rows = contact_sheet.read_rows(chosen, flow, box_names)
         path = folder / f'contact_sheet_{split}.png'
         contact_sheet.draw(rows, f'{info.full_name}: {split}', path)
 

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from data import contact_sheet, flow_colours, survey, survey_charts
+from data import contact_sheet, flow_colours, pictures, survey, survey_charts
 from data.contact_sheet import Row
 from data.video_builder import DatasetError
-from tests.data import tiny_boxes
+from tests.data import jobs, tiny_boxes
 
 TILE = 140  # pixels, of a square frame
 LEFT, TOP = 14, 38 + 22  # of the first tile
@@ -151,14 +151,14 @@ def test_a_name_stays_in_its_picture(tmp_path):
     assert (image[TOP : TOP + TILE, LEFT + TILE + 3 :] == 255).all()
 
 
-def test_rows_hold_the_frames_that_are_stored(tmp_path, write_video_file, numbered):
+def test_rows_hold_the_frames_that_are_stored(tmp_path, write_video_file, numbered, monkeypatch):
     opened = tiny_boxes.convert(tmp_path, write_video_file, numbered)
     (head,) = (
         head
         for head in survey.survey(opened, ['train'], 9, 0, lambda line: None)['train'].chosen
         if head.id == 'with'
     )
-    found = contact_sheet.read_row(head, 'run', '4 frames', False, ['jump', 'run'])
+    (found,) = contact_sheet.read_rows([(head, 'run', '4 frames')], False, ['jump', 'run'])
     assert (found.id, found.label, found.length) == ('with', 'run', '4 frames')
     assert found.numbers == [0, 1, 2, 3]
     for number, frame in enumerate(found.frames):
@@ -170,8 +170,13 @@ def test_rows_hold_the_frames_that_are_stored(tmp_path, write_video_file, number
 
     content = head.path.read_bytes()
     head.path.write_bytes(content.replace(b'\xff\xd8\xff', b'\xff\xd9\xff'))
-    with pytest.raises(DatasetError, match="frame 0 of 'with' cannot be decoded; see what"):
-        contact_sheet.read_row(head, 'run', '4 frames', False, ['jump', 'run'])
+    refused = pytest.raises(DatasetError, match="frame 0 of 'with' cannot be decoded; see what")
+    with refused:
+        contact_sheet.read_rows([(head, 'run', '4 frames')], False, ['jump', 'run'])
+    head.path.write_bytes(content)
+    monkeypatch.setattr(pictures, 'decode', jobs.crash)  # what a picture may do to its decoder
+    with refused:
+        contact_sheet.read_rows([(head, 'run', '4 frames')], False, ['jump', 'run'])
 
 
 def test_colours_of_flow():
@@ -226,7 +231,7 @@ def test_flow_is_drawn_in_colours_with_a_legend(tmp_path):
 def test_stored_flow_is_read_back(tmp_path, write_video_file, numbered):
     opened = tiny_boxes.convert(tmp_path, write_video_file, numbered, 'flow')
     for head in survey.survey(opened, ['train'], 9, 0, lambda line: None)['train'].chosen:
-        found = contact_sheet.read_row(head, 'run', '3 frames', True, ['jump', 'run'])
+        (found,) = contact_sheet.read_rows([(head, 'run', '3 frames')], True, ['jump', 'run'])
         assert found.numbers == [0, 1, 2]
         assert [frame.shape for frame in found.frames] == [(20, 30, 2)] * 3
         assert np.abs(found.frames).max() < 1  # nothing moves
