@@ -104,7 +104,8 @@ def _read_tube(tube, label, where) -> boxes.Tube:
             f'{where}: found {pickles.describe(tube)} for a tube,'
             ' expected an array (n, 5) of frame, x1, y1, x2, y2'
         )
-    values = tube.values.astype(np.float64)
+    with np.errstate(invalid='ignore'):  # of NaN, which is refused below
+        values = tube.values.astype(np.float64)
     if not np.isfinite(values).all():
         raise DatasetError(f'{where}: found a tube with NaN or infinity, expected numbers')
     frames, x1, y1, x2, y2 = values.T

@@ -64,7 +64,8 @@ def _read_tube(tube, label_names, where) -> boxes.Tube:
         raise DatasetError(
             f'{where}: found boxes of shape {values.shape}, expected {(end - start, 4)}'
         )
-    values = values.astype(np.float64)  # 200 + 100 is 44 in uint8
+    with np.errstate(invalid='ignore'):  # of NaN, which is refused below
+        values = values.astype(np.float64)  # 200 + 100 is 44 in uint8
     if not np.isfinite(values).all():
         raise DatasetError(f'{where}: found a box with NaN or infinity, expected numbers')
     x, y, width, height = values.T
