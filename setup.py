@@ -2,7 +2,13 @@
 
 from setuptools import find_packages, setup
 
-TESTS = ['pytest>=8', 'pytest-xdist', 'hypothesis>=6', 'scipy', 'ruff~=0.17.5']
+TESTS = [
+    'pytest>=8,<10',
+    'pytest-xdist>=3,<4',
+    'hypothesis>=6,<7',
+    'scipy>=1,<2',
+    'ruff~=0.17.5',
+]
 
 setup(
     name='s3dg',
@@ -14,21 +20,21 @@ setup(
     python_requires='>=3.11,<3.14',
     install_requires=[
         'tensorflow~=2.21',
-        'tensorboard>=2.20',
+        'tensorboard>=2.20,<3',
         'tensorflow-datasets~=4.9.10',
-        'importlib_resources',
-        'numpy',
+        'importlib_resources>=6,<8',
+        'numpy>=2,<3',
         'av>=16,<19',
-        'opencv-contrib-python-headless>=4.13',
-        'absl-py',
-        'loky>=3.4',
-        'matplotlib',
-        'scikit-learn',
+        'opencv-contrib-python-headless>=4.13,<6',
+        'absl-py>=2,<3',
+        'loky>=3.4,<4',
+        'matplotlib>=3.8,<4',
+        'scikit-learn>=1.4,<2',
     ],
     extras_require={
         'test': TESTS,
         'gpu': ['tensorflow[and-cuda]~=2.21'],
-        'beam': ['apache-beam>=2.72'],
-        'torch': ['torch>=2.4'],
+        'beam': ['apache-beam>=2.72,<3'],
+        'torch': ['torch>=2.4,<3'],
     },
 )

@@ -39,6 +39,8 @@ BUILDERS = {
 # These are made by whatever needs them first.
 EMBEDDED = ('moving_shapes',)
 
+_LISTED = 8  # configurations that a message names
+
 DEFAULT_DATA_DIR = os.path.join('~', 'tensorflow_datasets')  # TFDS's own default
 
 
@@ -122,7 +124,7 @@ def open_dataset(
     if not path.exists():
         if name not in EMBEDDED:
             raise DatasetError(
-                f'{name}/{config}: not found in {root}; convert it first:'
+                f'{name}/{config}: not found in {root}, {_describe_configs(cls, root / name)}; convert it first:'
                 f' python -m experiments.convert --dataset={name} --config={config}'
                 f' --data_dir={shlex.quote(str(root))} --manual_dir=FOLDER_OF_VIDEOS'
             )
@@ -136,6 +138,19 @@ def open_dataset(
         opened = tfds.builder_from_directory(str(path))
     description.check(opened)
     return opened
+
+
+def _describe_configs(cls, folder) -> str:
+    """Which configurations of a dataset are in its folder, and which it has by itself."""
+    stored = sorted(path.parent.name for path in folder.glob(f'*/{cls.VERSION}'))
+    known = [known.name for known in cls.BUILDER_CONFIGS]
+    words = f'which has {_some(stored)}' if stored else 'which has none of this dataset'
+    return f'{words} (its configurations are {_some(known)})' if known else words
+
+
+def _some(names) -> str:
+    shown = ', '.join(names[:_LISTED])
+    return f'{shown} and {len(names) - _LISTED} more' if len(names) > _LISTED else shown
 
 
 def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None) -> bool:

@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
+from data import cells
 from s3dg.errors import S3dgError
 from s3dg.readers import read_table
 from s3dg.video import reading
@@ -47,7 +48,8 @@ class Outcomes:
         self._folder = pathlib.Path(folder)
         self.frames = {}
         stored = self._folder / STORED_FILE
-        for video_id, frames in read_table(stored, STORED_COLUMNS, OutcomesError, _REMEDY):
+        for row in read_table(stored, STORED_COLUMNS, OutcomesError, _REMEDY):
+            video_id, frames = cells.unescaped(row)
             if not (frames.isascii() and frames.isdigit() and len(frames) < 10):
                 raise OutcomesError(
                     f'{stored} is damaged: video {video_id!r} has {frames!r} frames, expected a '
@@ -56,7 +58,8 @@ class Outcomes:
             self.frames[video_id] = int(frames)
         skipped = self._folder / SKIPPED_FILE
         rows = read_table(skipped, SKIPPED_COLUMNS, OutcomesError, _REMEDY)
-        self.skipped = {row[0]: Skipped(*row) for row in rows}
+        kept = (Skipped(*cells.unescaped(row)) for row in rows)
+        self.skipped = {one.id: one for one in kept}
 
     def add_stored(self, video_id: str, frames: int) -> None:
         self.frames[video_id] = frames
@@ -95,13 +98,13 @@ def readable(path: str) -> str:
 
 
 def append_rows(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Adds rows to a CSV file, which is made with its header if it is not there."""
+    """Adds rows to a CSV file, which is made with its header if it is not there; see `cells`."""
     try:
         with open(path, 'a', encoding='utf-8', newline='') as file:
             writer = csv.writer(file, lineterminator='\n')
             if not file.tell():
                 writer.writerow(columns)
-            writer.writerows(rows)
+            writer.writerows(map(cells.escaped, rows))
     except OSError as error:  # a full disk names no file
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 

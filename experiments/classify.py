@@ -3,19 +3,18 @@
   python -m experiments.classify --model=runs/quickstart/saved_model video.mp4 another.mov
 
 Videos may have any size, rate and length: they are resampled to the network's rate, resized, and seen in
-windows as in evaluation. A file that cannot be read is named, the others are classified, and the exit code is 1.
+windows as in evaluation. The model is a `.keras` file or a SavedModel, with the same answers. A file that cannot be read is named, the others are classified, and the exit code is 1.
 """
 
 import json
-import sys
 
 import numpy as np
 from absl import flags
 
 from experiments import run
 from experiments.number_flags import define_count
+from experiments.serving import load_model
 from s3dg.errors import VideoError
-from s3dg.export import ExportedNetwork
 from s3dg.video.sampling import check_crop
 from s3dg.video.windows import read_windows
 
@@ -24,7 +23,7 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """The flags of this program, for it alone."""
-    flags.DEFINE_string('model', None, 'Folder of the SavedModel.')
+    flags.DEFINE_string('model', None, 'The .keras file, or the folder of the SavedModel.')
     define_count('top', 5, 'Classes printed per video.', 1_000_000)
     flags.DEFINE_bool('json', False, 'Print one JSON object per line and video instead of text.')
 
@@ -33,7 +32,7 @@ def video_probabilities(model, path):
     """Probabilities, float32 (classes,), of a video file.
 
     Args:
-      model: an `ExportedNetwork`.
+      model: an `ExportedNetwork` or `LoadedNetwork`.
       path: the file.
 
     Raises:
@@ -68,9 +67,9 @@ def main(arguments):
     run.required('model')
     if not arguments:
         raise run.UsageError(
-            'No video given: python -m experiments.classify --model=SAVED_MODEL VIDEO...'
+            'No video given: python -m experiments.classify --model=MODEL VIDEO...'
         )
-    model = ExportedNetwork(FLAGS.model)
+    model = load_model(FLAGS.model)
     run.require_rgb(model, FLAGS.model)
     run.require_classes(model, FLAGS.model)
     failed = 0
@@ -79,7 +78,7 @@ def main(arguments):
             classes = most_probable(model, video_probabilities(model, path), FLAGS.top)
         except VideoError as error:
             failed += 1
-            print(f'error: {path}: {error}', file=sys.stderr)
+            run.report_error(f'{path}: {error}')
             continue
         if FLAGS.json:
             top = [{'class': name, 'probability': p} for name, p in classes]

@@ -11,6 +11,7 @@ from absl import flags
 
 from data import catalog
 from experiments import presets, run, training_run
+from experiments.class_lists import describe_difference
 from experiments.number_flags import MOST_CLIPS, define_count
 from s3dg.analysis import plots
 
@@ -37,9 +38,8 @@ def check_same_classes(network, builder, flag='--model'):
     names = training_run.class_names(builder)
     if network.class_names is not None and network.class_names != names:
         raise run.UsageError(
-            f'{flag}: the network knows {len(network.class_names)} classes '
-            f'({network.class_names[0]}, ...), {builder.info.full_name} has {len(names)} '
-            f'({names[0]}, ...); train on this dataset with --init first.'
+            f'{flag}: the network knows other classes than {builder.info.full_name}: '
+            f'{describe_difference(network.class_names, names)}; train on this dataset with --init first.'
         )
     if network.config.num_classes != len(names):
         raise run.UsageError(

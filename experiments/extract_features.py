@@ -26,7 +26,6 @@ has changed since; more videos may be added to the same workdir.
 
 import itertools
 import math
-import sys
 import time
 
 import numpy as np
@@ -272,7 +271,7 @@ def extract_all(extractor, targets, video_format, stride, arrays):
             done[name] = extract_video(extractor, target, video_format, stride, arrays, label)
         except VideoError as error:
             skipped[name] = str(error)
-            print(f'error: {name}: {error}', file=sys.stderr)
+            run.report_error(f'{name}: {error}')
             continue
         except OSError as error:
             if error.filename != str(target.path):

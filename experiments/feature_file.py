@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import pathlib
 import zipfile
@@ -16,6 +17,8 @@ from s3dg.video.reading import VIDEO_SUFFIXES
 
 # What tells in a file of features which video it is of: its path, size and time of change.
 _SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}
+_LONGEST_NAME = 255  # bytes, of Linux's file systems
+_KEPT_OF_NAME = 200
 _SOURCE_KINDS = {'video': ('U', 0), 'video_bytes': ('iu', 0), 'video_changed': ('f', 0)}
 
 
@@ -64,7 +67,7 @@ def find_videos(arguments):
     for argument in arguments:
         path = run.home_path(argument)
         videos = [Video(path)]
-        if path.is_dir():
+        if os.path.isdir(path):  # not `path.is_dir()`, which fails where a name is too long
             videos = [
                 Video(file, len(file.relative_to(path).parts)) for file in _video_files(path, set())
             ]
@@ -116,7 +119,17 @@ def _names(video, folder) -> Iterator[pathlib.Path]:
     parts = video.absolute.parts[1:]
     for depth in range(video.depth, len(parts) + 1):
         path = folder.joinpath(*parts[-depth:])
-        yield path.with_name(path.name + '.npz')
+        yield path.with_name(_file_name(path.name))
+
+
+def _file_name(video) -> str:
+    """The name of the file for a video of this name; a digest stands for what no file's name has room for."""
+    encoded = os.fsencode(video)
+    if len(encoded) + len('.npz') <= _LONGEST_NAME:
+        return f'{video}.npz'
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    kept = encoded[:_KEPT_OF_NAME].decode('utf-8', 'ignore')
+    return f'{kept}-{digest}.npz'
 
 
 def video_source(video: Video) -> dict | None:

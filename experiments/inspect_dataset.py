@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 from absl import flags
 
-from data import boxes, catalog, contact_sheet, record_checks, survey, survey_charts
+from data import boxes, catalog, cells, contact_sheet, record_checks, survey, survey_charts
 from data.progress import duration
 from data.video_builder import LABEL, UNKNOWN_LABEL
 from experiments import run
@@ -130,7 +130,8 @@ def write_class_counts(path, names, splits):
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['index', 'class', *splits])
         for index, name in enumerate(names):
-            writer.writerow([index, name, *(one['per_class'][name] for one in splits.values())])
+            counts = (one['per_class'][name] for one in splits.values())
+            writer.writerow([index, *cells.escaped([name]), *counts])
         unlabelled = [one['unlabelled'] for one in splits.values()]
         if any(unlabelled):
             writer.writerow([UNKNOWN_LABEL, '', *unlabelled])

@@ -22,6 +22,7 @@ from absl import flags
 
 from data import record_heads
 from experiments import paper_results, presets, reporting, run, study, training_run
+from experiments.class_lists import describe_difference
 from experiments.recipe import Recipe
 from experiments.study import conduct, over_seeds
 from s3dg import two_stream
@@ -56,12 +57,18 @@ def recipes(preset, dataset):
 
 
 def check_same_videos(study, dataset):
-    """Refuses streams whose evaluation splits do not hold the same videos.
+    """Refuses streams of other classes, or whose evaluation splits do not hold the same videos.
 
     Raises:
       UsageError: saying which lacks what.
     """
     builders = {modality: study.builder(dataset, modality) for modality in MODALITIES}
+    names = {modality: training_run.class_names(one) for modality, one in builders.items()}
+    if names['flow'] != names['rgb']:
+        raise run.UsageError(
+            f'{dataset}/flow has other classes than {dataset}/rgb: '
+            f'{describe_difference(names["flow"], names["rgb"])}; convert both from the same videos.'
+        )
     split = training_run.choose_split(builders['rgb'], None, 'dataset')
     ids = {
         modality: set(record_heads.labels(builder, split)) for modality, builder in builders.items()

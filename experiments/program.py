@@ -21,6 +21,7 @@ FLAGS = flags.FLAGS
 # Flags that say where a program writes.
 _WRITTEN = ('workdir', 'data_dir', 'networks_dir', 'output')
 _LONGEST_FLAG = 100  # characters of a name
+_LONGEST_LINE = 1000  # characters of what a program says of its work
 _FULL = 2**20  # bytes; with fewer a disk counts as full
 # What can befall a file that is open, and so comes without its name.
 _OF_OPEN_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -35,8 +36,12 @@ class MissingFileError(UsageError):
 
 
 def report(line):
-    """Prints a line of progress at once."""
-    print(line, flush=True)
+    """Prints a line of progress, or several, at once; none longer than anybody reads."""
+    lines = (
+        one if len(one) <= _LONGEST_LINE else one_line(one, _LONGEST_LINE)
+        for one in str(line).split('\n')
+    )
+    print('\n'.join(lines), flush=True)
 
 
 def report_error(error):

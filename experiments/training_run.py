@@ -10,6 +10,7 @@ import numpy as np
 from data import clips, faults, locks, records
 from data.progress import ProgressLine
 from experiments import presets, run
+from experiments.class_lists import describe_difference
 from s3dg import evaluation, freezing, training
 from s3dg.analysis import plots
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
@@ -170,6 +171,8 @@ def create_network(plan, names, report):
         except ConfigError as error:
             raise ConfigError(f'{plan.init}: {error}') from error
         kept = 'kept' if same_classes else 'replaced by a fresh one'
+        if source.class_names is not None and not same_classes:
+            kept += f': {describe_difference(source.class_names, names)}'
         report(f'{plan.init}: classifier of {source.config.num_classes} classes {kept}')
     if plan.freeze_until is not None:
         freezing.freeze_until(network, plan.freeze_until)

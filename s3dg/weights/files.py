@@ -51,11 +51,17 @@ def read_tensorflow(path):
         return {name: np.asarray(reader.get_tensor(name)) for name in shapes}
 
 
+# Where training programs keep a network's state dict beside their own.
+STATE_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model', 'net')
+# What wrappers of networks put before the names of its variables: DataParallel, torch.compile, Lightning.
+PREFIXES = ('module.', '_orig_mod.', 'model.')
+
+
 def read_torch(path):
     """The tensors of a state dict that `torch.save` wrote, by name.
 
-    Code in the file is never run (`weights_only=True`). A state dict under 'state_dict' or 'model' is
-    found, and the prefix 'module.' of `DataParallel` taken off.
+    Code in the file is never run (`weights_only=True`). A state dict under one of `STATE_KEYS` is found,
+    however deep, and the `PREFIXES` that all names have are taken off.
 
     Args:
       path: the file.
@@ -73,13 +79,20 @@ def read_torch(path):
     state = _state_dict(_load_torch(path, torch), torch)
     stated = sum(value.numel() * value.element_size() for value in state.values())
     _check_size(stated, path.stat().st_size)
-    arrays = {}
-    for name, value in state.items():
-        name = name.removeprefix('module.')
-        if name in arrays:
-            raise WeightsError(f'variable {name} is there twice, with and without module.')
-        arrays[name] = _to_numpy(name, value, torch)
-    return arrays
+    wrapped = _common_prefix(state)
+    return {
+        name.removeprefix(wrapped): _to_numpy(name, value, torch) for name, value in state.items()
+    }
+
+
+def _common_prefix(names):
+    """What wrappers have put before all of the names."""
+    prefix = ''
+    while more := next(
+        (more for more in PREFIXES if all(name.startswith(prefix + more) for name in names)), None
+    ):
+        prefix += more
+    return prefix
 
 
 def _load_torch(path, torch):
@@ -125,9 +138,10 @@ def _check_size(stated, held):
 
 
 def _state_dict(content, torch):
-    for key in ('state_dict', 'model_state_dict', 'model'):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    while isinstance(content, dict) and (
+        key := next((key for key in STATE_KEYS if isinstance(content.get(key), dict)), None)
+    ):
+        content = content[key]
     if not isinstance(content, dict) or not content:
         raise WeightsError(f'holds a {type(content).__name__}, expected a state dict of tensors.')
     for name, value in content.items():

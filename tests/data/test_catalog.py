@@ -34,11 +34,23 @@ def test_unconverted_datasets_say_how_to_convert_them(tmp_path):
     with pytest.raises(video_builder.DatasetError) as error:
         catalog.open_dataset('video_folder', 'mine', tmp_path)
     message = str(error.value)
-    assert message.startswith(f'video_folder/mine: not found in {tmp_path};')
+    assert message.startswith(f'video_folder/mine: not found in {tmp_path}, which has none of this')
     command = shlex.split(message.split(': ')[-1])
     assert command[:3] == ['python', '-m', 'experiments.convert']
     assert f'--data_dir={tmp_path}' in command
     assert {'--dataset=video_folder', '--config=mine'} <= set(command)
+
+
+def test_a_missing_config_lists_those_there_are(tmp_path):
+    for number in range(10):
+        (tmp_path / 'ucf101' / f'split1_rgb_{number}' / '1.0.0').mkdir(parents=True)
+    (tmp_path / 'ucf101' / 'half' / 'incomplete').mkdir(parents=True)
+    with pytest.raises(video_builder.DatasetError) as error:
+        catalog.open_dataset('ucf101', 'split1_rgbb', tmp_path)
+    message = str(error.value)
+    assert 'which has split1_rgb_0, split1_rgb_1, ' in message
+    assert 'split1_rgb_7 and 2 more (its configurations are split1_rgb, split1_flow,' in message
+    assert 'half' not in message
 
 
 def test_unknown_fields(tmp_path):

@@ -1,4 +1,4 @@
-"""What `classify` makes of a video before the network sees it."""
+"""What `classify` makes of a video and of a model."""
 
 from types import SimpleNamespace
 
@@ -7,8 +7,10 @@ import pytest
 
 import s3dg
 from data import motion_jpeg
-from experiments import classify
-from s3dg.errors import VideoError
+from experiments import classify, run, serving
+from s3dg import export
+from s3dg.errors import LONGEST_LINE, VideoError
+from tests.experiments import in_process
 
 
 def test_frames_smaller_than_the_crop_are_refused(tmp_path):
@@ -18,3 +20,46 @@ def test_frames_smaller_than_the_crop_are_refused(tmp_path):
     model = SimpleNamespace(video_format=video_format)
     with pytest.raises(VideoError, match='frames of 48x64 .* at least the crop of 56x56'):
         classify.video_probabilities(model, path)
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    """A small network as a `.keras` file and as a SavedModel."""
+    folder = tmp_path_factory.mktemp('models')
+    video_format = s3dg.VideoFormat(
+        frame_size=None, short_side=48, crop_size=(32, 40), clip_frames=8, evaluation_frames=8
+    )
+    config = s3dg.named_config('s3d_g', num_classes=3, width=0.1, kernel_initializer='he_normal')
+    network = s3dg.Network(config, ('a', 'b', 'c'), video_format)
+    network.save(folder / 'model.keras')
+    export.export(network, folder / 'saved_model')
+    return folder / 'model.keras', folder / 'saved_model'
+
+
+@pytest.mark.parametrize('frames', [5, 8, 21])
+def test_a_saved_network_answers_as_its_saved_model(models, frames, tmp_path):
+    video = np.random.default_rng(frames).integers(0, 256, (frames, 50, 70, 3)).astype('uint8')
+    motion_jpeg.write_motion_jpeg(tmp_path / 'video.mp4', video, 25)
+    one, other = (
+        classify.video_probabilities(serving.load_model(path), tmp_path / 'video.mp4')
+        for path in models
+    )
+    np.testing.assert_allclose(one, other, atol=1e-4)
+    assert one.sum() == pytest.approx(1)
+
+
+def test_the_program_takes_either(models, tmp_path, capsys):
+    motion_jpeg.write_motion_jpeg(tmp_path / 'video.mp4', np.zeros((9, 50, 70, 3), 'uint8'), 25)
+    told = []
+    for path in models:
+        words = [f'--model={path}', '--top=2', str(tmp_path / 'video.mp4'), 'x' * 5000]
+        with in_process.flags_of(classify, words[0], words[1]):
+            code = run.guard(classify.main, takes_arguments=True)(['classify', *words[2:]])
+        assert code == 1
+        out, errors = capsys.readouterr()
+        assert errors.startswith('error: xxx')
+        assert errors.count('\n') == 1
+        assert len(errors) <= LONGEST_LINE + len('error: \n')
+        told.append(out.splitlines()[1:])
+    assert [line.split()[1] for line in told[0]] == [line.split()[1] for line in told[1]]
+    assert in_process.call(classify, f'--model={tmp_path / "no.keras"}') == 2

@@ -17,6 +17,7 @@ from s3dg import network as networks
 from s3dg.config import VideoFormat
 from s3dg.disk import DiskError
 from s3dg.errors import VideoError
+from s3dg.video import windows as video_windows
 from s3dg.video.writing import write_video
 from tests import fuzzing
 from tests.closeness import assert_close
@@ -480,3 +481,24 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
         assert file.stat().st_size > windows * 4 * 48 * 48 * 32 * 4
         os.remove(file)
     assert peaks[1] - peaks[0] < 256 * 2**20
+
+
+def test_a_name_too_long_for_its_features_is_shortened_and_stays_its_own(tmp_path):
+    long = [tmp_path / (letter * 250 + '.mp4') for letter in 'ab']
+    same_start = tmp_path / ('a' * 249 + 'b.mp4')
+    wide = tmp_path / ('\u00e9' * 125 + '.mp4')
+    for path in (*long, same_start, wide, tmp_path / 'c.mp4'):
+        path.touch()
+    nowhere = 'x' * 5000 + '.mp4'
+    found = feature_file.find_videos([*map(str, long), str(same_start), str(wide), nowhere])
+    targets = feature_file.choose_targets(found, tmp_path / 'features')
+    names = [target.path.name for target in targets]
+    assert len(set(names)) == 5
+    for name in names:
+        assert len(os.fsencode(name)) <= 255
+        assert name.endswith('.npz')
+    assert names == [
+        target.path.name for target in feature_file.choose_targets(found, tmp_path / 'features')
+    ]
+    with pytest.raises(VideoError):
+        video_windows.count_frames(found[-1].path)

@@ -54,6 +54,13 @@ def test_what_can_befall_a_user_is_one_short_line(error, code, line, capsys):
     assert len(said) <= LONGEST_LINE + len('error: \n')
 
 
+def test_lines_of_progress_are_bounded(capsys):
+    program.report('a\n' + 'x' * 200_000 + '\nb')
+    first, long, last = capsys.readouterr().out.splitlines()
+    assert (first, last) == ('a', 'b')
+    assert len(long) <= 1000
+
+
 def test_a_full_disk_is_named(capsys, tmp_path, monkeypatch):
     real = os.statvfs
 
