@@ -21,9 +21,7 @@ skipped here as it is by `data.conversion`.
 import contextlib
 import io
 import json
-import os
 import pathlib
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +32,7 @@ from data import conversion, encoding, outcomes, staging, video_builder
 from data.outcomes import Skipped
 from data.staging import Shard
 from data.video_builder import DatasetError
+from s3dg import files
 from s3dg.errors import VideoError
 
 
@@ -140,24 +139,20 @@ def _run(runner, options, left: list[Shard], builder, serialize) -> None:
 
 def _write_shard(shard: Shard, builder: video_builder.VideoBuilder, serialize) -> None:
     # Runners may do the same work twice at once; what is last leaves the same files.
-    own = uuid.uuid4().hex
-    records = shard.path.with_name(f'{shard.path.name}.{own}')
     rows = []
     sources = (item.source for item in shard.videos)
     encoded = encoding.in_order(sources, builder.storage(), processes=1)
-    with tf.io.TFRecordWriter(str(records)) as writer, contextlib.closing(encoded):
-        for item, (_, outcome) in zip(shard.videos, encoded, strict=True):
-            try:
-                record = serialize(builder.example(item, outcome))
-            except VideoError as error:
-                rows.append((None, str(error)))
-            else:
-                writer.write(record)
-                rows.append((len(outcome.frames), None))
-    became = shard.path.with_name(f'{shard.path.name}.{own}.outcomes')
-    became.write_text(json.dumps(rows))
-    os.replace(became, _outcomes_file(shard))
-    os.replace(records, shard.path)
+    with files.unfinished(shard.path) as records:
+        with tf.io.TFRecordWriter(str(records)) as writer, contextlib.closing(encoded):
+            for item, (_, outcome) in zip(shard.videos, encoded, strict=True):
+                try:
+                    record = serialize(builder.example(item, outcome))
+                except VideoError as error:
+                    rows.append((None, str(error)))
+                else:
+                    writer.write(record)
+                    rows.append((len(outcome.frames), None))
+        files.write_text(_outcomes_file(shard), json.dumps(rows))
 
 
 def _outcomes_file(shard: Shard) -> pathlib.Path:

@@ -23,6 +23,7 @@ from data.ucf101_24 import ucf101_24_dataset_builder
 from data.video_builder import DatasetError, Report
 from data.video_folder import video_folder_dataset_builder
 from s3dg.errors import reading
+from s3dg.files import folders
 
 BUILDERS = {
     'moving_shapes': moving_shapes_dataset_builder.Builder,
@@ -121,7 +122,7 @@ def open_dataset(
     _check_word('config', config)
     root = _data_dir(data_dir)
     path = root / name / config / str(cls.VERSION)
-    if not path.exists():
+    if not _is_there(path):
         if name not in EMBEDDED:
             raise DatasetError(
                 f'{name}/{config}: not found in {root}, {_describe_configs(cls, root / name)}; convert it first:'
@@ -159,7 +160,14 @@ def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None)
     Raises:
       DatasetError: if there is none of this name.
     """
-    return (_data_dir(data_dir) / name / config / str(builder_class(name).VERSION)).exists()
+    return _is_there(_data_dir(data_dir) / name / config / str(builder_class(name).VERSION))
+
+
+def _is_there(path: pathlib.Path) -> bool:
+    """Whether a dataset's folder is there, once a replacing of it that was cut off is completed."""
+    if not path.exists():
+        folders.finish_swap(path)
+    return path.exists()
 
 
 @contextlib.contextmanager
@@ -190,7 +198,11 @@ def _known_fields(cls, name, config) -> dict:
 
 
 def _data_dir(data_dir) -> pathlib.Path:
-    return pathlib.Path(os.path.abspath(os.path.expanduser(data_dir or DEFAULT_DATA_DIR)))
+    if data_dir is None:
+        data_dir = DEFAULT_DATA_DIR
+    if not os.fspath(data_dir):  # an empty variable of a shell, say
+        raise DatasetError('data_dir: found an empty name, expected a folder')
+    return pathlib.Path(os.path.abspath(os.path.expanduser(data_dir)))
 
 
 def _check_word(flag: str, value: str) -> None:

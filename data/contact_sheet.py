@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 from data import boxes, flow_colours, pictures, record_heads, workers
 from data.record_heads import Head
 from data.video_builder import DatasetError
+from s3dg import files
 from s3dg.video import optical_flow
 
 FRAMES = 8  # of a row
@@ -257,7 +258,8 @@ class _Sheet:
     def save(self, path):
         height, width = self._picture.shape[:2]
         self._axes.imshow(self._picture, extent=(0, width, height, 0), interpolation='nearest')
-        self._figure.savefig(path, dpi=_DPI)
+        with files.unfinished(path) as temporary:
+            self._figure.savefig(temporary, dpi=_DPI)
 
     def _frame(self, left, top, width, height, colour, line, alpha=1.0):
         style = {'fill': False, 'edgecolor': colour, 'linewidth': line, 'alpha': alpha}

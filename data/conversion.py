@@ -9,22 +9,32 @@ import functools
 import itertools
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data import encoding, locks, outcomes, shards, staging, video_builder
+from data import encoding, outcomes, shards, staging, video_builder
 from data.outcomes import Skipped
 from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
 from s3dg.disk import writing
 from s3dg.errors import VideoError
+from s3dg.files import folders, locks
 
 # Files beside the shards that go with the dataset.
 _KEPT_FILES = (staging.PLAN_FILE, outcomes.STORED_FILE, outcomes.SKIPPED_FILE)
+
+# All that a dataset's folder holds; one with other files is not replaced.
+DATASET_FILES = (
+    '*.tfrecord-*-of-*',
+    'dataset_info.json',
+    'features.json',
+    'metadata.json',
+    '*.labels.txt',
+    *_KEPT_FILES,
+)
 
 # Writes the shards of a dataset: see `write_shards`.
 Write = Callable[..., int]
@@ -93,9 +103,8 @@ def convert(
     final = pathlib.Path(builder.data_dir)
     name = builder.info.full_name
     with _locked(final, name, report):
-        if final.exists() and not overwrite:
-            result = _reuse(builder, final)
-        else:
+        result = _find_converted(builder, final, overwrite)
+        if result is None:
             builder.prepare_videos(report)
             splits = staging.list_videos(builder)
             limit = _skipped_limit(builder, max_skipped_fraction)
@@ -103,17 +112,18 @@ def convert(
                 report(line)
             _check_missing(name, splits, limit, report)
             plan = staging.make_plan(builder, splits)
-            folder = final.with_name(final.name + '.converting')
-            info = builder.new_info()
-            layout = staging.make_layout(builder, splits, folder)
-            if overwrite and not final.exists():  # else it is an overwriting that goes on
-                shutil.rmtree(folder, ignore_errors=True)
             own = builder.builder_config.manual_dir is not None  # else they were made here
-            staging.open_folder(folder, plan, name, report, replace=overwrite or not own)
-            known = outcomes.Outcomes(folder)
-            write = write or functools.partial(write_shards, processes=processes)
-            frames_decoded = write(builder, info, layout, known, report)
-            examples = _finish(builder, info, layout, known, folder, final, limit)
+            with folders.unfinished_folder(final, DATASET_FILES, keep=True) as folder:
+                complete = staging.adopt_earlier(final, folder)
+                if overwrite and not final.exists() and not complete:
+                    folders.clear(folder)  # else it is an overwriting that goes on
+                staging.open_folder(folder, plan, name, report, replace=overwrite or not own)
+                info = builder.new_info()
+                layout = staging.make_layout(builder, splits, folder)
+                known = outcomes.Outcomes(folder)
+                write = write or functools.partial(write_shards, processes=processes)
+                frames_decoded = write(builder, info, layout, known, report)
+                examples = _declare(builder, info, layout, known, folder, final, limit)
             result = _conversion(examples, known, final, frames_decoded, reused=False)
         builder.info.read_from_directory(str(final))
     return result
@@ -125,6 +135,22 @@ def _locked(final: pathlib.Path, name: str, report: Report) -> contextlib.Abstra
         final.with_name(f'.{final.name}.lock'),
         lambda: report(f'{name}: waiting for another process that is converting it'),
     )
+
+
+def _find_converted(builder, final, overwrite) -> Conversion | None:
+    """The dataset as it is; None where it is to be converted.
+
+    An overwriting that was cut off when the new dataset was complete is done with that.
+    """
+    replaced = folders.finish_swap(final)
+    if not final.exists() or (overwrite and not replaced):
+        return None
+    try:
+        return _reuse(builder, final)
+    except ConversionError:
+        if overwrite:
+            return None
+        raise
 
 
 def _reuse(builder, final) -> Conversion:
@@ -269,8 +295,8 @@ def _check_missing(name, splits, limit, report) -> None:
     report(line)
 
 
-def _finish(builder, info, layout, known, folder, final, limit) -> dict[str, int]:
-    """Declares the shards to TFDS and moves all to its place. Returns the examples per split."""
+def _declare(builder, info, layout, known, folder, final, limit) -> dict[str, int]:
+    """Declares the shards to TFDS, for their final place. Returns the examples per split."""
     log = folder / outcomes.SKIPPED_FILE
     ids = [item.id for split in layout.values() for shard in split for item in shard.videos]
     # A shard that a power cut had shortened was finished after later ones.
@@ -295,23 +321,12 @@ def _finish(builder, info, layout, known, folder, final, limit) -> dict[str, int
                 f' the reasons are in {log}'
             )
         splits.append(_split_info(builder, split, lengths, sum(size for _, size in counts), final))
-    shard_files = {shard.path for split_shards in layout.values() for shard in split_shards}
-    for path in folder.iterdir():  # what killed workers left
-        if path not in shard_files and path.name not in _KEPT_FILES:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    shard_files = {shard.path.name for split_shards in layout.values() for shard in split_shards}
+    folders.clear(folder, keep={*shard_files, *_KEPT_FILES})  # of what killed workers left
     info.set_splits(tfds.core.SplitDict(splits))
     kept = 'the converted videos are kept; make room and run again'
     with _without_warnings(), writing(folder / 'dataset_info.json', kept):
         info.write_to_directory(str(folder))
-    old = final.with_name(final.name + '.replaced')
-    if final.exists():  # with overwrite
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(final, old)
-    os.replace(folder, final)
-    shutil.rmtree(old, ignore_errors=True)
     return {split.name: split.num_examples for split in splits}
 
 

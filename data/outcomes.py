@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
 from data import cells
+from s3dg import files
 from s3dg.errors import S3dgError
 from s3dg.readers import read_table
 from s3dg.video import reading
@@ -110,7 +111,5 @@ def append_rows(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[
 
 
 def _replace(path: pathlib.Path, columns, rows) -> None:
-    new = path.with_name(path.name + '.new')
-    new.unlink(missing_ok=True)
-    append_rows(new, columns, rows)
-    os.replace(new, path)
+    with files.unfinished(path) as new:
+        append_rows(new, columns, rows)

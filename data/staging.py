@@ -1,9 +1,9 @@
 """The folder in which a dataset grows, and what of it is done.
 
 TensorFlow Datasets deletes its unfinished folder and writes shards only after a shuffle of
-everything, so shards are written here, beside the dataset's final place (`1.0.0.converting` beside
-`1.0.0`), and declared to it at the end. The folder holds at any time: `plan.json` (the settings and a
-digest of the list of videos), complete shards, one partial shard, `videos.csv` and `skipped.csv`
+everything, so shards are written in a hidden folder beside the dataset's final place
+(`s3dg.files.folders`), and declared to it at the end. It holds at any time: `plan.json` (the settings
+and a digest of the list of videos), complete shards, one partial shard, `videos.csv` and `skipped.csv`
 (what became of each video). Videos go to shards in a fixed order, that of a hash of their ids, so
 whatever was interrupted, the finished files are equal to the last byte.
 """
@@ -14,12 +14,13 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
 
 import tensorflow_datasets as tfds
 
 from data import outcomes, shards, video_builder
 from data.video_builder import DatasetError, Report, Video
+from s3dg import files
+from s3dg.files import folders
 from s3dg.readers import read_json
 
 VIDEOS_PER_SHARD = 64
@@ -131,14 +132,13 @@ def make_layout(
 
 
 def open_folder(folder: pathlib.Path, plan: dict, name: str, report: Report, replace: bool) -> None:
-    """Makes the folder, or leaves one of the same plan as it is.
+    """Readies an unfinished folder for a plan: leaves what was begun with the same one as it is.
 
     Raises:
       DatasetError: if it was begun with another plan, unless it may be replaced.
     """
-    plan_file = folder / PLAN_FILE
-    if folder.exists():
-        begun = read_plan(plan_file)
+    if any(folder.iterdir()):
+        begun = read_plan(folder / PLAN_FILE)
         if begun == plan:
             return
         done = outcomes.Outcomes(folder).frames
@@ -151,18 +151,32 @@ def open_folder(folder: pathlib.Path, plan: dict, name: str, report: Report, rep
         report(
             f'{name}: other videos, labels or settings than {folder} was begun with; starting anew'
         )
-        shutil.rmtree(folder)
-    folder.mkdir()
-    new = plan_file.with_suffix('.new')
-    new.write_text(json.dumps(plan, indent=1) + '\n')
-    os.replace(new, plan_file)
+        folders.clear(folder)
+    files.write_json(folder / PLAN_FILE, plan)
+
+
+def adopt_earlier(final: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Moves what an earlier version of this code had begun beside `final` into an empty folder.
+
+    It wrote to `1.0.0.converting`, and renamed an old dataset to `1.0.0.replaced` before it renamed
+    that to `1.0.0`. Folders of these names without our plan are somebody else's.
+
+    Returns:
+      Whether it was stopped between its two renames, and what it had begun is complete.
+    """
+    earlier, old = (final.with_name(final.name + end) for end in ('.converting', '.replaced'))
+    ours = not earlier.is_symlink() and read_plan(earlier / PLAN_FILE) is not None
+    if not ours or any(folder.iterdir()):
+        return False
+    os.rename(earlier, folder)
+    return not final.exists() and read_plan(old / PLAN_FILE) is not None
 
 
 def read_plan(path: pathlib.Path) -> dict | None:
     """What a file holds that `open_folder` wrote; None if it is missing or damaged."""
     try:
         plan = read_json(path, DatasetError, 'convert anew')
-    except (FileNotFoundError, DatasetError):  # a power cut can leave an empty file
+    except (FileNotFoundError, NotADirectoryError, DatasetError):  # a power cut can leave it empty
         return None
     return plan if {'settings', 'videos'} <= plan.keys() else None
 

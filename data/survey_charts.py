@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from s3dg import files
+
 MOST_NAMED_CLASSES = 60  # more are drawn without their names
 
 _LONGEST_NAME = 40
@@ -49,7 +51,8 @@ def draw_class_counts(
         axes.set_title(split, parse_math=False)
         axes.grid(axis='x' if named else 'y', alpha=0.3)
         axes.set_axisbelow(True)
-    figure.savefig(path, dpi=110)
+    with files.unfinished(path) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def draw_lengths(
@@ -82,7 +85,8 @@ def draw_lengths(
         axes.set_title(split, parse_math=False)
         axes.grid(axis='y', alpha=0.3)
         axes.set_axisbelow(True)
-    figure.savefig(path, dpi=110)
+    with files.unfinished(path) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def _shortened(name: str) -> str:

@@ -253,7 +253,7 @@ def main(arguments):
     task = run.required('task')
     processes = FLAGS.processes or os.cpu_count() or 1
     settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
-    this = run.Run('benchmark', FLAGS.workdir, settings, replaces=True)
+    this = run.Run('benchmark', FLAGS.workdir, settings, replaces=True, goes_on=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)

@@ -14,6 +14,7 @@ from absl import flags
 from experiments import run
 from experiments.number_flags import define_count
 from experiments.serving import load_model
+from s3dg.answers import NonFiniteAnswerError
 from s3dg.errors import VideoError
 from s3dg.video.sampling import check_crop
 from s3dg.video.windows import read_windows
@@ -76,7 +77,7 @@ def main(arguments):
     for path in arguments:
         try:
             classes = most_probable(model, video_probabilities(model, path), FLAGS.top)
-        except VideoError as error:
+        except (VideoError, NonFiniteAnswerError) as error:
             failed += 1
             run.report_error(f'{path}: {error}')
             continue

@@ -178,7 +178,7 @@ def main(arguments):
     run.required('dataset')
     check_flags()
     settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
-    this = run.Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
+    this = run.Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)
     started = time.monotonic()
     results, skipped, problems, listing = {}, [], [], None
     if verifies_only():

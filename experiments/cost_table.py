@@ -18,7 +18,7 @@ from data.progress import ProgressLine
 from experiments import paper_results, run
 from experiments.network_fields import parse_fields
 from experiments.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
-from s3dg import cost
+from s3dg import cost, files
 from s3dg.analysis import plots
 from s3dg.config import MOST_CLASSES, NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
 from s3dg.network import Network
@@ -341,7 +341,7 @@ def write_report(networks, clip, num_classes, scaled):
 
 
 def _write_csv(path, rows):
-    with path.open('w', newline='') as file:
+    with files.unfinished(path) as temporary, temporary.open('w', newline='') as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -4,7 +4,7 @@
 
 The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/export.py), its batch
 norm is folded into the convolutions. What it answers is compared with the network's own answer on a
-test video before it is called done.
+test video before it takes the place of an earlier one.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from absl import flags
 
 from experiments import run
 from s3dg import export
+from s3dg.answers import require_finite
 
 FLAGS = flags.FLAGS
 
@@ -37,7 +38,7 @@ def generated_video(network):
 
 
 def export_network(network, output):
-    """Exports, and compares with the network.
+    """Exports, having compared with the network; what is at `output` is replaced only then.
 
     Returns:
       (endpoint names, largest difference of a probability; of an embedding, as a share of its largest
@@ -45,25 +46,34 @@ def export_network(network, output):
 
     Raises:
       ExportError: where they differ by more than `TOLERANCE`.
+      NonFiniteAnswerError: where one of them answers with what is no number.
     """
-    endpoints = export.export(network, output)
+    found = []
+
+    def compare(folder):
+        found.append(largest_difference(network, folder))
+        if not found[0] <= TOLERANCE:
+            raise export.ExportError(
+                f"{output}: the answers to be exported differ from the network's by {found[0]:.2g}, "
+                f'expected at most {TOLERANCE}; nothing is exported.'
+            )
+
+    return export.export(network, output, check=compare), found[0]
+
+
+def largest_difference(network, folder):
+    """How far the answers of a SavedModel are from the network's, as of `export_network`."""
     video = generated_video(network)
     height, width = network.video_format.crop_size
     top, left = ((video.shape[i + 2] - size) // 2 for i, size in enumerate((height, width)))
     outputs = network(video[:, :, top : top + height, left : left + width], training=False).numpy()
-    served = export.ExportedNetwork(output).serve(video)
+    require_finite(outputs, "the network's answer")
+    served = export.ExportedNetwork(folder).serve(video)
     if network.config.head == 'embedding':
         scale = np.abs(outputs).max()
-        difference = float(np.abs(served['embedding'].numpy() - outputs).max() / scale)
-    else:
-        odds = np.exp(outputs - outputs.max())
-        difference = float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
-    if not difference <= TOLERANCE:
-        raise export.ExportError(
-            f"{output}: its answers differ from the network's by {difference:.2g}, "
-            f'expected at most {TOLERANCE}.'
-        )
-    return endpoints, difference
+        return float(np.abs(served['embedding'].numpy() - outputs).max() / scale)
+    odds = np.exp(outputs - outputs.max())
+    return float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
 
 
 def main(arguments):
@@ -72,10 +82,12 @@ def main(arguments):
     run.required('output')
     network = run.load_network(FLAGS.model)
     export.check_output(FLAGS.output)
-    run.home_path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     settings = {'model': run.file_identity(FLAGS.model), 'output': FLAGS.output}
-    this = run.Run('export', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
-    if this.results is not None and run.home_path(FLAGS.output).is_dir():
+    is_there = run.home_path(FLAGS.output).is_dir()
+    this = run.Run(
+        'export', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=not is_there
+    )
+    if this.results is not None and is_there:
         run.report(f'{this.path}: finished already, {FLAGS.output}; --overwrite exports again')
         return
     endpoints, difference = export_network(network, FLAGS.output)

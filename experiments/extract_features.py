@@ -36,6 +36,7 @@ from data.outcomes import readable
 from data.progress import ProgressLine
 from experiments import feature_file, run
 from experiments.number_flags import MOST_CLIPS, MOST_FRAMES, define_count
+from s3dg.answers import NonFiniteAnswerError, require_finite
 from s3dg.config import ENDPOINTS
 from s3dg.disk import DiskError
 from s3dg.errors import VideoError
@@ -191,7 +192,7 @@ def _batches(items, size):
 def _extract_blocks(extractor, clips, progress):
     done = 0
     for batch in _batches(clips, extractor.batch_size):
-        features = extractor(batch)
+        features = require_finite(extractor(batch), 'features')
         done += len(batch)
         progress(done)
         yield features
@@ -213,6 +214,7 @@ def extract_video(extractor, target, video_format, stride, arrays, label):
 
     Raises:
       VideoError: where the video cannot be used; nothing is written then.
+      NonFiniteAnswerError: where the network gives no numbers for it; neither then.
     """
     path, source = target.video.path, feature_file.video_source(target.video)
     options = {
@@ -269,7 +271,7 @@ def extract_all(extractor, targets, video_format, stride, arrays):
         label = f'{name} ({number} of {len(todo)})'
         try:
             done[name] = extract_video(extractor, target, video_format, stride, arrays, label)
-        except VideoError as error:
+        except (VideoError, NonFiniteAnswerError) as error:
             skipped[name] = str(error)
             run.report_error(f'{name}: {error}')
             continue
@@ -303,7 +305,9 @@ def main(arguments):
         'dtype': FLAGS.dtype,
     }
     inputs = [('--model', FLAGS.model), *(('video', one.path) for one in videos)]
-    this = run.Run('extract_features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
+    this = run.Run(
+        'extract_features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs, goes_on=True
+    )
     targets = feature_file.choose_targets(videos, this / 'features')
     before = sum(target.is_done for target in targets)
     if before:

@@ -26,6 +26,7 @@ from experiments.feature_file import FeatureFileError
 from experiments.number_flags import define_count
 from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
+from s3dg import files
 from s3dg.analysis import feature_embedding, plots
 from s3dg.readers import read_npz
 
@@ -133,9 +134,8 @@ def extract(study, trained, videos):
         kept = _kept_features(path, videos)  # another process may have taken them meanwhile
         if kept is None:
             kept = _extract(study, trained, videos)
-            temporary = path.with_suffix('.new.npz')
-            np.savez(temporary, id=np.array(videos), **kept)
-            temporary.replace(path)
+            with files.unfinished(path) as temporary:
+                np.savez(temporary, id=np.array(videos), **kept)
     return kept
 
 

@@ -1,6 +1,5 @@
 """Files of features, one `.npz` per video: of which videos, how named, recognised and written."""
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from experiments import run
+from s3dg import files
 from s3dg.errors import S3dgError
 from s3dg.readers import read_npz
 from s3dg.video.reading import VIDEO_SUFFIXES
@@ -180,30 +180,12 @@ def write_npz(
       OSError: with the name of the file, where it cannot be written (a full disk).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed name: what a kill leaves is overwritten by the next attempt.
-    temporary = path.with_name(f'.{path.name}.new')
-    try:
-        with _naming(path), zipfile.ZipFile(temporary, 'w') as file:
-            for key, value in arrays.items():
-                with file.open(f'{key}.npy', 'w') as member:
-                    np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
-            with file.open(f'{name}.npy', 'w', force_zip64=True) as member:
-                _write_rows(member, shape, blocks)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextlib.contextmanager
-def _naming(path):
-    """Gives an error of writing, which knows but the number of the file, its name."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
+    with files.unfinished(path) as temporary, zipfile.ZipFile(temporary, 'w') as file:
+        for key, value in arrays.items():
+            with file.open(f'{key}.npy', 'w') as member:
+                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+        with file.open(f'{name}.npy', 'w', force_zip64=True) as member:
+            _write_rows(member, shape, blocks)
 
 
 def _write_rows(member, shape, blocks):

@@ -12,11 +12,12 @@ Network, stem, input range and, for Kinetics, class names are set by the file. T
 nothing is written. Takes seconds, so the same command again does it again.
 """
 
+import json
 import pathlib
 
 from absl import flags
 
-from experiments import run
+from experiments import run, training_run
 from experiments.network_fields import parse_fields
 from s3dg import weights
 from s3dg.config import NETWORKS
@@ -27,7 +28,9 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('import_weights')
+    run.define_workdir_flags(
+        'import_weights', 'Replace --output, also where it is not of an import.'
+    )
     FLAGS.set_default('workdir', None)
     FLAGS['workdir'].help += ' Default runs/import_weights/NAME for --output=NAME.keras.'
     flags.DEFINE_enum('source', None, list(weights.SOURCES), 'Where the checkpoint comes from.')
@@ -94,9 +97,34 @@ def check_flags():
         raise run.UsageError(f'--network: the file of source {FLAGS.source} says which it holds.')
 
 
+def check_replaceable(output, workdir):
+    """Refuses to replace a file that no import has made, or that was changed since.
+
+    Raises:
+      UsageError: naming it.
+    """
+    if FLAGS.overwrite or not output.exists():
+        return
+    try:
+        before = json.loads((run.workdir_path(workdir) / run.RESULTS_FILE).read_text())
+        ours = before['written'] == run.file_identity(output)
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise run.UsageError(
+            f'--output: {output} is there already, and not as an import into {workdir} has written it; give '
+            f'another name, or --overwrite to replace it.'
+        )
+
+
 def main(arguments):
     del arguments
     check_flags()
+    output = run.home_path(FLAGS.output)
+    workdir = FLAGS.workdir
+    if workdir is None:
+        workdir = f'runs/import_weights/{output.stem}'
+    check_replaceable(output, workdir)
     names = read_class_names(FLAGS.class_names)
     fields = parse_fields(FLAGS.set)
     if FLAGS.network is not None and names is not None:
@@ -105,21 +133,15 @@ def main(arguments):
         FLAGS.source, FLAGS.checkpoint, network=FLAGS.network, class_names=names, **fields
     )
     network, left_out = imported.network, imported.variables_left_out
-    output = run.home_path(FLAGS.output)
     settings = {name: FLAGS[name].value for name in ('source', 'checkpoint', 'output', 'network')}
     settings.update({'class_names': FLAGS.class_names, 'set': fields})
-    workdir = FLAGS.workdir or f'runs/import_weights/{output.stem}'
+    this = run.Run('import_weights', workdir, settings, replaces=True, goes_on=True)
     output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f'.{output.stem}.new.keras')
-    try:
-        network.save(temporary)
-        this = run.Run('import_weights', workdir, settings, replaces=True)
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    training_run.save_network(network, output)
     results = {
         'source': FLAGS.source,
         'model': str(output),
+        'written': run.file_identity(output),
         'variables_used': imported.variables_used,
         'variables_left_out': left_out,
         'layers_kept': imported.layers_kept,

@@ -20,6 +20,7 @@ from data.progress import duration
 from data.video_builder import LABEL, UNKNOWN_LABEL
 from experiments import run
 from experiments.number_flags import MOST_SEED, define_count
+from s3dg import files
 
 FLAGS = flags.FLAGS
 
@@ -126,7 +127,10 @@ def draw_pictures(builder, found, folder):
 
 def write_class_counts(path, names, splits):
     """Writes the videos of every class and split, and of no class where there are any, as CSV."""
-    with path.open('w', newline='', encoding='utf-8') as file:
+    with (
+        files.unfinished(path) as temporary,
+        temporary.open('w', newline='', encoding='utf-8') as file,
+    ):
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['index', 'class', *splits])
         for index, name in enumerate(names):

@@ -58,6 +58,7 @@ def guard(main, takes_arguments=False):
 
     def guarded(argv):
         try:
+            _check_flags_given()
             if len(argv) > 1 and not takes_arguments:
                 raise UsageError(f'Unexpected argument {argv[1]!r}; this program takes flags only.')
             return main(argv[1:])
@@ -84,6 +85,18 @@ def guard(main, takes_arguments=False):
             return 1
 
     return guarded
+
+
+def _check_flags_given():
+    """Refuses flags without a value, as an empty variable of a shell gives them: none means a default.
+
+    Raises:
+      UsageError: naming one.
+    """
+    for defined in FLAGS.flags_by_module_dict().values():
+        for flag in defined:
+            if flag.present and flag.value == '':
+                raise UsageError(f'--{flag.name} is empty, expected a value.')
 
 
 def _full_places():

@@ -17,6 +17,7 @@ import shutil
 from absl import flags
 
 from experiments import paper_results, reporting, run
+from s3dg import files
 
 FLAGS = flags.FLAGS
 
@@ -143,14 +144,14 @@ def find_runs(folder):
 def _config_files(folder):
     """The `config.json` of all folders below, each once, links to folders followed, hidden ones left out."""
     found, seen = [], set()
-    for path, folders, files in os.walk(folder, followlinks=True):
+    for path, folders, names in os.walk(folder, followlinks=True):
         place = pathlib.Path(path).resolve()
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         if place in seen:
             folders.clear()
             continue
         seen.add(place)
-        if 'config.json' in files:
+        if 'config.json' in names:
             found.append(pathlib.Path(path, 'config.json'))
     return sorted(found)
 
@@ -170,7 +171,8 @@ def embed(one, runs_dir, this):
         name = '-'.join([*place.parts, match[2]])
         if not (one.path / match[2]).is_file():
             return f'({match[2]} is not there any more)'
-        shutil.copyfile(one.path / match[2], this / name)
+        with files.unfinished(this / name) as temporary:
+            shutil.copyfile(one.path / match[2], temporary)
         return f'![{match[1]}]({name})'
 
     if not (one.path / 'report.md').exists():

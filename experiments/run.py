@@ -1,22 +1,24 @@
 """What the entry points share: flags, the devices they run on, and the files a run leaves."""
 
+import contextlib
 import json
 import os
 import pathlib
-import shutil
 
 import keras
 import tensorflow as tf
 from absl import flags
 
+from experiments import run_files
 from experiments.number_flags import MOST_SEED, define_count
 from experiments.program import MissingFileError, UsageError
 from experiments.program import guard as guard
 from experiments.program import report as report
 from experiments.program import report_error as report_error
 from experiments.program import start as start
-from s3dg import keras_file
+from s3dg import files, keras_file
 from s3dg.errors import S3dgError
+from s3dg.files import folders, locks
 from s3dg.readers import read_json
 from s3dg.training import create_strategy
 
@@ -24,7 +26,7 @@ FLAGS = flags.FLAGS
 
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PRESETS = ('paper', 'tiny')
-RESULTS_FILE = 'results.json'
+CONFIG_FILE, RESULTS_FILE = 'config.json', 'results.json'
 _RESULTS_REMEDY = 'delete it to have it written again'
 _MOST_LOGICAL_CPUS = 64  # each has a copy of the network
 
@@ -89,29 +91,47 @@ def start_runtime():
 class Run:
     """The folder of a run: `config.json`, `results.json`, `report.md` and what the program adds.
 
+    No two processes write to one workdir: while a `Run` is there, others are refused. A finished run that is
+    only looked at is not locked, and may lie where nothing can be written.
+
     Args:
       program: name of the entry point.
       workdir: the folder.
       settings: every resolved value that decides the results, JSON-serialisable.
-      overwrite: whether to delete what an earlier run of the program left there.
+      overwrite: whether to delete what an earlier run of the program left there. The new folder takes the place
+        of the old one in one step; one that holds other files than `run_files.WRITTEN` is refused.
       free: settings, named 'training.log_every' and the like, or whole dicts of them, that may differ when a
         run goes on.
-      replaces: a run with other settings is replaced, and nothing deleted but its results: for programs that
-        leave but a report here.
+      replaces: a run with other settings is replaced by what `finish` writes, and nothing deleted: for programs
+        that leave but a report here.
+      goes_on: whether the program writes here also where the run is finished.
       inputs: (flag, path or None) of all that the program reads, which is not to be deleted with the workdir.
 
     Raises:
       UsageError: where the folder holds a run with other settings or of another program, what is left of one, or
-        would be deleted with what this one reads.
+        would be deleted with what this one reads, or with what is not ours.
+      InUseError: where another process is at work there.
     """
 
     def __init__(
-        self, program, workdir, settings, overwrite=False, free=(), replaces=False, inputs=()
+        self,
+        program,
+        workdir,
+        settings,
+        overwrite=False,
+        free=(),
+        replaces=False,
+        inputs=(),
+        goes_on=False,
     ):
         self.path = workdir_path(workdir)
+        self._is_replaced = False
         # As they will be read back: no tuples.
-        settings = json.loads(json.dumps({'program': program, **settings}))
-        config = self.path / 'config.json'
+        self._settings = json.loads(json.dumps({'program': program, **settings}))
+        if goes_on or not self._is_finished(overwrite, replaces):
+            self._lock = _lock(self.path)
+        folders.finish_swap(self.path)
+        config = self.path / CONFIG_FILE
         if config.exists():
             before = read_settings(config)
             if before['program'] != program:
@@ -119,25 +139,36 @@ class Run:
                     f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
                 )
             if replaces:
-                if overwrite or before != settings:
-                    (self.path / RESULTS_FILE).unlink(missing_ok=True)
+                self._is_replaced = overwrite or before != self._settings
             elif overwrite:
-                _check_no_inputs(self.path, inputs)
-                _remove(self.path)
+                self._start_anew(inputs)
+                return
             else:
-                self._check_same(before, settings, free)
+                self._check_same(before, self._settings, free)
         else:
             self._check_no_remains()
-        # Resolved: a link may lead to what was just removed.
+        # Resolved: a link may lead to what is not there yet.
         self.path.resolve().mkdir(parents=True, exist_ok=True)
         if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
-            write_json(config, settings)
+            write_json(config, self._settings)
+
+    def _is_finished(self, overwrite, replaces):
+        """Whether nothing is going to be written."""
+        if overwrite or not (self.path / RESULTS_FILE).exists():
+            return False
+        config = self.path / CONFIG_FILE
+        return not replaces or (config.exists() and read_settings(config) == self._settings)
+
+    def _start_anew(self, inputs):
+        _check_no_inputs(self.path, inputs)
+        with _of_workdir(), folders.unfinished_folder(self.path, run_files.WRITTEN) as new:
+            write_json(new / CONFIG_FILE, self._settings)
 
     def _check_no_remains(self):
-        for name in (RESULTS_FILE, 'checkpoints'):
+        for name in run_files.OF_A_RUN:
             if (self.path / name).exists():
                 raise UsageError(
-                    f'--workdir: {self.path} holds {name} and no config.json that says of which run; '
+                    f'--workdir: {self.path} holds {name} and no {CONFIG_FILE} that says of which run; '
                     f'give another one, or delete it.'
                 )
 
@@ -162,7 +193,9 @@ class Run:
           UsageError: where that is damaged.
         """
         path = self.path / RESULTS_FILE
-        return read_json(path, UsageError, _RESULTS_REMEDY) if path.exists() else None
+        if self._is_replaced or not path.exists():
+            return None
+        return read_json(path, UsageError, _RESULTS_REMEDY)
 
     def figure(self, name):
         """A number among the results of a finished run.
@@ -180,7 +213,11 @@ class Run:
 
     def finish(self, results, report):
         """Writes `report.md` and, last, `results.json`, which marks the run as finished."""
-        (self.path / 'report.md').write_text(report)
+        if self._is_replaced:
+            (self.path / RESULTS_FILE).unlink(missing_ok=True)
+            write_json(self.path / CONFIG_FILE, self._settings)
+            self._is_replaced = False
+        files.write_text(self.path / 'report.md', report)
         write_json(self.path / RESULTS_FILE, results)
 
     def __truediv__(self, name):
@@ -217,20 +254,31 @@ def _check_no_inputs(folder, inputs):
             )
 
 
-def _remove(folder):
-    """Deletes a folder, of which nothing is left under its name even if this is cut off."""
-    folder = folder.resolve()  # a link to it stays
-    doomed = folder.with_name(f'.{folder.name}.deleted')
-    shutil.rmtree(doomed, ignore_errors=True)
-    folder.rename(doomed)
-    shutil.rmtree(doomed)
+def _lock(folder):
+    """The lock of a workdir, which is held as long as a reference to it is.
+
+    Raises:
+      InUseError: where another process is at work there.
+    """
+    try:
+        return locks.lock(locks.beside(folder))
+    except locks.InUseError as error:
+        raise locks.InUseError(
+            f'--workdir: another process is at work in {folder}; wait for its end, or give another one.'
+        ) from error
 
 
-def write_json(path, values):
-    """Writes `values` to `path`, which is whole at any time."""
-    temporary = path.with_name(path.name + '.new')
-    temporary.write_text(json.dumps(values, indent=2) + '\n')
-    temporary.replace(path)
+@contextlib.contextmanager
+def _of_workdir():
+    """Makes faults of a folder faults of the flag."""
+    try:
+        yield
+    except folders.FolderError as error:
+        raise UsageError(f'--workdir: {error}') from error
+
+
+# Values as JSON in a file that is whole at any time.
+write_json = files.write_json
 
 
 def home_path(path):
@@ -242,11 +290,14 @@ def workdir_path(workdir):
     """The path of a run's folder, with ~ as the home folder.
 
     Raises:
-      UsageError: where it is the root, beside which nothing can be kept.
+      UsageError: where it is no name, or of a folder that is not for this alone: the current one, home, that of
+        the code, and all above them.
     """
+    if not os.fspath(workdir):
+        raise UsageError('--workdir is empty, expected the name of a folder.')
     path = home_path(workdir)
-    if not path.resolve().name:
-        raise UsageError(f'--workdir: {workdir} cannot be the folder of a run.')
+    with _of_workdir():
+        folders.check_place(path)
     return path
 
 

@@ -3,7 +3,9 @@
 import tensorflow as tf
 
 from experiments import run
+from s3dg.answers import require_finite
 from s3dg.export import ExportedNetwork
+from s3dg.files import folders
 
 
 class LoadedNetwork:
@@ -28,11 +30,15 @@ class LoadedNetwork:
         Args:
           video: uint8 (batch, frames, height, width, channels): as many frames as the network is evaluated
             on, of the size that it wants before the crop.
+
+        Raises:
+          NonFiniteAnswerError: when the network answers with NaN or infinity.
         """
         height, width = self.video_format.crop_size
         top, left = (video.shape[2] - height) // 2, (video.shape[3] - width) // 2
         clips = video[:, :, top : top + height, left : left + width]
-        return {'logits': tf.cast(self._forward(tf.constant(clips)), 'float32')}
+        logits = tf.cast(self._forward(tf.constant(clips)), 'float32')
+        return {'logits': require_finite(logits, 'logits')}
 
 
 def load_model(path):
@@ -42,6 +48,8 @@ def load_model(path):
       UsageError, ExportError: where there is neither.
     """
     path = run.home_path(path)
+    if not path.exists():
+        folders.finish_swap(path)  # where an export was cut off
     if path.is_dir():
         return ExportedNetwork(path)
     return LoadedNetwork(run.load_network(path))

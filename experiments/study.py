@@ -4,7 +4,6 @@ A trained network lies in a folder of --networks_dir, which holds what `train` l
 the same settings is reused, whichever experiment, or `train`, made it; one that was stopped goes on.
 """
 
-import contextlib
 import dataclasses
 import gc
 import hashlib
@@ -357,21 +356,18 @@ def conduct(program, recipes, summarise, settings=None, check=None):
     settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
     if options.changes():
         settings['overridden'] = options.changes()  # what that comes to is in the plans
-    # What is finished needs no lock, and may be where nothing can be written.
-    lock = contextlib.nullcontext() if is_finished else training_run.alone(workdir, run.report)
-    with lock:
-        this = run.Run(
-            program, workdir, settings, FLAGS.overwrite, ('overridden',), replaces=FLAGS.overwrite
-        )
-        if this.results is not None:
-            run.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
-            return
-        trained = {}
-        for number, recipe in enumerate(recipes, start=1):
-            run.report(f'network {number} of {len(recipes)}: {recipe.label}')
-            trained[recipe.label] = [study.train(recipe, seed) for seed in seeds]
-        results, report = summarise(study, trained, this)
-        this.finish(results, reporting.join(report, reporting.changes_note(settings)))
+    this = run.Run(
+        program, workdir, settings, FLAGS.overwrite, ('overridden',), replaces=FLAGS.overwrite
+    )
+    if this.results is not None:
+        run.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
+        return
+    trained = {}
+    for number, recipe in enumerate(recipes, start=1):
+        run.report(f'network {number} of {len(recipes)}: {recipe.label}')
+        trained[recipe.label] = [study.train(recipe, seed) for seed in seeds]
+    results, report = summarise(study, trained, this)
+    this.finish(results, reporting.join(report, reporting.changes_note(settings)))
     run.report(f'finished: {this / "report.md"}')
 
 

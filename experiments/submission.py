@@ -16,6 +16,7 @@ both releases is that of the sorted names.
 
 import numpy as np
 
+from s3dg import files
 from s3dg.evaluation import EvaluationError
 
 _TOP = 5
@@ -82,7 +83,5 @@ def write_submission(path, ids, logits, class_names, row):
         ';'.join([str(ids[place]), *row(logits[place], class_names)])
         for _, place in sorted(places.items())
     ]
-    temporary = path.with_name(path.name + '.new')
-    temporary.write_text('\n'.join(lines) + '\n', encoding='utf-8', newline='\n')
-    temporary.replace(path)
+    files.write_text(path, '\n'.join(lines) + '\n')
     return len(lines)

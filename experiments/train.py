@@ -76,15 +76,14 @@ def main(arguments):
     strategy = run.start_runtime()
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
     plan = resolve_plan(builder, strategy, run.report)
-    with training_run.alone(FLAGS.workdir, run.report):
-        this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
-        if this.results is not None:
-            run.report(
-                f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}; --overwrite starts anew'
-            )
-            return
-        run.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
-        results = training_run.train_and_evaluate(builder, plan, this, strategy, run.report)
+    this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
+    if this.results is not None:
+        run.report(
+            f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}; --overwrite starts anew'
+        )
+        return
+    run.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
+    results = training_run.train_and_evaluate(builder, plan, this, strategy, run.report)
     run.report(f'top-1 {results["top1"]:.4f}  top-5 {results["top5"]:.4f}  {this / "report.md"}')
 
 

@@ -7,14 +7,15 @@ import pathlib
 import keras
 import numpy as np
 
-from data import clips, faults, locks, records
+from data import clips, faults, records
 from data.progress import ProgressLine
 from experiments import presets, run
 from experiments.class_lists import describe_difference
-from s3dg import evaluation, freezing, training
+from s3dg import evaluation, files, freezing, training
 from s3dg.analysis import plots
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
 from s3dg.disk import writing
+from s3dg.files import locks
 from s3dg.history import read_history
 from s3dg.network import Network, copy_weights
 from s3dg.weights import WeightsError, inflate
@@ -287,10 +288,8 @@ def train(builder, plan, workdir, strategy, report):
 
 def save_network(network, path):
     """Writes `network` to `path`, which is whole at any time."""
-    path = pathlib.Path(path)
-    temporary = path.with_name(f'{path.stem}.new.keras')
-    network.save(temporary)
-    temporary.replace(path)
+    with files.unfinished(path) as temporary:
+        network.save(temporary)
 
 
 def describe_clips_per_second(workdir):
@@ -300,16 +299,19 @@ def describe_clips_per_second(workdir):
     return float(np.mean(rates)) if rates else None
 
 
-def alone(workdir, report):
-    """A context in which no other process trains in `workdir`, or writes what it keeps there.
+def alone(folder, report):
+    """A context in which no other process writes to the folder of a network that experiments share.
+
+    Unlike a workdir, which is refused to a second process, it is waited for: the other one is making what is
+    needed here too.
 
     Raises:
       UsageError: where there can be no such folder.
     """
-    workdir = run.workdir_path(workdir).resolve()
+    folder = run.workdir_path(folder)
     return locks.held(
-        workdir.with_name(f'.{workdir.name}.lock'),
-        lambda: report(f'{workdir}: waiting for another process that is at it'),
+        locks.beside(folder),
+        lambda: report(f'{folder}: waiting for another process that is at it'),
     )
 
 

@@ -1,12 +1,12 @@
 """Full-video evaluation: each video's logits averaged over its windows, and counts that are exact."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 from sklearn.metrics import confusion_matrix
 
+from s3dg import files
 from s3dg.config import ConfigError
 from s3dg.errors import S3dgError
 from s3dg.readers import read_npz
@@ -33,9 +33,8 @@ class Predictions:
 
     def save(self, path):
         """Writes them as `.npz` with the arrays `id`, `label`, `logits`."""
-        temporary = pathlib.Path(path).with_suffix('.new.npz')
-        np.savez(temporary, id=self.ids, label=self.labels, logits=self.logits)
-        temporary.replace(path)
+        with files.unfinished(path) as temporary:
+            np.savez(temporary, id=self.ids, label=self.labels, logits=self.logits)
 
     @classmethod
     def load(cls, path):
@@ -152,7 +151,7 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
       `Predictions`.
 
     Raises:
-      EvaluationError: where a window comes twice or is missing.
+      EvaluationError: where a window comes twice or is missing, or a logit is not finite.
       ConfigError: where the batch does not divide by the replicas.
     """
     strategy = strategy or create_strategy('one')
@@ -168,6 +167,8 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
         logits = forward(batch['clip'], batch_size)
         for i, raw_id in enumerate(batch['id']):
             video = raw_id.decode()
+            if not np.isfinite(logits[i]).all():
+                raise EvaluationError(f'The logits of video {video} are not finite.')
             if video not in missing:
                 missing[video] = set(range(int(batch['windows'][i])))
                 labels[video] = int(batch['label'][i])

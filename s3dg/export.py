@@ -10,21 +10,31 @@ Inside, a video is treated as in evaluation: frames resized, centre crop, looped
 Memory is bounded by the window. `assets.extra/network.json` holds class names and formats.
 """
 
-import json
 import os
 import pathlib
-import shutil
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from s3dg import files
+from s3dg.answers import require_finite
 from s3dg.disk import writing
 from s3dg.errors import reading
+from s3dg.files import folders
 from s3dg.head import Classifier
 from s3dg.layers import SelfGating, SpatioTemporalConv
 from s3dg.network import POOLED_FEATURES, Network
 from s3dg.saved_model import METADATA_FILE, ExportError, digests, read_metadata
+
+# All that such a folder holds; one with other files is not replaced.
+SAVED_MODEL_FILES = (
+    'saved_model.pb',
+    'fingerprint.pb',
+    'variables/variables.*',
+    'assets/*',
+    METADATA_FILE,
+)
 
 
 def fold_batch_norm(network):
@@ -197,31 +207,52 @@ def check_output(output):
     Raises:
       ExportError: naming it.
     """
-    output = pathlib.Path(os.path.expanduser(output))
-    empty = not output.exists() or (output.is_dir() and not any(output.iterdir()))
-    if not empty and not (output / METADATA_FILE).is_file():
-        raise ExportError(
-            f'{output} is there already and is not a SavedModel of this project: give another folder.'
-        )
+    try:
+        folders.finish_swap(output)
+        folders.check_place(output)
+        path = pathlib.Path(os.path.expanduser(output))
+        empty = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+        if not empty and not (path / METADATA_FILE).is_file():
+            raise ExportError(
+                f'{path} is there already and is not a SavedModel of this project: give another folder.'
+            )
+        folders.check_replaceable(output, SAVED_MODEL_FILES)
+    except folders.FolderError as error:
+        raise ExportError(str(error)) from error
 
 
-def export(network, output):
+def export(network, output, check=None):
     """Writes `network` as a SavedModel with its batch norm folded in.
 
     Args:
       network: a `Network`.
-      output: folder to write; replaced whole where it exists, when everything is written.
+      output: folder to write; replaced whole where it exists, when everything is written and checked.
+      check: a function of the folder that was written, which takes the place of `output` if it returns; or
+        None.
 
     Returns:
       Names of the endpoints.
 
     Raises:
-      ExportError: as `check_output`.
+      ExportError: as `check_output`; and where a weight is not finite.
+      whatever `check` raises; `output` is then as it was.
     """
-    output = pathlib.Path(os.path.expanduser(output))
     check_output(output)
-    temporary = output.with_name(output.name + '.new')
-    shutil.rmtree(temporary, ignore_errors=True)
+    for variable in network.variables:
+        values = variable.numpy()
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise ExportError(
+                f'{variable.path} of the network is not finite, expected numbers: nothing is exported.'
+            )
+    with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
+        endpoints = _write(network, folder, output)
+        if check is not None:
+            check(folder)
+    return endpoints
+
+
+def _write(network, folder, output):
+    """Writes the SavedModel for `output` into an empty folder; the names of its endpoints."""
     folded = fold_batch_norm(network)
     archive = keras.export.ExportArchive()
     archive.track(folded)
@@ -229,24 +260,17 @@ def export(network, output):
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, signature)
     with writing(output, 'what was there before is kept; make room and export again'):
-        archive.write_out(str(temporary), verbose=False)
-    metadata = temporary / METADATA_FILE
+        archive.write_out(str(folder), verbose=False)
+    metadata = folder / METADATA_FILE
     metadata.parent.mkdir()
-    metadata.write_text(
-        json.dumps(
-            {
-                'class_names': network.class_names,
-                'network': network.config.to_dict(),
-                'video_format': network.video_format.to_dict(),
-                'endpoints': list(endpoints),
-                'files': digests(temporary),
-            },
-            indent=2,
-        )
-    )
-    if output.exists():
-        shutil.rmtree(output)
-    temporary.rename(output)
+    values = {
+        'class_names': network.class_names,
+        'network': network.config.to_dict(),
+        'video_format': network.video_format.to_dict(),
+        'endpoints': list(endpoints),
+        'files': digests(folder),
+    }
+    files.write_json(metadata, values)
     return list(endpoints)
 
 
@@ -263,14 +287,18 @@ class ExportedNetwork:
 
     Raises:
       ExportError: where there is no SavedModel of ours, or a file of it is damaged or missing.
+      NonFiniteAnswerError: when it answers with NaN or infinity.
     """
 
     def __init__(self, path):
         path = os.path.expanduser(path)
+        if not os.path.exists(path):
+            folders.finish_swap(path)  # where an export was cut off
         metadata = read_metadata(path)
         self.class_names = metadata.class_names
         self.config = metadata.config
         self.video_format = metadata.video_format
+        self._path = path
         with reading(f'{path} cannot be read as a SavedModel', ExportError):
             self._model = tf.saved_model.load(str(path))
 
@@ -279,12 +307,17 @@ class ExportedNetwork:
 
         Of a network whose head is an embedding: `embedding`, float32 (batch, dimensions).
         """
-        return self._model.serve(video)
+        return self._checked(self._model.serve(video))
 
     def features(self, video):
         """Features, float32 (batch, channels), of uint8 videos (batch, T, H, W, C)."""
-        return self._model.features(video)
+        return self._checked(self._model.features(video))
 
     def jpeg(self, frames):
         """As `serve`, without the batch, of one video's JPEG frames, string (T,)."""
-        return self._model.jpeg(frames)
+        return self._checked(self._model.jpeg(frames))
+
+    def _checked(self, answers):
+        for name, values in answers.items():
+            require_finite(values, f'{self._path}: {name}')
+        return answers

@@ -16,9 +16,10 @@ import time
 import keras
 import tensorflow as tf
 
+from s3dg.checkpoints import open_checkpoints
 from s3dg.config import ConfigError
 from s3dg.disk import DiskError, writing
-from s3dg.errors import S3dgError, reading
+from s3dg.errors import S3dgError
 from s3dg.freezing import batch_norm_layers
 from s3dg.history import History, Window, empty_row
 from s3dg.schedules import CosineSchedule, StepSchedule
@@ -28,10 +29,6 @@ from s3dg.signals import Stopped, Termination
 _SECONDS_PER_CALL = 5.0
 
 _GO_ON = 'make room and run the same command again to go on from there'
-
-
-class SavedStateError(S3dgError, ValueError):
-    """A training that was stopped cannot go on from what it has left."""
 
 
 class NonFiniteLossError(S3dgError, RuntimeError):
@@ -273,29 +270,6 @@ def _check_finite(metrics, first_step, scaled):
                 )
 
 
-def _restore_newest(checkpoint, manager, report):
-    """Restores the newest checkpoint that can be read, if there are any.
-
-    Raises:
-      SavedStateError: where none of them can be.
-    """
-    for path in reversed(manager.checkpoints):
-        try:
-            with reading(f'{path} cannot be read', SavedStateError):
-                checkpoint.restore(path).assert_consumed()
-        except SavedStateError as error:
-            if isinstance(error.__cause__, tf.errors.ResourceExhaustedError):
-                raise  # of memory: the file is as it should be
-            report(str(error))
-        else:
-            report(f'resuming from {path}')
-            return
-    if manager.checkpoints:
-        raise SavedStateError(
-            f'{manager.directory}: none of the checkpoints can be read; delete them to train from the beginning.'
-        )
-
-
 def _time(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -353,9 +327,7 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
         window=window,
     )
     folder = workdir / 'checkpoints'
-    with reading(f'{folder}/checkpoint, the list of checkpoints, is damaged', SavedStateError):
-        manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=3)
-    _restore_newest(checkpoint, manager, report)
+    manager = open_checkpoints(checkpoint, folder, report)
     step = int(step_variable.numpy())
     history = History(workdir, step)
     if step >= total:

@@ -7,8 +7,9 @@ from concurrent import futures
 
 from etils import epath
 
-from data import locks, motion_jpeg, video_builder
+from data import motion_jpeg, video_builder
 from data.moving_shapes import shapes
+from s3dg.files import locks
 
 # Two halves of the classes, for transfer from the one to the other. Of the five pairs each half has
 # two whole ones, so in both the order of frames is needed.

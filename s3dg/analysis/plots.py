@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from s3dg import files
 from s3dg.analysis.label_places import label_points
 
 # Markers of single points, and of more groups than there are colours.
@@ -24,7 +25,8 @@ def _figure(path, size, **options):
     figure = Figure(figsize=size, layout='constrained', **options)
     FigureCanvasAgg(figure)
     yield figure
-    figure.savefig(path, dpi=110, bbox_inches='tight', pad_inches=0.1)
+    with files.unfinished(path) as temporary:
+        figure.savefig(temporary, dpi=110, bbox_inches='tight', pad_inches=0.1)
 
 
 def training_curves(rows, path):

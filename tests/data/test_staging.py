@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from data import encoding, outcomes, staging, video_builder
+from s3dg.files import folders
 from tests.data import small_conversion
 from tests.data.small_conversion import convert, files, make
 
@@ -244,7 +245,7 @@ def test_overwriting_an_unfinished_conversion_begins_anew(folder, tmp_path, monk
 
 def test_a_folder_of_others_in_the_staging_folder_is_no_obstacle(folder, tmp_path, monkeypatch):
     interrupt(folder, tmp_path, monkeypatch, 9)
-    (staged,) = tmp_path.rglob('*.converting')
+    (staged,) = tmp_path.rglob('.s3dg-*/new')
     (staged / '@eaDir').mkdir()
     (staged / '@eaDir' / 'thumbnail').touch()
     result = convert(folder, tmp_path)
@@ -319,3 +320,68 @@ def test_kills_and_two_processes_at_once(many_videos, tmp_path):
     # Two processes at once convert once.
     assert len(outcome['decoded']) == len(set(outcome['decoded'])) == 40
     assert files(tmp_path / 'killed-twice/video_folder/mine/1.0.0') == expected
+
+
+def test_a_replacement_killed_at_every_step(tmp_path, write_video_file, numbered):
+    """The old dataset or the new one is there; the same command ends with the new one."""
+    root = tmp_path / 'videos'
+    for split in ('train', 'validation'):
+        for index in range(2):
+            write_video_file(root / split / 'run' / f'{index}.avi', numbered(2, 16, 16), 25)
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(pathlib.Path(__file__).with_name('killed_replacement.py')),
+            str(root),
+            str(tmp_path / 'data'),
+        ],
+        env=os.environ | {'PYTHONPATH': str(REPOSITORY), 'CUDA_VISIBLE_DEVICES': '-1'},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert len(seen['True']) > 20
+    assert len(seen['False']) > 20
+    assert set(seen['True']) == {'old', 'new'}
+    assert sorted({*seen['False']}) == ['both beside it', 'new', 'old']
+    assert seen['False'].count('both beside it') == 1
+
+
+def test_what_an_earlier_version_began_goes_on(folder, undisturbed, tmp_path, monkeypatch):
+    """It grew in `1.0.0.converting`; a folder of that name that is somebody's own is left alone."""
+    place = tmp_path / 'one/video_folder/mine'
+    first = interrupt(folder, tmp_path / 'one', monkeypatch, 9)
+    (staged,) = place.glob('.s3dg-*/new')
+    staged.rename(place / '1.0.0.converting')
+    shutil.rmtree(staged.parent)
+    counted = Counted(monkeypatch)
+    assert files(convert(folder, tmp_path / 'one').data_path) == undisturbed
+    assert len(first) + len(counted.ids) == 22
+    assert [path.name for path in place.glob('[!.]*')] == ['1.0.0']
+    for name in ('1.0.0.converting', '1.0.0.replaced'):
+        (place / name).mkdir()
+        (place / name / 'mine').touch()
+    convert(folder, tmp_path / 'one', overwrite=True)
+    assert [path.name for path in sorted(place.glob('*/mine'))] == ['mine', 'mine']
+
+
+def test_a_swap_that_an_earlier_version_did_not_end_is_ended(
+    folder, undisturbed, tmp_path, monkeypatch
+):
+    """It was killed between its two renames: there was none, and the next run deleted the new one."""
+    place = pathlib.Path(convert(folder, tmp_path).data_path)
+    shutil.copytree(place, place.with_name('1.0.0.replaced'))
+    place.rename(place.with_name('1.0.0.converting'))
+    counted = Counted(monkeypatch)
+    assert files(convert(folder, tmp_path, overwrite=True).data_path) == undisturbed
+    assert counted.ids == []
+
+
+def test_notes_in_a_dataset_are_not_deleted(folder, tmp_path):
+    place = pathlib.Path(convert(folder, tmp_path).data_path)
+    (place / 'notes.txt').write_text('mine')
+    with pytest.raises(folders.FolderError, match='1.0.0: holds notes.txt, which this program'):
+        convert(folder, tmp_path, overwrite=True)
+    assert (place / 'notes.txt').read_text() == 'mine'

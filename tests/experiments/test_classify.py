@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import s3dg
 from data import motion_jpeg
 from experiments import classify, run, serving
 from s3dg import export
+from s3dg.answers import NonFiniteAnswerError
 from s3dg.errors import LONGEST_LINE, VideoError
 from tests.experiments import in_process
 
@@ -63,3 +65,34 @@ def test_the_program_takes_either(models, tmp_path, capsys):
         told.append(out.splitlines()[1:])
     assert [line.split()[1] for line in told[0]] == [line.split()[1] for line in told[1]]
     assert in_process.call(classify, f'--model={tmp_path / "no.keras"}') == 2
+
+
+def test_an_answer_that_is_no_number_is_an_error(tmp_path, monkeypatch, capsys):
+    """It was printed as nan%, with exit code 0."""
+    paths = []
+    for name, level in (('bad.mp4', 255), ('good.mp4', 0)):
+        paths.append(tmp_path / name)
+        motion_jpeg.write_motion_jpeg(paths[-1], np.full((9, 48, 64, 3), level, 'uint8'), 25)
+
+    class Model:
+        video_format = s3dg.VideoFormat(
+            crop_size=(32, 32), frame_size=(40, 40), evaluation_frames=8
+        )
+        config = SimpleNamespace(head='classifier', channels=3, num_classes=2)
+        class_names = ('run', 'jump')
+
+        def __init__(self, path):
+            pass
+
+        def serve(self, video):
+            if video.mean() > 100:
+                raise NonFiniteAnswerError('logits: 2 of 2 numbers are NaN or infinite')
+            return {'logits': tf.constant([[0.0, 0.0]])}
+
+    monkeypatch.setattr(classify, 'load_model', Model)
+    with in_process.flags_of(classify, '--model=x'):
+        code = run.guard(classify.main, takes_arguments=True)(['classify', *map(str, paths)])
+    written = capsys.readouterr()
+    assert code == 1
+    assert written.err == f'error: {paths[0]}: logits: 2 of 2 numbers are NaN or infinite\n'
+    assert written.out == f'{paths[1]}\n   50.00%  run\n   50.00%  jump\n'

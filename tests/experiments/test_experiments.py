@@ -1,6 +1,5 @@
 """The paper's experiments, whole, on a few videos and networks of two steps: what they leave, and what they reuse."""
 
-import contextlib
 import json
 import pathlib
 
@@ -25,6 +24,7 @@ from experiments import (
     transfer,
 )
 from s3dg.evaluation import Predictions
+from s3dg.files import locks
 from tests.closeness import assert_close, is_close
 from tests.experiments import in_process
 
@@ -168,14 +168,15 @@ def test_what_is_finished_needs_no_lock(conducted, monkeypatch):
     """So a folder of trained networks may be one where nothing can be written."""
     conducted.folder(kinetics)
     locked = []
+    original = locks.lock
 
-    def alone(folder, report):
-        locked.append(folder)
-        return contextlib.nullcontext()
+    def lock(path, *waiting):
+        locked.append(path)
+        return original(path, *waiting)
 
-    monkeypatch.setattr(training_run, 'alone', alone)
+    monkeypatch.setattr(locks, 'lock', lock)
     assert conducted.call(kinetics, name='again') is None
-    assert locked == [conducted.runs / 'again']
+    assert locked == [conducted.runs / '.again.lock']
     assert conducted.call(kinetics, name='again') is None
     assert len(locked) == 1
 

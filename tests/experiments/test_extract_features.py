@@ -276,7 +276,7 @@ def test_a_large_array_is_written_row_by_row(tmp_path):
     blocks = (rows[i : i + 3] for i in range(0, 7, 3))
     path = tmp_path / 'deep' / 'a.npz'
     path.parent.mkdir()
-    path.with_name('.a.npz.new').write_bytes(b'left by a kill' * 1000)
+    path.with_name('.s3dg-unfinished-abcdefgh.npz').write_bytes(b'left by a kill' * 1000)
     arrays = {'times': np.arange(4.0), 'name': 'Mixed_5c', 'rate': 25.0}
     feature_file.write_npz(path, arrays, 'features', (7, 2, 3), blocks)
     with np.load(path) as file:

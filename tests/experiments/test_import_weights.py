@@ -9,7 +9,7 @@ import pytest
 from experiments import import_weights, run
 from s3dg.config import ENDPOINTS
 from s3dg.export import ExportedNetwork
-from tests.experiments import programs
+from tests.experiments import in_process, programs
 from tests.s3dg.weights import golden
 from tests.s3dg.weights.pseudo_weights import clip, pseudo_weight
 
@@ -245,3 +245,24 @@ def test_flags_that_cannot_be_are_named(flags, message):
     base = ('--source=inception_v1', '--checkpoint=nowhere', '--output=x.h5')
     done = programs.run('import_weights', *base, *flags, code=2)
     assert f'error: {message}' in done.stderr
+
+
+def test_other_networks_are_not_replaced(tmp_path):
+    """Such as a trained one, whose name was given by mistake."""
+    output, work = tmp_path / 'model.keras', tmp_path / 'run'
+    with in_process.flags_of(import_weights):
+        import_weights.check_replaceable(output, work)
+        output.write_bytes(b'trained')
+        with pytest.raises(
+            run.UsageError, match='--output: .*model.keras is there already, and not'
+        ):
+            import_weights.check_replaceable(output, work)
+        work.mkdir()
+        results = {'written': run.file_identity(output)}
+        (work / 'results.json').write_text(json.dumps(results))
+        import_weights.check_replaceable(output, work)
+        output.write_bytes(b'trained further')
+        with pytest.raises(run.UsageError, match='or --overwrite to replace it'):
+            import_weights.check_replaceable(output, work)
+    with in_process.flags_of(import_weights, '--overwrite'):
+        import_weights.check_replaceable(output, work)

@@ -1,14 +1,18 @@
 """What the entry points share: the folder of a run, words of the command line, errors in one line."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from experiments import run
+from experiments import classify, run
 from experiments.network_fields import parse_fields
 from s3dg.errors import VideoError
 from s3dg.training import TrainingInterrupted
 from tests import fuzzing
+from tests.experiments import in_process, programs
+from tests.kills import contents, hidden_contents, killed_at
 
 
 def test_a_run_writes_its_settings_and_is_finished_by_its_results(tmp_path):
@@ -67,7 +71,7 @@ def test_a_finished_run_keeps_the_settings_it_was_made_with(tmp_path):
     assert run.read_settings(tmp_path / 'config.json')['log'] == 2
 
 
-@pytest.mark.parametrize('name', ['results.json', 'checkpoints'])
+@pytest.mark.parametrize('name', ['results.json', 'checkpoints', 'report.md', 'model.keras'])
 def test_what_is_left_of_a_run_is_not_taken_for_another(name, tmp_path):
     (tmp_path / name).mkdir()
     with pytest.raises(run.UsageError, match=f'holds {name} and no config.json'):
@@ -78,16 +82,124 @@ def test_overwriting_through_a_link_keeps_the_link(tmp_path):
     real, link = tmp_path / 'real', tmp_path / 'link'
     run.Run('train', real, {'a': 1}).finish({}, '')
     link.symlink_to(real)
-    (tmp_path / '.real.deleted').mkdir()  # of an overwriting that was cut off
+    (tmp_path / '.real.deleted').mkdir()  # somebody's
     assert run.Run('train', link, {'a': 2}, overwrite=True).results is None
     assert link.is_symlink()
     assert run.read_settings(real / 'config.json')['a'] == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['link', 'real']
+    left = ['.real.deleted', '.real.lock', 'link', 'real']
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
-def test_the_root_is_no_workdir():
-    with pytest.raises(run.UsageError, match='--workdir: / cannot be the folder of a run'):
-        run.Run('train', '/', {})
+@pytest.mark.parametrize('overwrite', [True, False])
+def test_folders_that_are_no_workdir(tmp_path, monkeypatch, overwrite):
+    """Not even with a run's files in it, as the programs left them there when they still did."""
+    work = tmp_path / 'work'
+    run.Run('train', work, {'a': 1}).finish({}, '')
+    (tmp_path / 'link').symlink_to(work)
+    (work / 'notes.txt').write_text('mine')
+    before = sorted(work.iterdir())
+    monkeypatch.chdir(work)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for path in ('.', '..', '/', '~', work, tmp_path / 'link', programs.ROOT):
+        with pytest.raises(
+            run.UsageError, match='^--workdir: .* or holds it, expected a folder for'
+        ):
+            run.Run('train', path, {'a': 1}, overwrite)
+    with pytest.raises(run.UsageError, match='--workdir is empty, expected the name of a folder'):
+        run.Run('train', '', {'a': 1}, overwrite)
+    assert sorted(work.iterdir()) == before
+
+
+def test_files_of_others_are_not_deleted(tmp_path):
+    work = tmp_path / 'work'
+    this = run.Run('train', work, {'a': 1})
+    this.finish({}, '')
+    for name in ('checkpoints/ckpt-5.index', 'saved_model/variables/variables.index', 'curves.png'):
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).touch()
+    (work / 'checkpoints' / 'best.odt').write_text('mine')
+    with pytest.raises(
+        run.UsageError,
+        match='--workdir: .*work: holds checkpoints/best.odt, which this program did',
+    ):
+        run.Run('train', work, {'a': 2}, overwrite=True)
+    assert (work / 'curves.png').exists()
+    (work / 'checkpoints' / 'best.odt').unlink()
+    run.Run('train', work, {'a': 2}, overwrite=True)
+    assert [path.name for path in work.iterdir()] == ['config.json']
+
+
+@pytest.mark.parametrize('exchanges', [True, False])
+def test_an_overwriting_killed_at_every_step(tmp_path, exchanges):
+    step, killed = 0, True
+    while killed:
+        step += 1
+        work = tmp_path / str(step) / 'work'
+        run.Run('train', work, {'a': 1}).finish({'top1': 0.5}, 'report')
+        for name in ('checkpoints/ckpt-5.index', 'checkpoints/ckpt-5.data-00000-of-00001'):
+            (work / name).parent.mkdir(exist_ok=True)
+            (work / name).write_bytes(b'weights')
+        old = contents(work)
+        killed = killed_at(
+            step, lambda work=work: run.Run('train', work, {'a': 2}, overwrite=True), exchanges
+        )
+        if work.exists():
+            new = json.loads((work / 'config.json').read_text())['a'] == 2
+            assert list(contents(work)) == ['config.json'] if new else contents(work) == old
+        else:  # between the two renames of a system that cannot exchange
+            assert not exchanges
+            assert old in hidden_contents(work)
+        assert run.Run('train', work, {'a': 2}, overwrite=True).results is None
+        assert run.read_settings(work / 'config.json') == {'program': 'train', 'a': 2}
+        assert sorted(path.name for path in work.iterdir()) == ['config.json']
+        assert sorted(path.name for path in work.parent.iterdir()) == ['.work.lock', 'work']
+    assert step > 20
+
+
+def test_a_second_process_is_refused(tmp_path):
+    work = tmp_path / 'work'
+    this = run.Run('train', work, {'a': 1})
+    words = [sys.executable, '-c', _SECOND, str(work)]
+    done = subprocess.run(words, cwd=programs.ROOT, capture_output=True, text=True, check=False)
+    assert (
+        done.stdout
+        == f'--workdir: another process is at work in {work}; wait for its end, or give another one.\n'
+    )
+    this.finish({}, '')
+    del this
+    done = subprocess.run(words, cwd=programs.ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == '{}\n'
+
+
+_SECOND = """
+import sys
+from experiments import run
+try:
+    print(run.Run('train', sys.argv[1], {'a': 1}).results)
+except Exception as error:
+    print(error)
+"""
+
+
+def test_a_finished_run_can_be_looked_at_while_another_process_is_there(tmp_path):
+    work = tmp_path / 'work'
+    run.Run('train', work, {'a': 1}).finish({'top1': 1}, '')
+    extracting = run.Run('train', work, {'a': 1}, goes_on=True)
+    done = subprocess.run(
+        [sys.executable, '-c', _SECOND, str(work)],
+        cwd=programs.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "{'top1': 1}\n"
+    assert extracting.results == {'top1': 1}
+
+
+def test_empty_flags_are_refused(capsys):
+    with in_process.flags_of(classify, '--model='):
+        assert run.guard(lambda arguments: 0)(['program']) == 2
+    assert capsys.readouterr().err == 'error: --model is empty, expected a value.\n'
 
 
 def test_damaged_results_are_named(tmp_path):

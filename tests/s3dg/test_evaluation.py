@@ -50,6 +50,20 @@ def test_windows_of_a_video_are_averaged_and_the_last_batch_is_whole():
     assert done == [4, 6]
 
 
+class Overflowing(Reader):
+    """Infinite logits where a clip's first pixel is 255."""
+
+    def call(self, clip, training=False):
+        logits = super().call(clip)
+        return tf.where(logits == 255, np.inf, logits)
+
+
+def test_answers_that_are_no_numbers_are_errors():
+    rows = [('a', 0, 0, 1, [1, 2, 3]), ('b', 1, 0, 1, [0, 255, 0])]
+    with pytest.raises(EvaluationError, match='The logits of video b are not finite'):
+        evaluation.predict(Overflowing(), _windows(rows, 2), 2)
+
+
 def test_missing_and_doubled_windows_are_errors():
     with pytest.raises(EvaluationError, match=r'Windows \[1\] of video a are missing'):
         evaluation.predict(Reader(), _windows([('a', 0, 0, 2, [1, 2, 3])], 2), 2)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 
 import cv2
 import numpy as np
@@ -10,7 +11,9 @@ import tensorflow as tf
 
 import s3dg
 from s3dg import export
+from s3dg.answers import NonFiniteAnswerError
 from s3dg.disk import DiskError
+from tests import kills
 from tests.full_disk import longest_file
 from tests.s3dg.test_network import SMALL, _clip, _randomize
 
@@ -200,8 +203,84 @@ def test_an_earlier_export_is_replaced_whole(network, tmp_path):
     path = tmp_path / 'saved_model'
     (path / 'assets.extra').mkdir(parents=True)
     (path / 'assets.extra' / 'network.json').write_text('{}')
-    (path / 'stale').write_text('')
+    (path / 'assets').mkdir()
+    (path / 'assets' / 'stale').write_text('')
+    (path / 'notes.txt').write_text('mine')
+    with pytest.raises(
+        export.ExportError, match='saved_model: holds notes.txt, which this program'
+    ):
+        export.export(network, path)
+    (path / 'notes.txt').unlink()
+    (tmp_path / 'saved_model.new').mkdir()  # somebody's
     export.export(network, path)
-    assert not (path / 'stale').exists()
+    assert not (path / 'assets' / 'stale').exists()
     assert json.loads((path / export.METADATA_FILE).read_text())['class_names'] == list('abcde')
-    assert [p.name for p in tmp_path.iterdir()] == ['saved_model']
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['saved_model', 'saved_model.new']
+
+
+def test_an_export_killed_at_every_step(tmp_path, monkeypatch):
+    """With stand-ins for what TensorFlow writes, which is not within the swap."""
+    old = {
+        'saved_model.pb': b'old',
+        'variables/variables.index': b'old',
+        export.METADATA_FILE: b'{}',
+    }
+    new = old | {'saved_model.pb': b'new'}
+
+    def write(files, folder):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return ['serve']
+
+    monkeypatch.setattr(export, '_write', lambda network, folder, output: write(new, folder))
+    network = types.SimpleNamespace(variables=[])
+    for exchanges in (True, False):
+        step, killed = 0, True
+        while killed:
+            step += 1
+            output = tmp_path / f'{exchanges}{step}' / 'saved_model'
+            write(old, output)
+            killed = kills.killed_at(
+                step, lambda output=output: export.export(network, output), exchanges
+            )
+            found = kills.contents(output)
+            assert found in (old, new) or (not exchanges and found is None)
+            if found is None:
+                assert new in kills.hidden_contents(output)
+            assert export.export(network, output) == ['serve']
+            assert kills.contents(output) == new
+            assert [path.name for path in output.parent.iterdir()] == ['saved_model']
+        assert step > 20
+
+
+def test_what_is_refused_replaces_nothing(network, tmp_path):
+    path = tmp_path / 'saved_model'
+    (path / 'assets.extra').mkdir(parents=True)
+    (path / 'assets.extra' / 'network.json').write_text('{}')
+    before = kills.contents(path)
+
+    def check(folder):
+        assert (folder / 'saved_model.pb').exists()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        export.export(network, path, check)
+    broken = _network()
+    kernel = broken.get_layer('logits').kernel
+    kernel.assign(np.where(np.arange(5) == 2, np.nan, kernel.numpy()))
+    with pytest.raises(export.ExportError, match='logits/kernel of the network is not finite'):
+        export.export(broken, path)
+    assert kills.contents(tmp_path) == {f'saved_model/{name}': b for name, b in before.items()}
+
+
+def test_answers_are_numbers(exported, monkeypatch):
+    class Broken:
+        def serve(self, video):
+            return {'logits': tf.constant([[1.0, np.inf]])}
+
+    monkeypatch.setattr(exported, '_model', Broken())
+    with pytest.raises(
+        NonFiniteAnswerError, match='saved_model: logits: 1 of 2 numbers are NaN or'
+    ):
+        exported.serve(None)

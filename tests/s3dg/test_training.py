@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg import freezing, training
+from s3dg import checkpoints, freezing, training
 from s3dg.config import ConfigError
 from s3dg.history import read_history
 from s3dg.schedules import CosineSchedule, StepSchedule
@@ -162,7 +162,7 @@ def test_damaged_checkpoints_are_passed_over(uninterrupted, tmp_path):
     for step in (2, 3, 4):
         _damage(tmp_path, step)
     with pytest.raises(
-        training.SavedStateError, match='checkpoints: none of the checkpoints can be'
+        checkpoints.SavedStateError, match='checkpoints: none of the checkpoints can be'
     ):
         training.train(_network, _clips(), config, tmp_path)
 
@@ -254,11 +254,47 @@ def test_a_torn_line_of_the_history_does_not_stop_a_training(uninterrupted, tmp_
     assert _figures(tmp_path) == [[row[name] for name in _FIGURES] for row in uninterrupted[1]]
 
 
-def test_a_checkpoint_list_that_is_no_text_is_named(tmp_path):
-    (tmp_path / 'checkpoints').mkdir()
-    (tmp_path / 'checkpoints' / 'checkpoint').write_bytes(b'\xff\xfe model_checkpoint_path')
-    with pytest.raises(training.SavedStateError, match='checkpoints/checkpoint, the list of'):
-        training.train(_network, _clips(), _config(), tmp_path)
+@pytest.mark.parametrize('state', [None, b'', b'model_checkpoint_path: "ckpt-', b'\xff\xfe'])
+def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state):
+    """Lost or cut, it made a training begin anew, and write over its checkpoints, without a word."""
+    config = dataclasses.replace(_config(), checkpoint_every=1)
+    training.train(_network, _clips(), config, tmp_path)
+    folder = tmp_path / 'checkpoints'
+    for path in folder.glob('ckpt-4*'):
+        path.unlink()
+    if state is None:
+        (folder / 'checkpoint').unlink()
+    else:
+        (folder / 'checkpoint').write_bytes(state)
+    lines = []
+    network, row = training.train(_network, _clips(), config, tmp_path, report=lines.append)
+    assert lines[0] == f'resuming from {folder}/ckpt-3'
+    assert row['step'] == 4
+    _assert_equal(_values(network), uninterrupted[0])
+    assert tf.train.latest_checkpoint(str(folder)) == f'{folder}/ckpt-4'
+    assert sorted(path.name for path in folder.glob('*.index')) == [
+        f'ckpt-{step}.index' for step in (2, 3, 4)
+    ]
+
+
+def test_lost_checkpoints_are_not_trained_over(tmp_path):
+    training.train(_network, _clips(), _config(), tmp_path)
+    folder = tmp_path / 'checkpoints'
+    before = (folder / 'checkpoint').read_bytes()
+    for lost in ('*.index', '*.data*'):
+        for path in folder.glob(lost):
+            path.unlink()
+        with pytest.raises(
+            checkpoints.SavedStateError, match='none of the checkpoints can be read'
+        ):
+            training.train(_network, _clips(), _config(), tmp_path)
+    assert (folder / 'checkpoint').read_bytes() == before
+    # Killed while it saved the first one: nothing is lost.
+    (folder / 'checkpoint').unlink()
+    (folder / 'ckpt-2.data-00000-of-00001').write_bytes(b'begun')
+    lines = []
+    training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    assert 'resuming' not in lines[0]
 
 
 def _ask_to_stop(number=signal.SIGTERM):

@@ -1,0 +1,40 @@
+"""The files that the programs leave in their workdirs, by which theirs are told from the user's."""
+
+from s3dg.export import SAVED_MODEL_FILES
+
+_TRAINED = (
+    'model.keras',
+    'history.csv',
+    'curves.png',
+    'checkpoints/checkpoint*',  # also what TensorFlow leaves when it is killed while it saves
+    'checkpoints/ckpt-*',
+    'tensorboard/events.out.tfevents.*',
+)
+
+# Paths from the workdir, as patterns of `fnmatch`. What is not among them is never deleted.
+WRITTEN = (
+    'config.json',
+    'results.json',
+    'report.md',
+    *_TRAINED,
+    # Evaluations, and what experiments keep beside the networks that they share.
+    'confusion.png',
+    'predictions.npz',
+    'predictions_*.npz',
+    'features_*.npz',
+    'submission_*.csv',
+    # quickstart
+    'samples.png',
+    'new_videos/*.mp4',
+    *(f'saved_model/{name}' for name in SAVED_MODEL_FILES),
+    # extract_features
+    'features/*.npz',
+    # cost_table
+    'networks.csv',
+    'layers.csv',
+    'cost_per_endpoint.png',
+)
+
+# What makes a folder without config.json no place for a run: it would be taken for the run's, or
+# written over.
+OF_A_RUN = ('results.json', 'report.md', 'checkpoints', 'history.csv', 'model.keras', 'features')
