@@ -39,7 +39,8 @@ def named(
         yield
     except _NOT_OF_INPUT:
         raise
-    except tf.errors.OpError as error:
+    # The latter where a message of TensorFlow's quotes bytes of the record.
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
         said = _ASSERTION.search(str(error))
         fault = said[1] if said else _find(opened, splits, report)
         if fault is None:

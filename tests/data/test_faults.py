@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from data import catalog, clips, faults, records
 from data.video_builder import DatasetError
+from tests import fuzzing
 
 SHARD = 'moving_shapes-train.tfrecord-00002-of-00005'
 
@@ -178,9 +179,46 @@ def test_a_video_in_gray_is_not_taken_for_one_in_colour(copy, use):
         use(open_copy())
 
 
+@EVERY
+def test_a_record_that_is_none_is_named(copy, use):
+    """TensorFlow quotes it in its message, which is then no text."""
+    folder, open_copy = copy
+    path = _shard(folder)
+    count = len(_examples(path))
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(count):
+            writer.write(b'\x80\xff' * 50)
+    with pytest.raises(DatasetError, match=f'{path.name}: record 0: it is no tf.train.Example'):
+        use(open_copy())
+
+
 def test_errors_of_another_origin_are_not_the_dataset_s(copy):
     _, open_copy = copy
     opened = open_copy()
     for error in (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
         with pytest.raises(error), faults.named(opened, ['train']):
             raise error(None, None, 'another fault')
+
+
+@pytest.mark.parametrize(  # fewer: each reads shards, and makes a pipeline
+    'examples', [fuzzing.FEW // 20, pytest.param(fuzzing.MANY // 10, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize('use', [_evaluate, _stored])
+@pytest.mark.parametrize('kind', ['file', 'record'])
+def test_damaged_records(copy, tmp_path, use, kind, examples):
+    """Also those whose check sums are right, as another program would write them."""
+    folder, open_copy = copy
+    opened = open_copy()
+    path = min(path for path in folder.glob('*-train.tfrecord*') if path.stat().st_size)
+    if kind == 'file':
+        fuzzing.check(lambda path: use(opened), path.read_bytes(), path, examples)
+        return
+    records = [example.SerializeToString() for example in _examples(path)]
+
+    def read(record):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for one in (record.read_bytes(), *records[1:]):
+                writer.write(one)
+        use(opened)
+
+    fuzzing.check(read, records[0], tmp_path / 'record', examples)

@@ -191,3 +191,15 @@ class TestDamaged:
             )
 
         fuzzing.check(read, parts['model.weights.h5'], tmp_path / 'weights', examples, S3dgError)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['config.json', 'model.weights.h5'])
+def test_damaged_parts_are_loaded_or_told(whole, tmp_path, name):
+    """By Keras too, which takes a second for each."""
+    parts = _parts(whole)
+
+    def read(path):
+        keras_file.load(_write(tmp_path / 'x.keras', parts | {name: path.read_bytes()}))
+
+    fuzzing.check(read, parts[name], tmp_path / 'part', fuzzing.FEW)
