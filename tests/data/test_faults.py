@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, clips, faults, records
+from data import catalog, clips, faults, records, verification
 from data.video_builder import DatasetError
 from tests import fuzzing
 
 SHARD = 'moving_shapes-train.tfrecord-00002-of-00005'
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch):
+    """A pool of processes takes seconds to begin, and test_verification has it."""
+    check = verification._check_frames
+    monkeypatch.setattr(
+        verification,
+        '_check_frames',
+        lambda verifier, records, _, progress: check(verifier, records, 0, progress),
+    )
 
 
 @pytest.fixture
