@@ -110,12 +110,14 @@ def _left(every: list[Shard], known: outcomes.Outcomes) -> list[Shard]:
         if not _outcomes_file(shard).exists():
             continue
         rows = json.loads(_outcomes_file(shard).read_text())
-        for item, (frames, reason) in zip(shard.videos, rows, strict=True):
-            if reason is None:
-                known.frames[item.id] = frames
-            else:
+        for item, (frames, found) in zip(shard.videos, rows, strict=True):
+            if frames is None:
                 path = outcomes.readable(item.path)
-                known.skipped[item.id] = Skipped(item.id, path, reason)
+                known.skipped[item.id] = Skipped(item.id, path, found)
+            else:
+                known.frames[item.id] = frames
+                if found:
+                    known.faults[item.id] = found
     left = [part.shard for part in staging.resume(every, known)]
     # The files just read, those of killed workers, and those begun by `data.conversion`.
     for file in every[0].path.parent.glob('*.tfrecord-*-of-*.*'):
@@ -151,7 +153,7 @@ def _write_shard(shard: Shard, builder: video_builder.VideoBuilder, serialize) -
                     rows.append((None, str(error)))
                 else:
                     writer.write(record)
-                    rows.append((len(outcome.frames), None))
+                    rows.append((len(outcome.frames), outcome.faults))
         files.write_text(_outcomes_file(shard), json.dumps(rows))
 
 

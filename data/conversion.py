@@ -51,6 +51,7 @@ class Conversion:
     Attributes:
       examples: stored videos of every split.
       skipped: the videos that could not be used, with reasons.
+      faults: of those stored videos whose file was damaged, by their ids: in which way, in words.
       found: number of videos there were.
       frames: stored frames of all splits.
       frames_decoded: those of them that this very call made.
@@ -60,6 +61,7 @@ class Conversion:
 
     examples: dict[str, int]
     skipped: list[Skipped]
+    faults: dict[str, str]
     found: int
     frames: int
     frames_decoded: int
@@ -179,6 +181,7 @@ def _conversion(examples, known, final, frames_decoded, reused) -> Conversion:
     return Conversion(
         examples=examples,
         skipped=list(known.skipped.values()),
+        faults=known.faults,
         found=len(known.frames) + len(known.skipped),
         frames=sum(known.frames.values()),
         frames_decoded=frames_decoded,
@@ -232,7 +235,7 @@ def write_shards(
                         path = outcomes.readable(item.path)
                         known.add_skipped(Skipped(item.id, path, str(error)))
                     else:
-                        known.add_stored(item.id, len(outcome.frames))
+                        known.add_stored(item.id, len(outcome.frames), outcome.faults)
                         writer.write(record)
                         frames_decoded += len(outcome.frames)
                     done += 1

@@ -51,11 +51,14 @@ class Encoded:
     """What comes of a video.
 
     Attributes:
-      frames: as `encode_video` gives them.
+      frames: RGB: a colour picture per frame. Flow: a gray one per pair of neighbouring frames, the x
+        components of (height, width) and the y components beside each other.
+      faults: what was wrong with the file and did not stop it from being used, in words.
       annotation: as `Storage.read_annotation` gives it; None where there is none.
     """
 
     frames: list[bytes]
+    faults: str = ''
     annotation: Any = None
 
 
@@ -72,7 +75,7 @@ def in_order(
     return workers.in_order(work, sources, processes, died)
 
 
-def encode_video(path: str, storage: Storage) -> list[bytes]:
+def encode_video(path: str, storage: Storage) -> Encoded:
     """Decodes a video and encodes its frames, or the flow between them, as JPEG.
 
     Args:
@@ -80,15 +83,15 @@ def encode_video(path: str, storage: Storage) -> list[bytes]:
       storage: what to make of it.
 
     Returns:
-      RGB: a colour picture per frame. Flow: a gray one per pair of neighbouring frames, the x
-      components of (height, width) and the y components beside each other.
+      The frames and what was wrong; the annotation is not read.
 
     Raises:
       VideoError: if the video is unusable, or too long for a record.
       FlowError: if this OpenCV lacks the algorithm of the flow.
     """
+    frames = _read_frames(path, storage)
     try:
-        return _encode(_read_frames(path, storage), storage)
+        return Encoded(_encode(frames, storage), frames.faults)
     except cv2.error as error:  # a shape it cannot work on, or memory it cannot have
         raise VideoError(f'OpenCV fails on it: {" ".join(str(error).split())}') from None
 
@@ -114,9 +117,11 @@ def _encode(frames, storage):
 def try_video(source: Source, storage: Storage) -> Encoded | VideoError:
     """All that is to be read of a video, or its error as the value: what a process hands back."""
     try:
-        frames = encode_video(source.path, storage)
-        read = storage.read_annotation
-        return Encoded(frames, None if read is None else read(source.annotation))
+        encoded = encode_video(source.path, storage)
+        if storage.read_annotation is None:
+            return encoded
+        annotation = storage.read_annotation(source.annotation)
+        return dataclasses.replace(encoded, annotation=annotation)
     except VideoError as error:
         return error
 

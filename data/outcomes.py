@@ -13,7 +13,8 @@ from s3dg.readers import read_table
 from s3dg.video import reading
 
 STORED_FILE = 'videos.csv'
-STORED_COLUMNS = ('id', 'frames')
+STORED_COLUMNS = ('id', 'frames', 'faults')
+_FIRST_STORED_COLUMNS = ('id', 'frames')  # of datasets converted by earlier versions
 SKIPPED_FILE = 'skipped.csv'
 SKIPPED_COLUMNS = ('id', 'path', 'reason')
 
@@ -38,7 +39,13 @@ class Skipped:
 
 
 class Outcomes:
-    """The two files of a folder, written row by row: a kill leaves at most one torn line."""
+    """The two files of a folder, written row by row: a kill leaves at most one torn line.
+
+    Attributes:
+      frames: number of frames of every stored video, by its id.
+      faults: of those stored videos whose file was damaged: in which way, in words.
+      skipped: by their ids, the videos that could not be used.
+    """
 
     def __init__(self, folder: str | os.PathLike):
         """Reads what the folder has.
@@ -47,24 +54,28 @@ class Outcomes:
           OutcomesError: naming the file that is damaged.
         """
         self._folder = pathlib.Path(folder)
-        self.frames = {}
+        self.frames, self.faults = {}, {}
         stored = self._folder / STORED_FILE
-        for row in read_table(stored, STORED_COLUMNS, OutcomesError, _REMEDY):
-            video_id, frames = cells.unescaped(row)
+        for row in read_table(stored, _stored_columns(stored), OutcomesError, _REMEDY):
+            video_id, frames, *faults = cells.unescaped(row)
             if not (frames.isascii() and frames.isdigit() and len(frames) < 10):
                 raise OutcomesError(
                     f'{stored} is damaged: video {video_id!r} has {frames!r} frames, expected a '
                     f'number; {_REMEDY}'
                 )
             self.frames[video_id] = int(frames)
+            if any(faults):
+                self.faults[video_id] = faults[0]
         skipped = self._folder / SKIPPED_FILE
         rows = read_table(skipped, SKIPPED_COLUMNS, OutcomesError, _REMEDY)
         kept = (Skipped(*cells.unescaped(row)) for row in rows)
         self.skipped = {one.id: one for one in kept}
 
-    def add_stored(self, video_id: str, frames: int) -> None:
+    def add_stored(self, video_id: str, frames: int, faults: str = '') -> None:
         self.frames[video_id] = frames
-        append_rows(self._folder / STORED_FILE, STORED_COLUMNS, [(video_id, frames)])
+        if faults:
+            self.faults[video_id] = faults
+        append_rows(self._folder / STORED_FILE, STORED_COLUMNS, [(video_id, frames, faults)])
 
     def add_skipped(self, skipped: Skipped) -> None:
         self.skipped[skipped.id] = skipped
@@ -75,11 +86,26 @@ class Outcomes:
         return describe_skipped(self.skipped.values())
 
     def replace(self, frames: dict[str, int], skipped: dict[str, Skipped]) -> None:
-        """Replaces all rows, each file at once, in the order of the dictionaries."""
+        """Replaces all rows, each file at once, in the order of the dictionaries.
+
+        What is known of the faults of videos that are still stored is kept.
+        """
         self.frames, self.skipped = frames, skipped
-        _replace(self._folder / STORED_FILE, STORED_COLUMNS, frames.items())
+        self.faults = {key: faults for key, faults in self.faults.items() if key in frames}
+        stored = ((key, count, self.faults.get(key, '')) for key, count in frames.items())
+        _replace(self._folder / STORED_FILE, STORED_COLUMNS, stored)
         rows = map(dataclasses.astuple, skipped.values())
         _replace(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS, rows)
+
+
+def _stored_columns(path: pathlib.Path) -> Sequence[str]:
+    try:
+        with path.open('rb') as file:
+            header = file.readline(100)
+    except FileNotFoundError:
+        return STORED_COLUMNS
+    first = ','.join(_FIRST_STORED_COLUMNS).encode()
+    return _FIRST_STORED_COLUMNS if header.rstrip(b'\n') == first else STORED_COLUMNS
 
 
 def describe_skipped(skipped: Collection[Skipped]) -> str:

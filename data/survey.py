@@ -125,7 +125,7 @@ def count_reasons(folder: str | pathlib.Path) -> list[tuple[str, int]]:
     """
     groups = collections.defaultdict(collections.Counter)
     for row in _read_outcomes(pathlib.Path(folder)).skipped.values():
-        groups[re.sub(r'\d+(\.\d+)?', 'N', row.reason)][row.reason] += 1
+        groups[re.sub(r'\d[\d,]*(\.\d+)?', 'N', row.reason)][row.reason] += 1
     counted = [
         (next(iter(reasons)) if len(reasons) == 1 else pattern, reasons.total())
         for pattern, reasons in groups.items()

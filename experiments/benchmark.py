@@ -2,12 +2,15 @@
 
   python -m experiments.benchmark --task=conversion
   python -m experiments.benchmark --task=input
+  python -m experiments.benchmark --task=reading --height=720 --width=1280
 
 `conversion`: videos to a dataset, on all cores, against a bare loop that decodes, resizes and encodes the same
 videos in as many processes and throws the result away. `input`: the paper's training clips (64 frames, crops of
 224x224) from a dataset, read, shuffled and batched, against bare loops that decode as many stored frames, already in
 memory, in as many threads as there are cores: `bare_loop` with the decoder that the pipeline uses, and for
-comparison with that of OpenCV and with the pipeline's, cropping. Videos are generated, or taken from
+comparison with that of OpenCV and with the pipeline's, cropping. `reading`: frames of video files, resized to
+256x256, against OpenCV's own reader in as many processes; that is a bare loop without time stamps, resampling or any
+check of the file. Videos are generated, or taken from
 `--manual_dir`, a folder as the dataset `video_folder` takes. The sides run in turns, `--repeats` times.
 
 `fraction_of_bare_loop` is the ratio of the rates: 1 would be no overhead at all. Rates in seconds are those of this
@@ -33,7 +36,7 @@ from absl import flags
 from data import catalog, clips, conversion, record_heads, records, video_builder, workers
 from experiments import run
 from experiments.number_flags import MOST_PROCESSES, define_count
-from s3dg.video import writing
+from s3dg.video import reading, writing
 
 FLAGS = flags.FLAGS
 
@@ -42,6 +45,7 @@ CROP = 224
 CLIPS_PER_BATCH = 6
 
 _GENERATED_SIZE = (256, 340)  # height, width: the shape in which Kinetics is mostly passed around
+_MOST_SIDE = 4320  # pixels
 _GENERATED_FRAMES = 250  # the ten seconds of a Kinetics video
 # Standard deviations of blurred noise, and their weights: frames of 256x256 then take 25 KB, as those
 # of videos from cameras do (22 and 31 KB, of two that were measured).
@@ -56,6 +60,9 @@ def define_flags():
     flags.DEFINE_enum('task', None, list(TASKS), 'What is measured.')
     flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
     define_count('videos', 64, 'Videos generated.', 100_000, least=4)
+    height, width = _GENERATED_SIZE
+    define_count('height', height, 'Pixels of generated videos.', _MOST_SIDE, least=16)
+    define_count('width', width, 'Pixels of generated videos.', _MOST_SIDE, least=16)
     define_count(
         'clips', 192, 'Clips read in each turn (input).', 100_000, least=6 * CLIPS_PER_BATCH
     )
@@ -102,13 +109,17 @@ def compare(sides, unit, repeats, report=run.report):
     return rates
 
 
-def generate_videos(folder, count, report=run.report):
-    """Writes `count` videos of a texture under a moving window, in two classes, and gives their paths.
+def generate_videos(folder, count, size=_GENERATED_SIZE, report=run.report):
+    """Writes videos of a texture under a moving window, in two classes, and gives their paths.
 
-    No more than `_DIFFERENT` of them differ; the rest are links to these.
+    Args:
+      folder: where to.
+      count: how many; no more than `_DIFFERENT` of them differ, the rest are links to these.
+      size: (height, width).
+      report: takes a line.
     """
     rng = np.random.default_rng(0)
-    height, width = _GENERATED_SIZE
+    height, width = size
     paths = []
     for index in range(count):
         path = pathlib.Path(folder) / ('first', 'second')[index % 2] / f'{index:04d}.mp4'
@@ -147,6 +158,40 @@ def decode_resize_encode(path):
         count += 1
     capture.release()
     return count
+
+
+def read_with_opencv(path):
+    """Decodes and resizes the frames of one video as OpenCV does by itself: their number."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    count = 0
+    while True:
+        decoded, frame = capture.read()
+        if not decoded:
+            break
+        cv2.resize(frame, (256, 256), interpolation=cv2.INTER_LINEAR)
+        count += 1
+    capture.release()
+    return count
+
+
+def read_frames(path):
+    """The same as this project does."""
+    return sum(1 for _ in reading.read_frames(path, frame_size=(256, 256), bgr=True))
+
+
+def benchmark_reading(videos_dir, scratch, processes):
+    """Rates in frames a second of OpenCV's reader and of `s3dg.video.reading`."""
+    builder = catalog.make_builder('video_folder', 'read', scratch / 'data', videos_dir)
+    paths = [item.path for items in builder.split_videos().values() for item in items]
+
+    def side(name, function):
+        def work(_):
+            results = workers.in_order(function, paths, processes, lambda: 0)
+            return sum(count for _, count in results)
+
+        return Side(name, work)
+
+    return 'frames', [side('bare_loop', read_with_opencv), side('reading', read_frames)]
 
 
 def benchmark_conversion(videos_dir, scratch, processes):
@@ -238,7 +283,11 @@ def benchmark_input(videos_dir, scratch, threads):
     return 'clips', sides
 
 
-TASKS = {'conversion': benchmark_conversion, 'input': benchmark_input}
+TASKS = {
+    'conversion': benchmark_conversion,
+    'input': benchmark_input,
+    'reading': benchmark_reading,
+}
 
 
 def peak_memory(processes):
@@ -260,7 +309,7 @@ def main(arguments):
         videos_dir = FLAGS.manual_dir
         if videos_dir is None:
             videos_dir = scratch / 'videos'
-            generate_videos(videos_dir, FLAGS.videos)
+            generate_videos(videos_dir, FLAGS.videos, (FLAGS.height, FLAGS.width))
         unit, sides = TASKS[task](videos_dir, scratch, processes)
         rates = compare(sides, unit, FLAGS.repeats)
     medians = {name: statistics.median(values) for name, values in rates.items()}

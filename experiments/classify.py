@@ -7,6 +7,7 @@ windows as in evaluation. The model is a `.keras` file or a SavedModel, with the
 """
 
 import json
+import sys
 
 import numpy as np
 from absl import flags
@@ -30,7 +31,7 @@ def define_flags():
 
 
 def video_probabilities(model, path):
-    """Probabilities, float32 (classes,), of a video file.
+    """Probabilities, float32 (classes,), of a video file; warns where it is damaged.
 
     Args:
       model: an `ExportedNetwork` or `LoadedNetwork`.
@@ -46,6 +47,7 @@ def video_probabilities(model, path):
         frames_per_second=video_format.frames_per_second,
         frame_size=video_format.frame_size,
         short_side=video_format.short_side,
+        warn=lambda faults: print(f'warning: {path}: {faults}', file=sys.stderr, flush=True),
     )
     logits = np.mean([_logits(model, window) for window in windows], axis=0)
     odds = np.exp(logits - logits.max())

@@ -155,6 +155,11 @@ def report_conversion(done):
         run.report(f'  skipped {row.id}: {row.reason}')
     if len(done.skipped) > _LISTED:
         run.report(f'  ... and {len(done.skipped) - _LISTED} more in {done.data_path}/skipped.csv')
+    for video_id, faults in list(done.faults.items())[:_LISTED]:
+        run.report(f'  converted {video_id} as far as it goes: {faults}')
+    if len(done.faults) > _LISTED:
+        more = len(done.faults) - _LISTED
+        run.report(f'  ... and {more} more damaged files in {done.data_path}/videos.csv')
     if done.reused:
         run.report('it was converted before; --overwrite converts it again')
 
@@ -180,7 +185,7 @@ def main(arguments):
     settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
     this = run.Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)
     started = time.monotonic()
-    results, skipped, problems, listing = {}, [], [], None
+    results, skipped, faults, problems, listing = {}, [], {}, [], None
     if verifies_only():
         opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
         results |= {'data_path': str(opened.data_path)}
@@ -188,13 +193,14 @@ def main(arguments):
         opened, done = convert()
         report_conversion(done)
         seconds = time.monotonic() - started
-        skipped = done.skipped
+        skipped, faults = done.skipped, done.faults
         results |= {
             'data_path': done.data_path,
             'found': done.found,
             'examples': done.examples,
             'skipped': len(skipped),
             'missing': outcomes.count_missing(skipped),
+            'damaged': len(faults),
             'frames': done.frames,
             'frames_per_second': None if done.reused else done.frames_decoded / seconds,
             'seconds': seconds,
@@ -206,15 +212,21 @@ def main(arguments):
         found = verify(opened, listing)
         problems = found.problems
         results |= {'examples': found.examples, 'problems': len(problems)}
-    this.finish({'dataset': name, **results}, _markdown(name, results, skipped, problems))
+    this.finish({'dataset': name, **results}, _markdown(name, results, skipped, faults, problems))
     return 1 if problems else 0
 
 
-def _markdown(name, results, skipped, problems):
+def _markdown(name, results, skipped, faults, problems):
     text = [f'# Conversion of {name}\n', run.markdown_table(('what', 'value'), results.items())]
     if skipped:
         rows = [(row.id, row.reason) for row in skipped]
         text += ['## Skipped\n', run.markdown_table(('video', 'reason'), rows)]
+    if faults:
+        rows = faults.items()
+        text += [
+            '## Damaged, and converted as far as it goes\n',
+            run.markdown_table(('video', 'found'), rows),
+        ]
     if problems:
         text += ['## Problems\n', *(f'- {line}' for line in problems), '']
     return '\n'.join(text)

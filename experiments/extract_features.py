@@ -13,8 +13,8 @@ folders of its path are added: `2023/holiday.mp4.npz`. `results.json` says which
   features       float32: (windows, channels) with --pool=all, which averages over time and space,
                  (windows, time, channels) with --pool=space, (windows, time, height, width, channels) with --pool=none.
                  What the network has averaged itself (AvgPool_0a_7x7: space, logits: all) lacks those dimensions.
-  frame_times    float64 (windows, frames): seconds from the start of the video at which each frame of a window
-                 appears: its number after resampling / frames_per_second. Where a video is looped they repeat.
+  frame_times    float64 (windows, frames): seconds from the start of the file at which each frame of a window
+                 appears; pictures may begin later than that (the sound first). Where a video is looped they repeat.
   feature_times  float64: of each feature, (windows,) or (windows, time), the mean time of the frames that it stands
                  for, the window's frames being shared out evenly among its temporal steps.
   endpoint, pool, frames_per_second, model, video, video_bytes, video_changed: what the features are of.
@@ -41,7 +41,7 @@ from s3dg.config import ENDPOINTS
 from s3dg.disk import DiskError
 from s3dg.errors import VideoError
 from s3dg.network import POOLED_FEATURES
-from s3dg.video import reading, sampling, windows
+from s3dg.video import sampling, windows
 
 FLAGS = flags.FLAGS
 
@@ -223,13 +223,18 @@ def extract_video(extractor, target, video_format, stride, arrays, label):
         'short_side': video_format.short_side,
     }
     counting = ProgressLine(f'{label}: counting', 'frames', run.report)
-    length = windows.count_frames(path, progress=counting, **options)
-    rate = video_format.frames_per_second or reading.source_frames_per_second(path)
-    starts = sampling.strided_starts(length, extractor.window, stride)
-    clips = windows.cut_windows(
-        path, length, starts, extractor.window, crop_size=video_format.crop_size, **options
+    times = windows.frame_times(
+        path,
+        progress=counting,
+        warn=lambda faults: run.report(f'{label}: {faults}'),
+        **options,
     )
-    frame_times = sampling.frame_numbers(length, starts, extractor.window) / rate
+    rate = video_format.frames_per_second or sampling.mean_frames_per_second(times)
+    starts = sampling.strided_starts(len(times), extractor.window, stride)
+    clips = windows.cut_windows(
+        path, len(times), starts, extractor.window, crop_size=video_format.crop_size, **options
+    )
+    frame_times = times[sampling.frame_numbers(len(times), starts, extractor.window)]
     arrays = {
         **arrays,
         **feature_file.source_arrays(source),

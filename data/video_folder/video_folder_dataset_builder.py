@@ -1,7 +1,9 @@
 """Builder of video_folder: a user's own videos, in one folder per class."""
 
+import collections
 import dataclasses
 import functools
+import pathlib
 
 from data import video_builder
 from data.video_folder import listing
@@ -48,8 +50,14 @@ class Builder(video_builder.VideoBuilder, skip_registration=True):
         if ignored and report is not None:
             report(
                 f'{self.name}: ignored {len(ignored)} files and folders that are not videos'
-                f' by their names, {ignored[0]} for one'
+                ' by their names'
             )
+            by_kind = collections.defaultdict(list)
+            for name in ignored:
+                by_kind[pathlib.PurePath(name).suffix.lower()].append(name)
+            for suffix, names in sorted(by_kind.items()):
+                of_kind = f'with {suffix}' if suffix else 'without a suffix'
+                report(f'  {len(names)} {of_kind}, {names[0]} for one')
 
     def split_videos(self) -> dict[str, list[video_builder.Video]]:
         return self._listing.splits

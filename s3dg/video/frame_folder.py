@@ -23,30 +23,43 @@ def read_frames(
     short_side: int | None = None,
     *,
     bgr: bool = False,
-) -> Iterator[np.ndarray]:
-    """Yields the frames of a folder in the order of their numbers, as `video.read_frames` does.
+) -> reading.Frames:
+    """The frames of a folder in the order of their numbers, as `reading.read_frames` gives a file's.
 
     Args:
       path: folder of images whose names end with their numbers (`00001.jpg`, `img_12.png`), from 0
         or 1, each one more than the last; hidden files and other suffixes are ignored.
       source_frames_per_second: rate at which the images were taken from their video.
-      frames_per_second: as in `video.read_frames`, like the others.
+      frames_per_second: as in `reading.read_frames`, like the others.
 
-    Yields:
-      uint8 arrays (height, width, 3), RGB or BGR.
+    Returns:
+      An iterator of uint8 arrays (height, width, 3), RGB or BGR.
 
     Raises:
-      VideoError: if the folder is missing, has no or one frame, lacks a frame between two others or
+      VideoError: while it is iterated, if the folder is missing, has no or one frame, lacks a frame between two others or
         the first, has one twice, or holds an image that cannot be decoded.
-      ValueError: as `video.read_frames`.
+      ValueError: as `reading.read_frames`.
     """
     sampling.check_arguments(frames_per_second, frame_size, short_side)
-    files = _numbered(pathlib.Path(path))
-    timed = (
-        (_decode(file), k / source_frames_per_second, (k + 1) / source_frames_per_second)
-        for k, file in enumerate(files)
-    )
-    yield from sampling.resample_and_resize(timed, frames_per_second, frame_size, short_side, bgr)
+    timed = _timed(pathlib.Path(path), source_frames_per_second, bgr)
+    return reading.Frames(sampling.sample(timed, frames_per_second, frame_size, short_side))
+
+
+class _Image:
+    """A decoded image, as a `sampling.Picture`."""
+
+    def __init__(self, image: np.ndarray, bgr: bool):
+        self._image, self._bgr = image, bgr
+        self.shape = image.shape
+
+    def pixels(self) -> np.ndarray:
+        return self._image if self._bgr else cv2.cvtColor(self._image, cv2.COLOR_BGR2RGB)
+
+
+def _timed(folder, rate, bgr) -> Iterator[tuple[_Image, float, float]]:
+    for k, file in enumerate(_numbered(folder)):
+        # All are decoded, also those that resampling leaves out: a broken one is to be found.
+        yield _Image(_decode(file), bgr), k / rate, (k + 1) / rate
 
 
 def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -6,6 +6,7 @@ moment decides which frame is taken.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -33,39 +34,76 @@ def check_arguments(frames_per_second, frame_size, short_side) -> None:
         raise ValueError(f'short_side: found {short_side}, expected a number of pixels')
 
 
-def resample_and_resize(
-    source: Iterable[tuple[np.ndarray, float, float]],
+class Picture(Protocol):
+    """A frame of a video whose pixels are made when they are asked for.
+
+    Attributes:
+      shape: (height, width, 3).
+    """
+
+    shape: tuple[int, int, int]
+
+    def pixels(self) -> np.ndarray:
+        """uint8 (height, width, 3)."""
+
+
+# Pictures in order, each with its start and its end in seconds after the first one's start.
+Timed = Iterable[tuple[Picture, float, float]]
+
+
+def sample(
+    source: Timed,
     frames_per_second: float | None,
     frame_size: tuple[int, int] | None,
     short_side: int | None,
-    bgr: bool = False,
-) -> Iterator[np.ndarray]:
-    """What `read_frames` does after decoding.
+) -> Iterator[tuple[np.ndarray, float]]:
+    """What `reading.read_frames` does after decoding.
 
     Args:
-      source: (BGR frame, start, end), times in seconds after the first frame.
+      source: pictures; one is asked for its pixels only where it is chosen, and once.
       frames_per_second: as in `read_frames`, like the others.
 
     Yields:
-      uint8 arrays (height, width, 3), RGB or BGR.
+      (uint8 array (height, width, 3), seconds after the first picture at which it begins).
 
     Raises:
       VideoError: as `read_frames`.
     """
-    if frames_per_second is not None:
-        source = _resample(source, frames_per_second)
-    shape = None
     resized_from, resized = None, None
-    for frame, _, _ in source:
-        if frame is not resized_from:  # a frame shown twice is resized once
-            if frame_size is None and shape not in (None, frame.shape):
+    for picture, time in choose(source, frames_per_second, frame_size is not None):
+        if picture is not resized_from:  # a frame shown twice is resized once
+            resized_from = picture
+            resized = resize(picture.pixels(), frame_size, short_side)
+        yield resized, time
+
+
+def choose(
+    source: Timed, frames_per_second: float | None, any_size: bool
+) -> Iterator[tuple[Picture, float]]:
+    """The pictures that are a video's frames at the rate wanted.
+
+    Args:
+      source: pictures.
+      frames_per_second: rate wanted; None takes them as they are.
+      any_size: whether their sizes may differ.
+
+    Yields:
+      (picture, seconds after the first picture at which the frame begins).
+
+    Raises:
+      VideoError: if the video is shorter than a frame, or its frame size changes.
+    """
+    shape = None
+    timed = source if frames_per_second is None else _resample(source, frames_per_second)
+    for number, (picture, start, _) in enumerate(timed):
+        if not any_size:
+            if shape not in (None, picture.shape):
                 raise VideoError(
                     f'frame size changes from {shape[1]}x{shape[0]}'
-                    f' to {frame.shape[1]}x{frame.shape[0]}'
+                    f' to {picture.shape[1]}x{picture.shape[0]}'
                 )
-            shape = frame.shape
-            resized_from, resized = frame, _resize(frame, frame_size, short_side)
-        yield resized if bgr else cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
+            shape = picture.shape
+        yield picture, start if frames_per_second is None else number / frames_per_second
 
 
 def _resample(source, frames_per_second) -> Iterator[tuple[np.ndarray, float, float]]:
@@ -85,14 +123,31 @@ def _resample(source, frames_per_second) -> Iterator[tuple[np.ndarray, float, fl
         )
 
 
-def _resize(frame, frame_size, short_side) -> np.ndarray:
+def resize(
+    frame: np.ndarray, frame_size: tuple[int, int] | None, short_side: int | None
+) -> np.ndarray:
+    """A frame at the size wanted: bilinear, without antialiasing."""
     height, width = frame.shape[:2]
     if short_side is not None:
-        scale = short_side / min(height, width)
-        frame_size = (round(height * scale), round(width * scale))
+        frame_size = short_side_size(height, width, short_side)
     if frame_size is None or tuple(frame_size) == (height, width):
         return frame
     return cv2.resize(frame, (frame_size[1], frame_size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def short_side_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """(height, width) of a picture whose shorter side is given another length.
+
+    In whole numbers, halves up, so that no floating point decides; the exported network computes
+    the same (`s3dg.export`).
+    """
+    short = min(height, width)
+    return tuple((2 * side * short_side + short) // (2 * short) for side in (height, width))
+
+
+def mean_frames_per_second(times: np.ndarray) -> float:
+    """Mean rate of frames that begin at `times` (seconds, rising); not a number for a single one."""
+    return (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else math.nan
 
 
 def window_starts(length: int, frames: int) -> np.ndarray:

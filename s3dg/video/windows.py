@@ -9,31 +9,42 @@ from s3dg.errors import VideoError
 from s3dg.video import reading, sampling
 
 
-def count_frames(
+def frame_times(
     path,
     frames_per_second=None,
+    frame_size=None,
+    short_side=None,
     *,
     progress: Callable[[int], None] | None = None,
-    **options,
-) -> int:
-    """Number of frames of a video after resampling; decodes it.
+    warn: Callable[[str], None] | None = None,
+) -> np.ndarray:
+    """When the frames of a video begin, after resampling; decodes it, but converts no frame.
 
     Args:
       path: a video file.
-      frames_per_second: rate wanted; None keeps the source's frames.
+      frames_per_second: rate wanted; None keeps the source's frames, and their own times.
+      frame_size, short_side: as of `reading.read_frames`: a video that changes its frame size can be
+        used with a frame_size only.
       progress: called with the number of frames counted so far, after each.
-      **options: `frame_size`, `short_side` as of `reading.read_frames`: a video that changes its frame
-        size can be used with a frame_size only.
+      warn: called with what was wrong with the file and did not stop it from being used, in words,
+        if anything was.
+
+    Returns:
+      float64 array (frames,), seconds from the file's start, rising.
 
     Raises:
       VideoError: if the video cannot be used.
     """
-    count = 0
-    for _ in reading.read_frames(path, frames_per_second, **options):
-        count += 1
+    sampling.check_arguments(frames_per_second, frame_size, short_side)
+    video = reading.VideoFile(path)
+    times = []
+    for _, time in sampling.choose(video.pictures(), frames_per_second, frame_size is not None):
+        times.append(video.start + time)
         if progress is not None:
-            progress(count)
-    return count
+            progress(len(times))
+    if video.faults and warn is not None:
+        warn(video.faults)
+    return np.array(times)
 
 
 def cut_windows(
@@ -49,7 +60,7 @@ def cut_windows(
 
     Args:
       path: a video file.
-      length: its number of frames, as `count_frames` gives it with the same options.
+      length: its number of frames, as many as `frame_times` gives with the same options.
       starts: first frames of the windows, rising; [0] for a video shorter than a window, which is
         looped.
       frames: frames of a window; so many are held.
@@ -78,7 +89,9 @@ def cut_windows(
         yield np.stack([held[i % length] for i in range(frames)])
 
 
-def read_windows(path, frames, **options) -> Iterator[np.ndarray]:
+def read_windows(
+    path, frames, *, warn: Callable[[str], None] | None = None, **options
+) -> Iterator[np.ndarray]:
     """Yields the windows that cover a video, as evaluation cuts them.
 
     The places of the windows depend on the length, so a video is decoded twice: once to count its
@@ -87,6 +100,7 @@ def read_windows(path, frames, **options) -> Iterator[np.ndarray]:
     Args:
       path: a video file.
       frames: frames of a window; a shorter video is looped.
+      warn: as of `frame_times`.
       **options: `frames_per_second`, `frame_size`, `short_side` as of `reading.read_frames`.
 
     Yields:
@@ -95,5 +109,5 @@ def read_windows(path, frames, **options) -> Iterator[np.ndarray]:
     Raises:
       VideoError: if the video cannot be used.
     """
-    length = count_frames(path, **options)
+    length = len(frame_times(path, warn=warn, **options))
     yield from cut_windows(path, length, sampling.window_starts(length, frames), frames, **options)

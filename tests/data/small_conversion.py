@@ -10,7 +10,7 @@ from data import catalog, conversion
 # Videos that cannot be used, with the reasons.
 BROKEN = {
     'train/jump/empty.MP4': 'empty file (0 bytes)',
-    'train/run/text.mp4': 'not a video: OpenCV cannot open it',
+    'train/run/text.mp4': 'not a video: FFmpeg cannot open it',
 }
 
 

@@ -81,10 +81,9 @@ def test_files_that_cannot_be_read(tmp_path, write):
         f'{loop}: Too many levels of symbolic links, expected a text file'
     )
     long = tmp_path / ('x' * 300)
-    assert (
-        error_of(annotations.read_lines, long)
-        == f'{long}: File name too long, expected a text file'
-    )
+    line = error_of(annotations.read_lines, long)  # cut in its middle
+    assert line.startswith(f'{tmp_path}/xxx')
+    assert line.endswith('xxx: File name too long, expected a text file')
 
 
 @pytest.mark.parametrize('line_end', ['\n', '\r\n', '\r'])
@@ -252,10 +251,11 @@ def test_find(tmp_path, write):
     assert annotations.find(str(tmp_path), '.') == tmp_path
     (tmp_path / 'loop').symlink_to('loop')
     (tmp_path / 'broken').symlink_to('nothing')
-    names = ('loop', 'broken', 'TWO.txt', 'two.tx?', 'x' * 300, 'two.txt/x')
+    names = ('loop', 'broken', 'TWO.txt', 'two.tx?', 'two.txt/x')
     assert error_of(annotations.find, tmp_path, *names) == (
         f'{tmp_path}: found none of its files, expected {" or ".join(names)}'
     )
+    assert error_of(annotations.find, tmp_path, 'x' * 300).endswith('xxx')
 
 
 def test_files_of_all_folders(tmp_path, write):

@@ -95,7 +95,7 @@ def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, nu
     assert_same(ours, plain, tmp_path / 'beam', 'video_folder', 'mine')
     assert ours.examples == {'train': 6, 'validation': 2}
     reasons = {row.id: row.reason for row in ours.skipped}
-    assert reasons['train/run/text.mp4'] == 'not a video: OpenCV cannot open it'
+    assert reasons['train/run/text.mp4'] == 'not a video: FFmpeg cannot open it'
     assert reasons['train/jump/gone.mp4'] == 'file not found'
     assert reasons.keys() == {'train/run/text.mp4', 'train/run/cut.avi', 'train/jump/gone.mp4'}
     assert any('2 of 2 shards go to DirectRunner' in line for line in lines)

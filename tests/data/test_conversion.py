@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import catalog, conversion, encoding, shards, staging, video_builder
+from data import catalog, conversion, encoding, outcomes, shards, staging, video_builder
 from s3dg.video import reading, writing
+from tests import video_files
 from tests.data import jobs, small_conversion
 from tests.data.small_conversion import convert, files, make, records
 
@@ -47,15 +48,45 @@ def test_what_is_stored_and_what_is_skipped(folder, tmp_path):
     lengths = (pathlib.Path(result.data_path) / 'videos.csv').read_text().splitlines()
     assert sorted(lengths) == sorted(
         [
-            'id,frames',
-            *(f'{video_id},{4 + int(pathlib.Path(video_id).stem)}' for video_id in stored),
+            'id,frames,faults',
+            *(f'{video_id},{4 + int(pathlib.Path(video_id).stem)},' for video_id in stored),
         ]
     )
     table = (pathlib.Path(result.data_path) / 'skipped.csv').read_text().splitlines()
     assert table[0] == 'id,path,reason'
     assert len(table) == 3
-    assert any('ignored 1 files' in line and 'notes.txt' in line for line in lines)
+    ignored = next(place for place, line in enumerate(lines) if 'ignored 1 files' in line)
+    assert lines[ignored + 1] == '  1 with .txt, train/jump/notes.txt for one'
     assert any(line.endswith('2 skipped') and '22/22' in line for line in lines)
+
+
+def test_damaged_videos_are_converted_as_far_as_they_go(folder, tmp_path):
+    path = folder / 'train' / 'jump' / 'damaged.mp4'
+    frames = video_files.stepped_frames(40, 32, 32)
+    video_files.write_with_ffmpeg(path, frames, 25, options={'g': '4', 'bf': '0'})
+    video_files.damage_packet(path, 19)
+    result = convert(folder, tmp_path / 'data')
+    assert result.faults == {'train/jump/damaged.mp4': '1 of 40 packets damaged'}
+    table = (pathlib.Path(result.data_path) / 'videos.csv').read_text().splitlines()
+    assert 'train/jump/damaged.mp4,40,1 of 40 packets damaged' in table
+    again = convert(folder, tmp_path / 'data')
+    assert again.reused
+    assert again.faults == result.faults
+    stored = records(result.data_path)['train/jump/damaged.mp4'].features.feature['video']
+    decoded = [
+        cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        for jpeg in stored.bytes_list.value
+    ]
+    shown = video_files.steps_of(decoded)
+    assert shown == [18 if step == 19 else step for step in range(40)]
+
+
+def test_outcomes_of_earlier_versions_are_read(tmp_path):
+    (tmp_path / 'videos.csv').write_text('id,frames\na,3\n"b,c",4\n')
+    known = outcomes.Outcomes(tmp_path)
+    assert known.frames == {'a': 3, 'b,c': 4}
+    known.replace(known.frames, {})
+    assert (tmp_path / 'videos.csv').read_text() == 'id,frames,faults\na,3,\n"b,c",4,\n'
 
 
 def test_processes_store_the_same_bytes(folder, tmp_path):
@@ -261,7 +292,7 @@ def test_strange_file_names_survive(tmp_path, write_video_file, numbered):
     result = convert(root, tmp_path, processes=2)  # names go to the processes and back
     assert result.examples == {'train': 4, 'validation': 1}
     reasons = {pathlib.Path(row.id).name: row.reason for row in result.skipped}
-    assert reasons == dict.fromkeys(names, 'not a video: OpenCV cannot open it') | {
+    assert reasons == dict.fromkeys(names, 'not a video: FFmpeg cannot open it') | {
         '\\xff.avi': 'its name or folder is not valid UTF-8; rename it'  # would crash OpenCV
     }
     again = convert(root, tmp_path)

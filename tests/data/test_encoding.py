@@ -61,12 +61,12 @@ def tvl1_pictures(frames):
 
 
 def test_rgb(path, frames):
-    assert encoding.encode_video(path, RGB) == [jpeg(resized(frame)) for frame in frames]
+    assert encoding.encode_video(path, RGB).frames == [jpeg(resized(frame)) for frame in frames]
 
 
 def test_flow(path, frames):
     pictures = tvl1_pictures(frames)
-    encoded = encoding.encode_video(path, FLOW)
+    encoded = encoding.encode_video(path, FLOW).frames
     assert len(encoded) == 5
     assert encoded == [jpeg(picture) for picture in pictures]
     decoded = cv2.imdecode(np.frombuffer(encoded[0], np.uint8), cv2.IMREAD_UNCHANGED)
@@ -74,15 +74,15 @@ def test_flow(path, frames):
 
 
 def test_another_algorithm_gives_another_flow(path):
-    dis = encoding.encode_video(path, dataclasses.replace(FLOW, flow_algorithm='dis'))
+    dis = encoding.encode_video(path, dataclasses.replace(FLOW, flow_algorithm='dis')).frames
     assert len(dis) == 5
-    assert dis != encoding.encode_video(path, FLOW)
+    assert dis != encoding.encode_video(path, FLOW).frames
 
 
 def test_flow_is_computed_at_the_rate_that_is_stored(tmp_path, frames, write_video_file):
     """Every second of the frames, so twice the motion."""
     write_video_file(tmp_path / 'v.avi', frames, 50)
-    encoded = encoding.encode_video(str(tmp_path / 'v.avi'), FLOW)
+    encoded = encoding.encode_video(str(tmp_path / 'v.avi'), FLOW).frames
     assert encoded == [jpeg(picture) for picture in tvl1_pictures(frames[1::2])]
 
 
@@ -90,7 +90,10 @@ def test_flow_is_computed_at_the_rate_that_is_stored(tmp_path, frames, write_vid
 def test_a_folder_of_frames_is_a_video(tmp_path, path, frames, storage):
     for number, frame in enumerate(frames, start=1):
         cv2.imwrite(str(tmp_path / f'{number:05d}.png'), frame[:, :, ::-1])
-    assert encoding.encode_video(str(tmp_path), storage) == encoding.encode_video(path, storage)
+    assert (
+        encoding.encode_video(str(tmp_path), storage).frames
+        == encoding.encode_video(path, storage).frames
+    )
 
 
 def test_folders_are_resampled_too(tmp_path, frames):
@@ -98,7 +101,7 @@ def test_folders_are_resampled_too(tmp_path, frames):
         cv2.imwrite(str(tmp_path / f'{number:05d}.png'), frame[:, :, ::-1])
     storage = dataclasses.replace(FOLDERS, folder_frames_per_second=12.5)
     expected = [jpeg(resized(frame)) for frame in frames for _ in range(2)]
-    assert encoding.encode_video(str(tmp_path), storage) == expected
+    assert encoding.encode_video(str(tmp_path), storage).frames == expected
 
 
 def test_folders_only_where_they_are_expected(tmp_path):
@@ -115,7 +118,7 @@ def test_folders_only_where_they_are_expected(tmp_path):
 def test_a_single_frame_has_no_flow(tmp_path, write_video_file, frames):
     """Two frames of a fast video, one of which resampling leaves."""
     write_video_file(tmp_path / 'v.avi', frames[:2], 50)
-    assert len(encoding.encode_video(str(tmp_path / 'v.avi'), RGB)) == 1
+    assert len(encoding.encode_video(str(tmp_path / 'v.avi'), RGB).frames) == 1
     with pytest.raises(VideoError, match='^only one frame, no flow$'):
         encoding.encode_video(str(tmp_path / 'v.avi'), FLOW)
 
@@ -123,7 +126,7 @@ def test_a_single_frame_has_no_flow(tmp_path, write_video_file, frames):
 def test_a_record_has_a_limit(path, frames, monkeypatch):
     sizes = [len(jpeg(resized(frame))) for frame in frames]
     monkeypatch.setattr(encoding, 'MOST_BYTES', sum(sizes))
-    assert len(encoding.encode_video(path, RGB)) == 6
+    assert len(encoding.encode_video(path, RGB).frames) == 6
     monkeypatch.setattr(encoding, 'MOST_BYTES', sum(sizes[:4]) - 1)
     with pytest.raises(VideoError, match='too long: its first 4 frames fill a record'):
         encoding.encode_video(path, RGB)
@@ -156,7 +159,7 @@ def test_what_processes_hand_back(tmp_path):
     (tmp_path / 'v.avi').write_text('no video ' * 100)
     error = encoding.try_video(encoding.Source(str(tmp_path / 'v.avi')), RGB)
     again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again)) == (VideoError, 'not a video: OpenCV cannot open it')
+    assert (type(again), str(again)) == (VideoError, 'not a video: FFmpeg cannot open it')
     assert pickle.loads(pickle.dumps(RGB)) == RGB
     assert isinstance(encoding.crash(RGB), VideoError)
 
@@ -165,7 +168,9 @@ def test_an_annotation_is_read_with_its_video(path, tmp_path):
     annotated = dataclasses.replace(RGB, read_annotation=jobs.read_text)
     (tmp_path / 'words').write_text('some words')
     found = encoding.try_video(encoding.Source(path, str(tmp_path / 'words')), annotated)
-    assert found == encoding.Encoded(encoding.encode_video(path, RGB), 'some words')
+    assert found == encoding.Encoded(
+        encoding.encode_video(path, RGB).frames, annotation='some words'
+    )
     (tmp_path / 'words').write_text('')
     error = encoding.try_video(encoding.Source(path, str(tmp_path / 'words')), annotated)
     assert str(error) == 'an annotation without words'

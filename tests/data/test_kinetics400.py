@@ -101,12 +101,16 @@ def test_examples_are_exact(converted):
 def test_broken_and_missing_videos_are_skipped_with_their_reason(converted):
     folder, done, _, _ = converted
     train = folder / 'train'
+    there = (train / 'truncated_0_000005_000015.mp4').stat().st_size
+    (lost,) = (row.reason for row in done.skipped if row.id == 'truncated_0_000005_000015')
+    assert lost.startswith('truncated mp4: its index ("moov" atom) is missing, ')
+    assert f' {there:,} of at least ' in lost
     assert {(row.id, row.path, row.reason) for row in done.skipped} == {
         (name, str(train / f'{name}.mp4'), reason)
         for name, reason in (
             ('missing_-___000005_000015', 'file not found'),
             ('empty_____0_000005_000015', 'empty file (0 bytes)'),
-            ('truncated_0_000005_000015', 'truncated mp4: its index ("moov" atom) is missing'),
+            ('truncated_0_000005_000015', lost),
         )
     }
 

@@ -299,7 +299,7 @@ def test_resizing_scales_the_motion(tmp_path, write_video_file):
     frames = [np.repeat(frame[:, :, None], 3, axis=2) for frame in gray]
     write_video_file(tmp_path / 'v.avi', frames, 25)
     storage = encoding.Storage(25, (64, 160), None, 95, 'flow', 'dis')  # half as high
-    (stored,) = encoding.encode_video(str(tmp_path / 'v.avi'), storage)
+    (stored,) = encoding.encode_video(str(tmp_path / 'v.avi'), storage).frames
     middle = decode(stored)[28:37, 72:89].mean(axis=(0, 1))
     np.testing.assert_allclose(middle, [4, 2], atol=0.2)
 
@@ -310,9 +310,9 @@ def test_flow_of_the_mirrored_video(moving_shapes, algorithm):
     over a picture in one direction."""
     storage = encoding.Storage(25, None, None, 95, 'flow', algorithm)
     for name in ('right', 'up'):
-        plain = encoding.encode_video(str(moving_shapes / 'train' / name / '0.avi'), storage)
+        plain = encoding.encode_video(str(moving_shapes / 'train' / name / '0.avi'), storage).frames
         path = moving_shapes.parent / 'mirrored' / name / '0.avi'
-        mirrored = encoding.encode_video(str(path), storage)
+        mirrored = encoding.encode_video(str(path), storage).frames
         for one, other in zip(plain, mirrored, strict=True):
             expected = decode(one)[:, ::-1] * np.float32([-1, 1])
             errors = np.abs(decode(other) - expected)

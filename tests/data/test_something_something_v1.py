@@ -129,7 +129,7 @@ def test_skipped_with_reasons(converted, folder):
         '52': 'frame 00004.jpg cannot be decoded',
         '53': 'only one frame',
         '54': 'no frames in this folder',
-        '55': 'not a video: OpenCV cannot open it',
+        '55': 'not a video: FFmpeg cannot open it',
         '56': 'file not found',
     }
     assert skipped == {

@@ -126,7 +126,7 @@ def test_skipped_with_reasons(converted):
     assert reasons.pop('41').startswith('truncated: ')
     assert reasons == {
         '40': 'empty file (0 bytes)',
-        '42': 'not a video: OpenCV cannot open it',
+        '42': 'not a video: FFmpeg cannot open it',
         '43': 'a folder, not a file',
         '44': 'file not found',
     }

@@ -128,8 +128,8 @@ def test_no_more_is_held_than_is_needed():
 def test_reasons_that_differ_in_numbers_are_one(tmp_path):
     reasons = [
         *[
-            'truncated: 12 of 90 frames can be decoded',
-            'truncated: 3 of 81.5 frames can be decoded',
+            'truncated: 12,345 of 23,456,789 bytes are there, 50% of it is missing',
+            'truncated: 345 of 81.5 bytes are there, 7% of it is missing',
         ],
         *['empty file (0 bytes)'] * 3,
         'file not found',
@@ -138,7 +138,7 @@ def test_reasons_that_differ_in_numbers_are_one(tmp_path):
     outcomes.append_rows(tmp_path / 'skipped.csv', outcomes.SKIPPED_COLUMNS, rows)
     assert survey.count_reasons(tmp_path) == [
         ('empty file (0 bytes)', 3),
-        ('truncated: N of N frames can be decoded', 2),
+        ('truncated: N of N bytes are there, N% of it is missing', 2),
         ('file not found', 1),
     ]
     assert survey.count_reasons(tmp_path / 'none') == []

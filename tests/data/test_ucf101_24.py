@@ -159,14 +159,12 @@ def test_videos_without_boxes(converted, folder):
 
 def test_unusable_videos_are_listed_with_their_reasons(converted, folder):
     done = converted[0]
-    capture = cv2.VideoCapture(str(folder / 'UCF-101' / f'{CUT}.avi'))
-    left = sum(1 for _ in iter(lambda: capture.read()[0], False))
-    assert 0 < left < 36
+    left = (folder / 'UCF-101' / f'{CUT}.avi').stat().st_size
     assert {row.id: row.reason for row in done.skipped} == {
         SHORT: '7 frames, but its boxes go on to the 10th',
         SHORTER: '7 frames of the 10 that were annotated',
         EMPTY: 'empty file (0 bytes)',
-        CUT: f'truncated: {left} of 40 frames can be decoded',
+        CUT: f'truncated: {left:,} of {2 * left:,} bytes are there, 50% of it is missing',
         MISSING: 'file not found',
     }
     paths = {row.id: row.path for row in done.skipped}

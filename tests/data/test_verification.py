@@ -421,7 +421,7 @@ def test_videos_csv_was_edited(damaged):
         assert [row[0] for row in rows[1:3]] == [first, second]
         rows[1][1] = '7'
         del rows[2]
-        rows.append(['nowhere', '3'])
+        rows.append(['nowhere', '3', ''])
 
     _edit(path, edit)
     length = 3 + int(first[-5]) % 2
@@ -535,5 +535,7 @@ def test_sizes_that_are_not_stated(whole, tmp_path, fields, faults):
 def test_a_dataset_that_does_not_say_what_its_frames_are(damaged):
     path = damaged.folder / 'metadata.json'
     path.write_text(path.read_text().replace('"rgb"', '"sound"'))
-    with pytest.raises(video_builder.DatasetError, match="found modality 'sound'"):
+    with pytest.raises(
+        video_builder.DatasetError, match="found modality='sound', expected one of rgb, flow"
+    ):
         damaged.problems()

@@ -196,7 +196,7 @@ def test_files_and_folders_are_found_once(tmp_path):
         ('deep/er/c.AVI', 3),
     ]
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(run.UsageError, match='empty: found no videos, expected files of .3gp .avi'):
+    with pytest.raises(run.UsageError, match='empty: found no videos, expected files of .3g2 .3gp'):
         feature_file.find_videos([tmp_path / 'empty'])
 
 
@@ -393,7 +393,7 @@ def test_every_video_has_its_file_and_the_broken_one_its_reason(network, work):
     assert (results['videos'], results['skipped'], results['done_before']) == (3, 1, 0)
     assert results['windows'] == 7
     broken = str(work / 'given' / 'broken.mp4')
-    reason = 'not a video: OpenCV cannot open it'
+    reason = 'not a video: FFmpeg cannot open it'
     assert results['skipped_videos'] == [{'video': broken, 'reason': reason}]
     assert results['files'] == {
         str(work / name): str(work / 'run' / 'features' / file) for name, (file, _) in FILES.items()
@@ -501,4 +501,4 @@ def test_a_name_too_long_for_its_features_is_shortened_and_stays_its_own(tmp_pat
         target.path.name for target in feature_file.choose_targets(found, tmp_path / 'features')
     ]
     with pytest.raises(VideoError):
-        video_windows.count_frames(found[-1].path)
+        video_windows.frame_times(found[-1].path)

@@ -135,7 +135,7 @@ def test_pictures_of_cameras_are_as_large_as_measured(tmp_path):
     # Not one of the measured videos: a texture, as detailed as those of cameras, moving.
     (path,) = benchmark.generate_videos(_with_classes(tmp_path), 1, report=lambda line: None)
     storage = encoding.Storage(25.0, (256, 256), None, 95, 'rgb', 'tvl1')
-    stored = sum(map(len, encoding.encode_video(str(path), storage)))
+    stored = sum(map(len, encoding.encode_video(str(path), storage).frames))
     one = dataclasses.replace(_facts(), videos={'train': 1}, seconds=10.0)
     assert workload.dataset_bytes(one) == pytest.approx(stored, rel=0.25)
 

@@ -7,6 +7,7 @@ from s3dg.config import VideoFormat
 from s3dg.errors import VideoError
 from s3dg.export import prepare_frames
 from s3dg.video import sampling, windows
+from tests import video_files
 
 
 @pytest.mark.parametrize(('length', 'frames'), [(5, 8), (8, 8), (9, 8), (17, 8), (30, 7), (24, 3)])
@@ -28,7 +29,7 @@ def test_windows_are_resampled_and_resized(tmp_path, write_video_file, numbered)
     assert [window.shape for window in found] == [(4, 8, 12, 3)] * 3
     numbers = [window[:, 0, 0, 0].tolist() for window in found]
     assert numbers == [[1, 3, 5, 7], [7, 9, 11, 13], [13, 15, 17, 19]]
-    assert windows.count_frames(tmp_path / 'v.avi', 25) == 10
+    np.testing.assert_allclose(windows.frame_times(tmp_path / 'v.avi', 25), np.arange(10) / 25)
 
 
 def test_broken_files_give_their_reason(tmp_path):
@@ -100,5 +101,27 @@ def test_a_video_that_changes_meanwhile_is_refused(tmp_path, write_video_file, n
 def test_counting_reports_every_frame(tmp_path, write_video_file, numbered):
     write_video_file(tmp_path / 'v.avi', numbered(6, 16, 16), 50)
     counted = []
-    assert windows.count_frames(tmp_path / 'v.avi', 25, progress=counted.append) == 3
+    assert len(windows.frame_times(tmp_path / 'v.avi', 25, progress=counted.append)) == 3
     assert counted == [1, 2, 3]
+
+
+def test_times_are_those_of_the_file(tmp_path):
+    """Pictures that begin late, one of which stays for long, beside sound from the start."""
+    shown = [1.2, 1.24, 1.28, 3.0, 3.04]
+    frames = video_files.stepped_frames(5)
+    path = tmp_path / 'v.mkv'
+    video_files.write_with_ffmpeg(path, frames, 25, times=shown, sound=('aac', 4.0))
+    np.testing.assert_allclose(windows.frame_times(path), shown, atol=0.002)
+    resampled = windows.frame_times(path, 25)
+    np.testing.assert_allclose(resampled, 1.2 + np.arange(len(resampled)) / 25, atol=0.002)
+    assert len(resampled) == 47  # of 1.88 seconds
+
+
+def test_what_is_wrong_is_told_once(tmp_path):
+    path = tmp_path / 'v.mp4'
+    video_files.write_with_ffmpeg(path, video_files.stepped_frames(30), 25, options={'g': '5'})
+    video_files.damage_packet(path, 12)
+    told = []
+    cut = windows.read_windows(path, 8, frames_per_second=25, warn=told.append)
+    assert len(list(cut)) == 4
+    assert told == ['1 of 30 packets damaged']

@@ -1,0 +1,47 @@
+"""Writing of video files and of encoded frames, against OpenCV's own decoder."""
+
+import cv2
+import numpy as np
+import pytest
+
+from s3dg.errors import VideoError
+from s3dg.video import reading, writing
+
+WANTED = 25  # frames a second
+
+
+@pytest.mark.parametrize(('name', 'codec'), [('v.mp4', 'mp4v'), ('v.avi', 'FFV1')])
+def test_written_videos_can_be_read(tmp_path, name, codec):
+    frames = [np.full((32, 48, 3), 20 * k, np.uint8) for k in range(10)]
+    path = tmp_path / 'deep' / 'er' / name
+    writing.write_video(path, iter(frames), 25, codec)
+    found = list(reading.read_frames(path, WANTED))
+    assert np.abs(np.stack(found).astype(int) - np.stack(frames)).max() <= 6
+    assert [entry.name for entry in path.parent.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ('frames', 'name', 'codec', 'reason'),
+    [
+        ([], 'v.mp4', 'mp4v', 'no frames'),
+        (numbered := [np.zeros((8, 8, 3), np.uint8)] * 2, 'v.mp4', 'FFV9', 'cannot write codec'),
+        ([*numbered, np.zeros((8, 10, 3), np.uint8)], 'v.mp4', 'mp4v', 'found a frame'),
+    ],
+)
+def test_failed_writing_leaves_nothing(tmp_path, frames, name, codec, reason):
+    with pytest.raises(VideoError, match=reason):
+        writing.write_video(tmp_path / name, frames, 25, codec)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_jpeg_is_what_opencv_reads_back():
+    rng = np.random.default_rng(2)
+    frame = cv2.resize(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8), (40, 32))
+    decoded = cv2.imdecode(np.frombuffer(writing.encode_jpeg(frame, 100), np.uint8), 1)[:, :, ::-1]
+    assert np.abs(decoded.astype(int) - frame).mean() < 2
+    gray = writing.encode_jpeg(frame[:, :, 0], 100)
+    decoded = cv2.imdecode(np.frombuffer(gray, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert decoded.shape == (32, 40)
+    assert np.abs(decoded.astype(int) - frame[:, :, 0]).max() <= 2
+    with pytest.raises(ValueError, match='float64'):
+        writing.encode_jpeg(frame / 255.0)
