@@ -145,33 +145,29 @@ def generate_videos(folder, count, size=_GENERATED_SIZE, report=run.report):
     return paths
 
 
-def decode_resize_encode(path):
-    """What conversion cannot do without, for one video: its number of frames."""
+def _resized_by_opencv(path):
+    """Yields the frames of a video as OpenCV reads and resizes them by itself."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    count = 0
     while True:
         decoded, frame = capture.read()
         if not decoded:
             break
-        resized = cv2.resize(frame, (256, 256), interpolation=cv2.INTER_LINEAR)
-        cv2.imencode('.jpg', resized, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        count += 1
+        yield cv2.resize(frame, (256, 256), interpolation=cv2.INTER_LINEAR)
     capture.release()
+
+
+def decode_resize_encode(path):
+    """What conversion cannot do without, for one video: its number of frames."""
+    count = 0
+    for frame in _resized_by_opencv(path):
+        cv2.imencode('.jpg', frame, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        count += 1
     return count
 
 
 def read_with_opencv(path):
-    """Decodes and resizes the frames of one video as OpenCV does by itself: their number."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    count = 0
-    while True:
-        decoded, frame = capture.read()
-        if not decoded:
-            break
-        cv2.resize(frame, (256, 256), interpolation=cv2.INTER_LINEAR)
-        count += 1
-    capture.release()
-    return count
+    """What reading cannot do without, for one video: its number of frames."""
+    return sum(1 for _ in _resized_by_opencv(path))
 
 
 def read_frames(path):

@@ -14,7 +14,7 @@ class SavedStateError(S3dgError, ValueError):
     """A training that was stopped cannot go on from what it has left."""
 
 
-def open_checkpoints(checkpoint, folder, report, max_to_keep=3):
+def open_checkpoints(checkpoint, folder, report, older=None, max_to_keep=3):
     """Restores the newest checkpoint of a folder that can be read, if there are any.
 
     The state file `checkpoint` beside them, which TensorFlow reads, is written anew from what is there: it may
@@ -24,6 +24,7 @@ def open_checkpoints(checkpoint, folder, report, max_to_keep=3):
       checkpoint: a `tf.train.Checkpoint`.
       folder: where they lie, or will lie.
       report: takes a line for the one restored, and for each that cannot be read.
+      older: a `tf.train.Checkpoint` of what earlier versions saved, for files that hold no more.
       max_to_keep: how many the manager keeps.
 
     Returns:
@@ -38,7 +39,7 @@ def open_checkpoints(checkpoint, folder, report, max_to_keep=3):
     for path in reversed(found):
         try:
             with reading(f'{path} cannot be read', SavedStateError):
-                checkpoint.restore(path).assert_consumed()
+                _restore(checkpoint, older, path)
         except SavedStateError as error:
             if isinstance(error.__cause__, tf.errors.ResourceExhaustedError):
                 raise  # of memory: the file is as it should be
@@ -55,6 +56,15 @@ def open_checkpoints(checkpoint, folder, report, max_to_keep=3):
                 f'{folder}: none of the checkpoints can be read; delete the folder to train from the beginning.'
             )
     return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep)
+
+
+def _restore(checkpoint, older, path):
+    try:
+        checkpoint.restore(path).assert_consumed()
+    except AssertionError:  # other parts than those that the file holds
+        if older is None:
+            raise
+        older.restore(path).assert_consumed()
 
 
 def _find(folder):

@@ -320,14 +320,14 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
     window = Window()
     # The TensorFlow variables themselves, in order: Keras layers (3.15) hide those of sublayers that they
     # hold in a list from tf.train.Checkpoint, without a word.
-    checkpoint = tf.train.Checkpoint(
-        network=[variable.value for variable in network.variables],
-        optimizer=[variable.value for variable in optimizer.variables],
-        step=step_variable,
-        window=window,
-    )
+    state = {
+        'network': [variable.value for variable in network.variables],
+        'optimizer': [variable.value for variable in optimizer.variables],
+        'step': step_variable,
+    }
+    checkpoint = tf.train.Checkpoint(**state, window=window)
     folder = workdir / 'checkpoints'
-    manager = open_checkpoints(checkpoint, folder, report)
+    manager = open_checkpoints(checkpoint, folder, report, tf.train.Checkpoint(**state))
     step = int(step_variable.numpy())
     history = History(workdir, step)
     if step >= total:

@@ -76,8 +76,12 @@ def test_metadata_that_cannot_be_are_told(folder, change):
     with pytest.raises(ExportError, match='; export the network again'):
         read_metadata(folder)
     values = _values(folder)
-    del values[next(iter(change))]
+    (key,) = change
+    del values[key]
     _write(folder, values)
+    if key == 'files':  # as of earlier versions
+        assert read_metadata(folder).class_names == ('jump', 'run')
+        return
     with pytest.raises(ExportError, match='network.json is damaged; export the network again'):
         read_metadata(folder)
 

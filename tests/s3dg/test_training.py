@@ -94,6 +94,28 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(uninterrupted, tmp_pa
     assert row['step'] == 4
 
 
+def test_checkpoints_of_earlier_versions_are_gone_on_from(uninterrupted, tmp_path, monkeypatch):
+    """They hold all but the steps since the last row of the history."""
+    create = tf.train.Checkpoint
+
+    def of_earlier_versions(**parts):
+        parts.pop('window', None)
+        return create(**parts)
+
+    def kill(line):
+        if line.startswith('step 3/'):
+            raise _Killed
+
+    monkeypatch.setattr(tf.train, 'Checkpoint', of_earlier_versions)
+    with pytest.raises(_Killed):
+        training.train(_network, _clips(), _config(), tmp_path, report=kill)
+    monkeypatch.undo()
+    lines = []
+    network, _ = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    assert any('resuming' in line for line in lines)
+    _assert_equal(_values(network), uninterrupted[0])
+
+
 @pytest.fixture
 def float64():
     """Sums of 336 terms in another order differ by less than what is compared."""
