@@ -322,11 +322,15 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             'flip_left_right': self.FLIP_LEFT_RIGHT,
             LABEL_DIGESTS: label_digests(features),
         }
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(features),
             supervised_keys=(VIDEO, LABEL),
             metadata=tfds.core.MetadataDict(metadata),
         )
+        # TFDS would ask its own server about every dataset that is not on disk yet, and leave an empty
+        # folder in the system's temporary one each time.
+        info.initialize_from_bucket = lambda: None
+        return info
 
     def new_info(self) -> tfds.core.DatasetInfo:
         """The dataset's description from the code alone; `info` is what is on disk, if it is."""

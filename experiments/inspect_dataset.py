@@ -17,7 +17,7 @@ from absl import flags
 
 from data import boxes, catalog, cells, contact_sheet, record_checks, survey, survey_charts
 from data.progress import duration
-from data.video_builder import LABEL, UNKNOWN_LABEL
+from data.video_builder import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
 from experiments import run
 from experiments.number_flags import MOST_SEED, define_count
 from s3dg import files
@@ -280,7 +280,7 @@ def main(arguments):
         'videos': sum(one.videos for one in found.values()),
         'skipped': sum(count for _, count in reasons),
         'skipped_reasons': dict(reasons),
-        'settings': dict(info.metadata),
+        'settings': {name: value for name, value in info.metadata.items() if name != LABEL_DIGESTS},
         'splits': {split: split_figures(one, names, rate) for split, one in found.items()},
     }
     write_class_counts(this / 'class_counts.csv', names, results['splits'])

@@ -2,10 +2,17 @@
 
 import pathlib
 import shlex
+import tempfile
 
 import pytest
 
 from data import catalog, video_builder
+
+
+def test_a_builder_asks_no_server_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    catalog.make_builder('moving_shapes', None, tmp_path / 'data')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):

@@ -157,7 +157,7 @@ def _unknown(arrays):
             'variable InceptionV1/Mixed_6a/weights is unknown: ',
             marks=pytest.mark.slow,
         ),
-        (None, 'not a readable TensorFlow checkpoint: '),
+        (None, 'not a readable TensorFlow checkpoint (DataLossError: '),
     ],
 )
 def test_files_that_do_not_fit_are_refused_in_one_line(change, message, tmp_path):

@@ -269,7 +269,12 @@ def test_from_scratch_is_the_same_network_with_random_weights(make_study):
 
 def test_scratch_figures_are_those_from_scratch():
     def trained(top1):
-        return [types.SimpleNamespace(results={'top1': top1 + seed}) for seed in (0.0, 0.1)]
+        return [
+            types.SimpleNamespace(
+                run=types.SimpleNamespace(figure={'top1': top1 + seed}.__getitem__)
+            )
+            for seed in (0.0, 0.1)
+        ]
 
     networks = {f'd/split{k}': trained(k / 10) for k in (1, 2, 3)}
     networks |= {f'd/split{k}/from_scratch': trained(k / 100) for k in (1, 2, 3)}
@@ -404,7 +409,7 @@ def test_how_a_step_is_divided_is_told(make_study, replicas, lines):
 def test_kept_features_are_of_the_videos_asked_for(tmp_path):
     path = tmp_path / 'features.npz'
     assert feature_embedding._kept_features(path, ['a']) is None
-    levels = {level: np.full((2, 3), i) for i, level in enumerate(feature_embedding.LEVELS)}
+    levels = {level: np.full((2, 3), float(i)) for i, level in enumerate(feature_embedding.LEVELS)}
     np.savez(path, id=np.array(['a', 'b']), **levels)
     assert feature_embedding._kept_features(path, ['a', 'c']) is None
     kept = feature_embedding._kept_features(path, ['a', 'b'])
