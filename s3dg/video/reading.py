@@ -41,9 +41,9 @@ MISSING = 'file not found'
 # A video of which more than this share of the packets cannot be decoded is refused.
 MOST_DAMAGED = 0.1
 
-# Pixels of a frame: 8K, 8192x4320 in either direction. FFmpeg holds up to seventeen frames of one and
-# a half bytes a pixel, and one of three, so this bounds the memory.
-MOST_PIXELS = 8192 * 4320
+# FFmpeg holds up to seventeen frames of one and a half bytes a pixel, and one of three, so this bounds
+# the memory.
+MOST_PIXELS = sampling.MOST_PIXELS
 _LIMITS = {'max_pixels': str(MOST_PIXELS)}
 
 # A picture that stays for longer than this (seconds) comes from a broken clock, and would be repeated
@@ -277,8 +277,9 @@ class VideoFile:
                 start = end
             shown = _Picture(frame, convert)
             length = frame.duration * tick
-        # The last picture lasts as long as it says, or the header, or as the average one did.
-        if not length and count:
+        # The last picture lasts as long as it says, or the header, or as the average one did. A length
+        # from a broken clock says nothing.
+        if not 0 < length <= LONGEST_FRAME and count:
             length = 1 / rate if rate else start / max(count - 1, 1)
         self._check_end(container, stream, count, start + length)
         yield shown, start, start + length

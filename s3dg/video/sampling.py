@@ -17,6 +17,9 @@ from s3dg.errors import VideoError
 # seconds.
 STAMP_TOLERANCE = 1e-3
 
+# Pixels of a frame, as it is and as it becomes: 8K, 8192x4320 in either direction.
+MOST_PIXELS = 8192 * 4320
+
 
 def check_arguments(frames_per_second, frame_size, short_side) -> None:
     """Raises ValueError for what cannot be asked of `read_frames`."""
@@ -126,10 +129,19 @@ def _resample(source, frames_per_second) -> Iterator[tuple[np.ndarray, float, fl
 def resize(
     frame: np.ndarray, frame_size: tuple[int, int] | None, short_side: int | None
 ) -> np.ndarray:
-    """A frame at the size wanted: bilinear, without antialiasing."""
+    """A frame at the size wanted: bilinear, without antialiasing.
+
+    Raises:
+      VideoError: if the shorter side wanted makes it one of more than MOST_PIXELS.
+    """
     height, width = frame.shape[:2]
     if short_side is not None:
         frame_size = short_side_size(height, width, short_side)
+        if math.prod(frame_size) > MOST_PIXELS:  # a strip, that is
+            raise VideoError(
+                f'frames of {height}x{width} (height x width) would become'
+                f' {frame_size[0]}x{frame_size[1]}, expected at most {MOST_PIXELS:,} pixels'
+            )
     if frame_size is None or tuple(frame_size) == (height, width):
         return frame
     return cv2.resize(frame, (frame_size[1], frame_size[0]), interpolation=cv2.INTER_LINEAR)

@@ -12,11 +12,23 @@ from s3dg.errors import VideoError
 from s3dg.video.reading import check_name
 
 
+_MOST_JPEG = 65500  # pixels of a side
+
+
 def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> bytes:
-    """Encodes a uint8 frame as JPEG: RGB, or BGR, (height, width, 3) or gray (height, width)."""
+    """Encodes a uint8 frame as JPEG: RGB, or BGR, (height, width, 3) or gray (height, width).
+
+    Raises:
+      VideoError: if a side is longer than JPEG can state.
+    """
     if frame.dtype != np.uint8 or frame.ndim not in (2, 3):
         raise ValueError(
             f'frame: found {frame.dtype} {frame.shape}, expected uint8 (H, W, 3) or (H, W)'
+        )
+    if max(frame.shape[:2]) > _MOST_JPEG:
+        raise VideoError(
+            f'found a frame of {frame.shape[0]}x{frame.shape[1]} (height x width), expected sides of'
+            f' at most {_MOST_JPEG} pixels'
         )
     stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 and not bgr else frame
     done, encoded = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])

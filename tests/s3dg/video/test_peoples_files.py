@@ -370,3 +370,27 @@ def test_files_from_the_field():
         assert bool(frames.faults) == bool(damaged), name
         resampled = sum(1 for _ in reading.read_frames(FIELD / name, 25))
         assert abs(resampled - 25 * expected['seconds']) <= 1, name
+
+
+def test_a_last_picture_of_endless_length(tmp_path):
+    frames, endless = tmp_path / 'v.mkv', tmp_path / 'endless.mkv'
+    video_files.write_with_ffmpeg(frames, video_files.stepped_frames(4), 25)
+    with av.open(str(frames)) as container, av.open(str(endless), 'w') as output:
+        stream = output.add_stream_from_template(container.streams.video[0])
+        packets = [p for p in container.demux(container.streams.video[0]) if p.size]
+        last = max(packet.pts for packet in packets)
+        for packet in packets:
+            packet.stream = stream
+            packet.duration = 10_000_000 if packet.pts == last else 40  # milliseconds
+            output.mux(packet)
+    assert len(windows.frame_times(endless, 25)) == 4
+
+
+def test_strips_take_no_memory(tmp_path):
+    path = tmp_path / 'v.mov'
+    strip = [np.zeros((1, 60_000, 3), np.uint8)]
+    video_files.write_with_ffmpeg(path, strip, codec='png', pixels='rgb24')
+    (frame,) = reading.read_frames(path)
+    assert frame.shape == (1, 60_000, 3)
+    with pytest.raises(VideoError, match='frames of 1x60000 .* would become 256x15360000'):
+        list(reading.read_frames(path, short_side=256))

@@ -45,3 +45,9 @@ def test_jpeg_is_what_opencv_reads_back():
     assert np.abs(decoded.astype(int) - frame[:, :, 0]).max() <= 2
     with pytest.raises(ValueError, match='float64'):
         writing.encode_jpeg(frame / 255.0)
+
+
+def test_sides_that_jpeg_cannot_state_are_refused(capfd):
+    with pytest.raises(VideoError, match='1x65501 .* at most 65500'):
+        writing.encode_jpeg(np.zeros((1, 65_501, 3), np.uint8))
+    assert not capfd.readouterr().err
