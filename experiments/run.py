@@ -165,8 +165,9 @@ class Run:
             write_json(new / CONFIG_FILE, self._settings)
 
     def _check_no_remains(self):
-        for name in run_files.OF_A_RUN:
-            if (self.path / name).exists():
+        """Refuses files that would be taken for this run's, or written over."""
+        for name in sorted(os.listdir(self.path)) if self.path.is_dir() else ():
+            if run_files.is_written(name):
                 raise UsageError(
                     f'--workdir: {self.path} holds {name} and no {CONFIG_FILE} that says of which run; '
                     f'give another one, or delete it.'

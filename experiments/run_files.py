@@ -1,5 +1,7 @@
 """The files that the programs leave in their workdirs, by which theirs are told from the user's."""
 
+import fnmatch
+
 from s3dg.export import SAVED_MODEL_FILES
 
 _TRAINED = (
@@ -35,6 +37,7 @@ WRITTEN = (
     'cost_per_endpoint.png',
 )
 
-# What makes a folder without config.json no place for a run: it would be taken for the run's, or
-# written over.
-OF_A_RUN = ('results.json', 'report.md', 'checkpoints', 'history.csv', 'model.keras', 'features')
+
+def is_written(name):
+    """Whether a file or folder of this name in a workdir is one that the programs write."""
+    return any(fnmatch.fnmatchcase(name, pattern.split('/')[0]) for pattern in WRITTEN)

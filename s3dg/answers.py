@@ -9,6 +9,18 @@ class NonFiniteAnswerError(S3dgError, ArithmeticError):
     """A network answered with what is no number; the message says which answer."""
 
 
+def non_finite_weight(network):
+    """The path of the first of a network's variables that holds NaN or infinity; None without one.
+
+    Its answers need not tell: TensorFlow's ReLU makes zeros of NaN.
+    """
+    for variable in network.variables:
+        values = variable.numpy()
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            return variable.path
+    return None
+
+
 def require_finite(values, what):
     """Refuses an answer that holds NaN or infinity.
 

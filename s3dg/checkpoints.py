@@ -5,6 +5,7 @@ import re
 
 import tensorflow as tf
 
+from s3dg import files
 from s3dg.errors import S3dgError, reading
 
 _FILE = re.compile(r'ckpt-(\d+)\.(index|data-\d+-of-\d+)')
@@ -46,9 +47,7 @@ def open_checkpoints(checkpoint, folder, report, older=None, max_to_keep=3):
             report(str(error))
         else:
             report(f'resuming from {path}')
-            tf.compat.v1.train.update_checkpoint_state(
-                str(folder), found[-1], all_model_checkpoint_paths=found
-            )
+            _write_state(folder, found)
             break
     else:
         if found or lost:
@@ -65,6 +64,14 @@ def _restore(checkpoint, older, path):
         if older is None:
             raise
         older.restore(path).assert_consumed()
+
+
+def _write_state(folder, found):
+    """Writes what the manager reads; TensorFlow's own function for it warns of its age at every call."""
+    names = [pathlib.Path(path).name for path in found]
+    lines = [f'model_checkpoint_path: "{names[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    files.write_text(folder / 'checkpoint', '\n'.join(lines) + '\n')
 
 
 def _find(folder):

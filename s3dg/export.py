@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from s3dg import files
-from s3dg.answers import require_finite
+from s3dg.answers import non_finite_weight, require_finite
 from s3dg.disk import writing
 from s3dg.errors import reading
 from s3dg.files import folders
@@ -238,12 +238,11 @@ def export(network, output, check=None):
       whatever `check` raises; `output` is then as it was.
     """
     check_output(output)
-    for variable in network.variables:
-        values = variable.numpy()
-        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise ExportError(
-                f'{variable.path} of the network is not finite, expected numbers: nothing is exported.'
-            )
+    broken = non_finite_weight(network)
+    if broken is not None:
+        raise ExportError(
+            f'{broken} of the network is not finite, expected numbers: nothing is exported.'
+        )
     with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
         endpoints = _write(network, folder, output)
         if check is not None:

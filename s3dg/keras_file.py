@@ -12,6 +12,7 @@ import zipfile
 import h5py
 import keras
 
+from s3dg.answers import non_finite_weight
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.errors import S3dgError, reading
 from s3dg.network import INCEPTION_FILTERS, STEM_CONVOLUTIONS
@@ -33,12 +34,16 @@ def load(path):
     """The `Network` that a `.keras` file holds.
 
     Raises:
-      KerasFileError, ConfigError: where it holds none, or is damaged.
+      KerasFileError, ConfigError: where it holds none, or is damaged, or a weight is NaN or infinite.
       OSError: where it cannot be opened.
     """
     check(path)
     with reading('it cannot be read as a network', KerasFileError):
-        return keras.models.load_model(path, compile=False)
+        network = keras.models.load_model(path, compile=False)
+    broken = non_finite_weight(network)
+    if broken is not None:
+        raise KerasFileError(f'its {broken} is not finite, expected numbers')
+    return network
 
 
 def check(path):

@@ -71,7 +71,24 @@ def test_a_finished_run_keeps_the_settings_it_was_made_with(tmp_path):
     assert run.read_settings(tmp_path / 'config.json')['log'] == 2
 
 
-@pytest.mark.parametrize('name', ['results.json', 'checkpoints', 'report.md', 'model.keras'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'results.json',
+        'checkpoints',
+        'report.md',
+        'model.keras',
+        'features',
+        'curves.png',
+        'confusion.png',
+        'predictions.npz',
+        'predictions_reversed.npz',
+        'samples.png',
+        'new_videos',
+        'saved_model',
+        'networks.csv',
+    ],
+)
 def test_what_is_left_of_a_run_is_not_taken_for_another(name, tmp_path):
     (tmp_path / name).mkdir()
     with pytest.raises(run.UsageError, match=f'holds {name} and no config.json'):

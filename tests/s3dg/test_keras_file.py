@@ -52,6 +52,16 @@ def test_a_whole_file_is_loaded(whole):
     assert network.config == NETWORKS['i2d'].replace(**FIELDS)
 
 
+@pytest.mark.parametrize('place', [0, -1])
+def test_weights_that_are_no_numbers_are_told(whole, tmp_path, place):
+    network = keras_file.load(whole)
+    variable = network.variables[place]
+    variable.assign(np.full(variable.shape, np.nan))
+    network.save(tmp_path / 'nan.keras')
+    with pytest.raises(KerasFileError, match=f'its {variable.path} is not finite'):
+        keras_file.load(tmp_path / 'nan.keras')
+
+
 def test_compressed_archives_are_loaded(whole, tmp_path):
     path = _write(tmp_path / 'x.keras', _parts(whole), zipfile.ZIP_DEFLATED)
     keras_file.check(path)

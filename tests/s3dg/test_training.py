@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 import signal
 
@@ -276,8 +277,17 @@ def test_a_torn_line_of_the_history_does_not_stop_a_training(uninterrupted, tmp_
     assert _figures(tmp_path) == [[row[name] for name in _FIGURES] for row in uninterrupted[1]]
 
 
+@pytest.fixture
+def tensorflow_says(caplog):
+    """What TensorFlow logs; some of it once a process only."""
+    logger = logging.getLogger('tensorflow')
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
 @pytest.mark.parametrize('state', [None, b'', b'model_checkpoint_path: "ckpt-', b'\xff\xfe'])
-def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state):
+def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state, tensorflow_says):
     """Lost or cut, it made a training begin anew, and write over its checkpoints, without a word."""
     config = dataclasses.replace(_config(), checkpoint_every=1)
     training.train(_network, _clips(), config, tmp_path)
@@ -297,6 +307,7 @@ def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state
     assert sorted(path.name for path in folder.glob('*.index')) == [
         f'ckpt-{step}.index' for step in (2, 3, 4)
     ]
+    assert not [line for line in tensorflow_says.messages if 'Instructions for updating' in line]
 
 
 def test_lost_checkpoints_are_not_trained_over(tmp_path):
