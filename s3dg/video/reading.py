@@ -12,6 +12,7 @@ spaced.
 import collections
 import ctypes
 import functools
+import heapq
 import os
 import pathlib
 from collections.abc import Iterator
@@ -206,6 +207,39 @@ class _Picture:
         return self._convert(self._frame)
 
 
+class _Clock:
+    """When frames are shown, in seconds of the file's clock.
+
+    AVI states no more than the order in which packets are decoded, and with B-frames that of the
+    pictures is another: the first one shown has the first of the times, and so on. FFmpeg's guess, a
+    time for each packet as they come, would mix them up.
+    """
+
+    def __init__(self, tick: float, stated: bool):
+        """
+        Args:
+          tick: seconds of a unit of time.
+          stated: whether the file says when frames are shown.
+        """
+        self._tick, self._stated = tick, stated
+        self._waiting = []  # times of decoded packets whose frames have not been shown; a heap
+
+    def decoded(self, packet: av.Packet) -> None:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if not self._stated and stamp is not None:
+            heapq.heappush(self._waiting, stamp)
+
+    def stamp(self, frame: av.VideoFrame) -> float | None:
+        """None where the file does not say."""
+        stamp, waiting = frame.pts if frame.pts is not None else frame.dts, self._waiting
+        # At a key frame those of all packets before it have been shown, or never will be.
+        while waiting and frame.key_frame and stamp is not None and waiting[0] < stamp:
+            heapq.heappop(waiting)
+        if waiting:
+            stamp = heapq.heappop(waiting)
+        return None if stamp is None else stamp * self._tick
+
+
 class VideoFile:
     """A video file that is read once, from its beginning to its end.
 
@@ -243,17 +277,21 @@ class VideoFile:
         """
         _keep_freed_memory()
         with _open(self._path) as container:
-            stream = _picture_stream(container)
+            try:
+                stream = _picture_stream(container)
+            except VideoError:
+                truncation.check_index(self._path)  # FFmpeg takes a part of it for all
+                raise
             yield from self._timed(container, stream)
 
     def _timed(self, container, stream):
         rate, tick = _nominal_rate(stream), float(stream.time_base)
-        convert = _Converter(self._bgr)
+        convert, clock = _Converter(self._bgr), _Clock(tick, container.format.name != 'avi')
         jumps = container.format.name in _BROADCAST
         count, first, shown, start, length = 0, 0.0, None, 0.0, 0.0
-        for frame in self._decode(container, stream):
+        for frame in self._decode(container, stream, clock):
             count += 1
-            stamp = _stamp(frame, tick)
+            stamp = clock.stamp(frame)
             if shown is None:
                 first = stamp if stamp is not None else 0.0
                 if container.start_time is not None:
@@ -264,11 +302,12 @@ class VideoFile:
                     end = start + (length or (1 / rate if rate else 0.0))
                     first = stamp - end
                 if not end > start:
-                    if rate is None:
+                    step = 1 / rate if rate else length or start / max(count - 2, 1)
+                    if not step > 0:
                         raise VideoError(
                             f'frame {count} has no time stamp and the header states no frame rate'
                         )
-                    end = start + 1 / rate
+                    end = start + step
                 if end - start > LONGEST_FRAME:
                     raise VideoError(
                         f'time stamps jump by {end - start:.0f} seconds at frame {count}'
@@ -284,7 +323,7 @@ class VideoFile:
         self._check_end(container, stream, count, start + length)
         yield shown, start, start + length
 
-    def _decode(self, container, stream) -> Iterator[av.VideoFrame]:
+    def _decode(self, container, stream, clock) -> Iterator[av.VideoFrame]:
         """Yields all frames that can be decoded, and counts the packets that cannot."""
         decode = stream.codec_context.decode
         for packet in self._demux(container, stream):
@@ -294,6 +333,8 @@ class VideoFile:
             except av.FFmpegError:
                 self.damaged += packet is not None
                 continue
+            if packet is not None:
+                clock.decoded(packet)
             yield from frames
 
     def _demux(self, container, stream) -> Iterator[av.Packet | None]:
@@ -400,12 +441,6 @@ def _nominal_rate(stream) -> float | None:
         if rate and low <= rate <= high:
             return float(rate)
     return None
-
-
-def _stamp(frame: av.VideoFrame, tick: float) -> float | None:
-    """When a frame is shown, in seconds of the file's clock."""
-    stamp = frame.pts if frame.pts is not None else frame.dts
-    return None if stamp is None else stamp * tick
 
 
 @functools.cache

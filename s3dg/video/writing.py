@@ -11,7 +11,6 @@ from s3dg import files
 from s3dg.errors import VideoError
 from s3dg.video.reading import check_name
 
-
 _MOST_JPEG = 65500  # pixels of a side
 
 

@@ -394,3 +394,17 @@ def test_strips_take_no_memory(tmp_path):
     assert frame.shape == (1, 60_000, 3)
     with pytest.raises(VideoError, match='frames of 1x60000 .* would become 256x15360000'):
         list(reading.read_frames(path, short_side=256))
+
+
+@pytest.mark.parametrize(
+    ('codec', 'options'),
+    [('libx264', {}), ('libx264', {'bf': '0'}), ('mpeg4', {**FINE, 'bf': '2'})],
+)
+def test_b_frames_in_avi_follow_each_other_evenly(tmp_path, codec, options):
+    path = tmp_path / 'v.avi'
+    video_files.write_with_ffmpeg(
+        path, video_files.stepped_frames(COUNT), 25, codec, options=options
+    )
+    np.testing.assert_allclose(np.diff(windows.frame_times(path)), 0.04, atol=1e-6)
+    frames = list(reading.read_frames(path, 25))
+    assert video_files.steps_of(frames) == STEPS

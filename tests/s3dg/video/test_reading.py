@@ -101,6 +101,10 @@ def test_nominal_rate_carries_on_where_stamps_do_not_increase(monkeypatch, stamp
     assert numbers_shown(monkeypatch, stamps, 10, 20) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
+def test_the_average_carries_on_where_there_is_no_nominal_rate(monkeypatch):
+    assert numbers_shown(monkeypatch, [0, 0.1, 0.2, None, None], 0, 10) == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize('jump', [-95443.7, 20.0, 3000.0])
 def test_the_clock_of_a_broadcast_may_start_anew(monkeypatch, jump):
     """As at a cut, or when its 33 bits are full; the frame before lasts as long as any."""

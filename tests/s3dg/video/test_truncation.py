@@ -119,3 +119,15 @@ def test_formats_that_say_nothing_of_their_length(tmp_path, frames):
     path = tmp_path / 'v.ts'
     video_files.write_with_ffmpeg(path, frames, 25)
     assert truncation.measure(path, 'mpegts') is None
+
+
+def test_files_cut_within_their_index_are_called_truncated(tmp_path):
+    """FFmpeg takes a part of an index for all of it, and finds no pictures there."""
+    path = tmp_path / 'v.mp4'
+    video_files.write_with_ffmpeg(path, video_files.stepped_frames(4), 25)
+    content = path.read_bytes()
+    index = content.index(b'moov')
+    for end in range(index + 4, content.index(b'stsd'), 16):
+        path.write_bytes(content[:end])
+        with pytest.raises(VideoError, match='^truncated'):
+            read(path)
