@@ -2,9 +2,8 @@
 
 import sys
 
-if (
-    sys.argv[0] == '-m'
-):  # as `python -m experiments.NAME` imports it; elsewhere nothing happens here
+# As `python -m experiments.NAME` imports this package; elsewhere nothing happens here.
+if sys.argv[0] == '-m':
     from experiments import startup
 
     startup.prepare(sys.argv[1:])

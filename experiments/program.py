@@ -118,10 +118,9 @@ def parse_flags(argv):
     try:
         for word in itertools.takewhile(lambda word: word != '--', argv[1:]):
             name = word.partition('=')[0]
+            # Of a longer one, absl would look for names like it, and fail.
             if name.startswith('-') and len(name) > _LONGEST_FLAG:
-                raise flags.UnrecognizedFlagError(
-                    name
-                )  # absl would look for names like it, and fail
+                raise flags.UnrecognizedFlagError(name)
         arguments = FLAGS(argv)
         if FLAGS['verbosity'].using_default_value:
             logging.set_verbosity(logging.WARNING)  # TensorFlow narrates its saving at INFO
