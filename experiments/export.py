@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 
 from experiments import run
-from s3dg import export
+from s3dg import export, saved_model
 from s3dg.answers import require_finite
 
 FLAGS = flags.FLAGS
@@ -76,6 +76,15 @@ def largest_difference(network, folder):
     return float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
 
 
+def _is_whole(folder):
+    """Whether a SavedModel is there, as it was exported."""
+    try:
+        saved_model.read_metadata(folder)
+    except export.ExportError:
+        return False
+    return True
+
+
 def main(arguments):
     del arguments
     run.required('model')
@@ -83,7 +92,7 @@ def main(arguments):
     network = run.load_network(FLAGS.model)
     export.check_output(FLAGS.output)
     settings = {'model': run.file_identity(FLAGS.model), 'output': FLAGS.output}
-    is_there = run.home_path(FLAGS.output).is_dir()
+    is_there = _is_whole(run.home_path(FLAGS.output))
     this = run.Run(
         'export', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=not is_there
     )

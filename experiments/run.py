@@ -299,6 +299,9 @@ def workdir_path(workdir):
     path = home_path(workdir)
     with _of_workdir():
         folders.check_place(path)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise UsageError(f'--workdir: {place} is a file, expected a folder.')
     return path
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 import s3dg
 from data import motion_jpeg
 from experiments import classify, run, serving
+from experiments import export as export_program
 from s3dg import export
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.errors import LONGEST_LINE, VideoError
@@ -96,3 +97,15 @@ def test_an_answer_that_is_no_number_is_an_error(tmp_path, monkeypatch, capsys):
     assert code == 1
     assert written.err == f'error: {paths[0]}: logits: 2 of 2 numbers are NaN or infinite\n'
     assert written.out == f'{paths[1]}\n   50.00%  run\n   50.00%  jump\n'
+
+
+def test_a_damaged_export_is_made_again(models, tmp_path):
+    """The program says so of a whole one only, also where the run is finished."""
+    output = tmp_path / 'saved_model'
+    words = [f'--model={models[0]}', f'--output={output}', f'--workdir={tmp_path / "run"}']
+    for damage in (False, True):
+        if damage:
+            (output / 'variables' / 'variables.index').write_bytes(b'cut')
+        with in_process.flags_of(export_program, *words):
+            assert run.guard(export_program.main)(['export']) is None
+        assert serving.load_model(output).class_names == ('a', 'b', 'c')

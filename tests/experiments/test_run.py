@@ -49,6 +49,14 @@ def test_what_is_replaced_keeps_all_but_its_results(tmp_path):
     assert (tmp_path / 'data').is_dir()
 
 
+@pytest.mark.parametrize('below', ['', 'run', 'deep/er'])
+def test_a_file_is_no_workdir(tmp_path, below):
+    (tmp_path / 'file').write_text('of the user')
+    with pytest.raises(run.UsageError, match='^--workdir: .*/file is a file, expected a folder.$'):
+        run.Run('train', tmp_path / 'file' / below, {})
+    assert (tmp_path / 'file').read_text() == 'of the user'
+
+
 def test_what_is_read_is_not_deleted(tmp_path):
     work, elsewhere = tmp_path / 'work', tmp_path / 'elsewhere.mp4'
     run.Run('train', work, {'a': 1})
