@@ -1,7 +1,8 @@
 """Video files: a file -> frames with their times -> the frames wanted -> windows.
 
 The way through it: `reading` opens a file, names what is wrong with it and gives its frames with
-their times; `frame_folder` does so for a folder of pictures. `sampling` holds every rule by which
+their times, with the help of `decoded` (pixels and clock) and `truncation` (is the file whole?);
+`frame_folder` does so for a folder of pictures. `sampling` holds every rule by which
 frames are chosen, resized, cropped and put into windows. `windows` joins the two for a file that is
 too long to hold. `optical_flow` is what is computed of frames, `writing` what is written.
 

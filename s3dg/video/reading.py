@@ -12,7 +12,6 @@ spaced.
 import collections
 import ctypes
 import functools
-import heapq
 import os
 import pathlib
 from collections.abc import Iterator
@@ -20,10 +19,9 @@ from collections.abc import Iterator
 import av
 import av.logging
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from s3dg.errors import VideoError
-from s3dg.video import sampling, truncation
+from s3dg.video import decoded, sampling, truncation
 
 # Files with other suffixes are not taken for videos when a folder is listed.
 VIDEO_SUFFIXES = frozenset(
@@ -140,106 +138,6 @@ def read_frames(
     return Frames(sampled, video)
 
 
-class _Converter:
-    """Makes pixels of decoded frames: upright, RGB or BGR."""
-
-    def __init__(self, bgr: bool):
-        self._format = av.VideoFormat('bgr24' if bgr else 'rgb24')
-        self._reformatter = VideoReformatter()
-        self._turns = {}  # what is to be done, by the rotation that a frame states
-
-    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 (height, width, 3)."""
-        try:
-            # One thread: for a frame, several cost more than they bring.
-            converted = self._reformatter.reformat(frame, format=self._format, threads=1)
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoError(
-                f'frames of format {frame.format.name} cannot be converted ({error})'
-            ) from None
-        pixels = converted.to_ndarray()
-        if pixels.shape != (frame.height, frame.width, 3) or pixels.dtype != np.uint8:
-            raise VideoError(
-                f'found a picture {pixels.dtype} {pixels.shape} where one of'
-                f' {frame.height}x{frame.width} was decoded'
-            )
-        rotation = frame.rotation
-        if rotation not in self._turns:
-            self._turns[rotation] = _turn(frame)
-        across, columns, rows = self._turns[rotation]
-        if across:
-            pixels = pixels.transpose(1, 0, 2)
-        return pixels if columns == rows == 1 else pixels[::rows, ::columns]
-
-
-def _turn(frame: av.VideoFrame) -> tuple[bool, int, int]:
-    """How a picture is made upright, by quarter turns and mirroring, as the header says.
-
-    Returns:
-      (whether rows become columns, then the step through the columns, and through the rows).
-    """
-    matrix = frame.side_data.get('DISPLAYMATRIX')
-    if matrix is None or frame.rotation % 90:
-        return False, 1, 1
-    # Where a step to the right and one down in the stored picture lead on the screen.
-    right_x, right_y, _, down_x, down_y = np.frombuffer(matrix, np.int32)[:5]
-    across = bool(frame.rotation % 180)
-    x, y = (down_x, right_y) if across else (right_x, down_y)
-    return across, -1 if x < 0 else 1, -1 if y < 0 else 1
-
-
-class _Picture:
-    """A decoded frame whose pixels are converted when, and if, they are asked for."""
-
-    __slots__ = ('_convert', '_frame')
-
-    def __init__(self, frame: av.VideoFrame, convert: _Converter):
-        self._frame, self._convert = frame, convert
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        frame = self._frame
-        turned = frame.rotation % 180 == 90
-        return (frame.width, frame.height, 3) if turned else (frame.height, frame.width, 3)
-
-    def pixels(self) -> np.ndarray:
-        """uint8 (height, width, 3), upright."""
-        return self._convert(self._frame)
-
-
-class _Clock:
-    """When frames are shown, in seconds of the file's clock.
-
-    AVI states no more than the order in which packets are decoded, and with B-frames that of the
-    pictures is another: the first one shown has the first of the times, and so on. FFmpeg's guess, a
-    time for each packet as they come, would mix them up.
-    """
-
-    def __init__(self, tick: float, stated: bool):
-        """
-        Args:
-          tick: seconds of a unit of time.
-          stated: whether the file says when frames are shown.
-        """
-        self._tick, self._stated = tick, stated
-        self._waiting = []  # times of decoded packets whose frames have not been shown; a heap
-
-    def decoded(self, packet: av.Packet) -> None:
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        if not self._stated and stamp is not None:
-            heapq.heappush(self._waiting, stamp)
-
-    def stamp(self, frame: av.VideoFrame) -> float | None:
-        """None where the file does not say."""
-        stamp, waiting = frame.pts if frame.pts is not None else frame.dts, self._waiting
-        # At a key frame those of all packets before it have been shown, or never will be.
-        while waiting and frame.key_frame and stamp is not None and waiting[0] < stamp:
-            heapq.heappop(waiting)
-        if waiting:
-            stamp = heapq.heappop(waiting)
-        return None if stamp is None else stamp * self._tick
-
-
 class VideoFile:
     """A video file that is read once, from its beginning to its end.
 
@@ -267,7 +165,7 @@ class VideoFile:
         damaged = f'{self.damaged} of {self._packets} packets damaged' if self.damaged else ''
         return '; '.join(filter(None, (damaged, self._cut)))
 
-    def pictures(self) -> Iterator[tuple[_Picture, float, float]]:
+    def pictures(self) -> Iterator[tuple[decoded.DecodedPicture, float, float]]:
         """Yields (picture, start, end), times in seconds after the first picture.
 
         It is one picture behind what is decoded, for a picture ends when the next one begins.
@@ -286,7 +184,10 @@ class VideoFile:
 
     def _timed(self, container, stream):
         rate, tick = _nominal_rate(stream), float(stream.time_base)
-        convert, clock = _Converter(self._bgr), _Clock(tick, container.format.name != 'avi')
+        convert, clock = (
+            decoded.Converter(self._bgr),
+            decoded.Clock(tick, not _is_unordered(container, stream)),
+        )
         jumps = container.format.name in _BROADCAST
         count, first, shown, start, length = 0, 0.0, None, 0.0, 0.0
         for frame in self._decode(container, stream, clock):
@@ -314,7 +215,7 @@ class VideoFile:
                     )
                 yield shown, start, end
                 start = end
-            shown = _Picture(frame, convert)
+            shown = decoded.DecodedPicture(frame, convert)
             length = frame.duration * tick
         # The last picture lasts as long as it says, or the header, or as the average one did. A length
         # from a broken clock says nothing.
@@ -354,16 +255,21 @@ class VideoFile:
         yield None
 
     def _check_end(self, container, stream, count: int, seconds: float) -> None:
+        if count == 0 and not stream.codec_context.width:
+            raise VideoError(
+                f'no frames can be decoded; those of more than {MOST_PIXELS:,} pixels are not'
+            )
+        cut = truncation.measure(self._path, container.format.name)
+        if not (cut and cut.bytes_missing):  # else those that lack count as damaged
+            self._check_damage()
         self._cut = truncation.check(
-            self._path, container.format.name, stream, self.start + seconds, seconds
+            cut, container.format.name, stream, self.start + seconds, seconds
         )
         if count == 0:
-            if not stream.codec_context.width:
-                raise VideoError(
-                    f'no frames can be decoded; those of more than {MOST_PIXELS:,} pixels are not'
-                )
-            found = f', {self.damaged} packets are damaged' if self.damaged else ''
-            raise VideoError(f'no frames can be decoded{found}')
+            raise VideoError('no frames can be decoded')
+        self._check_damage()
+
+    def _check_damage(self) -> None:
         if self.damaged > MOST_DAMAGED * self._packets:
             raise VideoError(
                 f'{self.damaged} of {self._packets} packets are damaged, more than the share of'
@@ -433,6 +339,11 @@ def _picture_stream(container):
     context.thread_count = 1
     context.options = dict(_LIMITS)
     return stream
+
+
+def _is_unordered(container, stream) -> bool:
+    """Whether FFmpeg takes the order in which packets are decoded for that of the pictures."""
+    return container.format.name == 'avi' and stream.codec_context.name in ('h264', 'hevc')
 
 
 def _nominal_rate(stream) -> float | None:

@@ -225,6 +225,17 @@ def test_a_video_damaged_in_many_places_is_refused(tmp_path):
     assert str(error.value) == '5 of 40 packets are damaged, more than the share of 0.1 allowed'
 
 
+def test_a_whole_file_of_damaged_packets_is_not_called_truncated(tmp_path):
+    path = tmp_path / 'v.mp4'
+    video_files.write_with_ffmpeg(
+        path, video_files.stepped_frames(4), 25, container_options={'movflags': 'faststart'}
+    )
+    for number in range(4):
+        video_files.damage_packet(path, number)
+    with pytest.raises(VideoError, match='^4 of 4 packets are damaged, more than the share of 0.1'):
+        read(path)
+
+
 QUARTER_TURNS = {
     # (a, b, c, d) of the matrix: where a step to the right (a, b) and one down (c, d) lead.
     'upright': (1, 0, 0, 1),
