@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_SCAN, _PROGRESSIVE = 0xDA, 0xC2  # markers
+# What may follow 0xff among coded pixels: a byte of fill, restarts, more fill.
+_IN_SCAN = frozenset((0x00, *range(0xD0, 0xD8), 0xFF))
 
 
 class Job(NamedTuple):
@@ -56,5 +59,26 @@ def _shape(frame: bytes) -> tuple[int, ...] | str:
     # Older OpenCV fills what is missing with gray.
     if not frame.endswith(_JPEG_END):
         return 'is cut off: its end marker is missing'
+    if _has_stray_marker(frame):
+        return 'is damaged: there is a marker among its coded pixels'
     picture = _decode(frame, cv2.IMREAD_UNCHANGED)
     return 'cannot be decoded' if picture is None else picture.shape
+
+
+def _has_stray_marker(frame: bytes) -> bool:
+    """Whether something follows 0xff in the coded pixels that cannot: OpenCV passes over it, TensorFlow
+    refuses the picture. Progressive ones, which have several scans, are not looked into."""
+    place = len(_JPEG_START)
+    while frame[place + 1 : place + 2] != bytes([_SCAN]):  # over the segments before the scan
+        if frame[place : place + 1] != b'\xff':
+            return False
+        if frame[place + 1 : place + 2] == bytes([_PROGRESSIVE]):
+            return False
+        place += 2 + int.from_bytes(frame[place + 2 : place + 4], 'big')
+    scan = frame[place + 2 : -len(_JPEG_END)]
+    place = scan.find(b'\xff')
+    while 0 <= place < len(scan) - 1:
+        if scan[place + 1] not in _IN_SCAN:
+            return True
+        place = scan.find(b'\xff', place + 1)
+    return False

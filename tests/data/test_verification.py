@@ -311,6 +311,7 @@ def _jpeg(height, width, channels):
         (lambda good: good[:-2], 'is cut off: its end marker is missing'),
         (lambda good: good[: len(good) // 2], 'is cut off: its end marker is missing'),
         (lambda good: good[:2] + good[-2:], 'cannot be decoded'),
+        (lambda good: good[:-8] + b'\xff\xc4' + good[-6:], 'is damaged: there is a marker among its coded pixels'),
         (lambda good: _jpeg(24, 31, 3), 'is 24x31 (height x width), expected 24x32'),
         (lambda good: _jpeg(32, 24, 3), 'is 32x24 (height x width), expected 24x32'),
         (lambda good: _jpeg(24, 32, 1), 'is gray, expected colour'),
