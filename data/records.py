@@ -159,9 +159,17 @@ class Decoder:
         self.flow = modality == 'flow'
         self.channels = video_builder.CHANNELS[modality]
         self._stored_channels = video_builder.STORED_CHANNELS[modality]
+        # Compiled: run eagerly, a loop over pictures of two sizes ends in a ValueError, which may be
+        # anybody's, and in a graph in one of TensorFlow's errors, which `faults.named` looks into.
+        self._compiled_frames = tf.function(
+            self._frames, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+        )
 
     def frames(self, encoded: tf.Tensor) -> tf.Tensor:
         """JPEG strings (time,) to uint8 (time, height, width, channels)."""
+        return self._compiled_frames(encoded)
+
+    def _frames(self, encoded):
         pictures = tf.map_fn(
             lambda picture: tf.io.decode_jpeg(
                 picture, channels=self._stored_channels, dct_method='INTEGER_ACCURATE'

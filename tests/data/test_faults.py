@@ -220,6 +220,19 @@ def test_a_video_in_gray_is_not_taken_for_one_in_colour(copy, use):
         use(open_copy())
 
 
+@pytest.mark.parametrize('use', [_evaluate, _stored])
+@pytest.mark.parametrize('frame', [1, -1])
+def test_a_video_with_a_frame_of_another_size_is_named(copy, use, frame):
+    folder, open_copy = copy
+
+    def damage(features):
+        features['video'].bytes_list.value[frame] = _picture(3, side=8)
+
+    video_id = _change(_shard(folder), damage)
+    with pytest.raises(DatasetError, match=f"'{video_id}': frame .* 8x8"):
+        use(open_copy())
+
+
 @EVERY
 def test_a_record_that_is_none_is_named(copy, use):
     """TensorFlow quotes it in its message, which is then no text."""
