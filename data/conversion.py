@@ -17,11 +17,11 @@ from absl import logging
 
 from data import encoding, outcomes, shards, staging, video_builder
 from data.outcomes import Skipped
-from data.progress import ProgressLine
 from data.video_builder import DatasetError, Report
-from s3dg.disk import writing
 from s3dg.errors import VideoError
 from s3dg.files import folders, locks
+from s3dg.files.disk import writing
+from s3dg.progress import ProgressLine
 
 # Files beside the shards that go with the dataset.
 _KEPT_FILES = (staging.PLAN_FILE, outcomes.STORED_FILE, outcomes.SKIPPED_FILE)

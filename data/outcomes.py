@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from data import cells
 from s3dg import files
 from s3dg.errors import S3dgError
-from s3dg.readers import read_table
+from s3dg.files.readers import read_table
 from s3dg.video import reading
 
 STORED_FILE = 'videos.csv'

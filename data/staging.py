@@ -21,7 +21,7 @@ from data import outcomes, shards, video_builder
 from data.video_builder import DatasetError, Report, Video
 from s3dg import files
 from s3dg.files import folders
-from s3dg.readers import read_json
+from s3dg.files.readers import read_json
 
 VIDEOS_PER_SHARD = 64
 LEAST_SHARDS = 8

@@ -11,9 +11,9 @@ import re
 import tensorflow_datasets as tfds
 
 from data import boxes, outcomes, record_heads, video_builder
-from data.progress import ProgressLine
 from data.record_heads import Head
 from data.video_builder import DatasetError, Report
+from s3dg.progress import ProgressLine
 
 
 @dataclasses.dataclass

@@ -17,8 +17,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import outcomes, pictures, record_checks, staging, video_builder, workers
-from data.progress import ProgressLine
 from data.video_builder import Report, Video
+from s3dg.progress import ProgressLine
 
 FRAMES_PER_JOB = 8
 

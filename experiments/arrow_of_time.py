@@ -23,7 +23,7 @@ from absl import flags
 from experiments import paper_results, presets, reporting, run, study, training_run
 from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
-from s3dg.analysis import plots
+from s3dg.figures import plots
 
 FLAGS = flags.FLAGS
 

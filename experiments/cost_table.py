@@ -14,14 +14,14 @@ import dataclasses
 
 from absl import flags
 
-from data.progress import ProgressLine
 from experiments import paper_results, run
 from experiments.network_fields import parse_fields
 from experiments.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
 from s3dg import cost, files
-from s3dg.analysis import plots
 from s3dg.config import MOST_CLASSES, NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
+from s3dg.figures import plots
 from s3dg.network import Network
+from s3dg.progress import ProgressLine
 
 FLAGS = flags.FLAGS
 

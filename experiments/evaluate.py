@@ -13,7 +13,7 @@ from data import catalog
 from experiments import presets, run, training_run
 from experiments.class_lists import describe_difference
 from experiments.number_flags import MOST_CLIPS, define_count
-from s3dg.analysis import plots
+from s3dg.figures import plots
 
 FLAGS = flags.FLAGS
 

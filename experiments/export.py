@@ -2,7 +2,7 @@
 
   python -m experiments.export --model=runs/train/model.keras --output=runs/train/saved_model
 
-The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/export.py), its batch
+The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/saving/export.py), its batch
 norm is folded into the convolutions. What it answers is compared with the network's own answer on a
 test video before it takes the place of an earlier one.
 """
@@ -11,8 +11,8 @@ import numpy as np
 from absl import flags
 
 from experiments import run
-from s3dg import export, saved_model
 from s3dg.answers import require_finite
+from s3dg.saving import export, saved_model
 
 FLAGS = flags.FLAGS
 

@@ -33,14 +33,14 @@ import tensorflow as tf
 from absl import flags
 
 from data.outcomes import readable
-from data.progress import ProgressLine
 from experiments import feature_file, run
 from experiments.number_flags import MOST_CLIPS, MOST_FRAMES, define_count
 from s3dg.answers import NonFiniteAnswerError, require_finite
 from s3dg.config import ENDPOINTS
-from s3dg.disk import DiskError
 from s3dg.errors import VideoError
+from s3dg.files.disk import DiskError
 from s3dg.network import POOLED_FEATURES
+from s3dg.progress import ProgressLine
 from s3dg.video import sampling, windows
 
 FLAGS = flags.FLAGS

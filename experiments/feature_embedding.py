@@ -19,7 +19,6 @@ import numpy as np
 from absl import flags
 
 from data import clips, faults, record_heads
-from data.progress import ProgressLine
 from data.something_something_v2 import action_groups
 from experiments import presets, reporting, run, study, training_run
 from experiments.feature_file import FeatureFileError
@@ -27,8 +26,9 @@ from experiments.number_flags import define_count
 from experiments.recipe import named_recipes
 from experiments.study import conduct, over_seeds
 from s3dg import files
-from s3dg.analysis import feature_embedding, plots
-from s3dg.readers import read_npz
+from s3dg.figures import feature_embedding, plots
+from s3dg.files.readers import read_npz
+from s3dg.progress import ProgressLine
 
 FLAGS = flags.FLAGS
 

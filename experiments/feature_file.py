@@ -12,7 +12,7 @@ import numpy as np
 from experiments import run
 from s3dg import files
 from s3dg.errors import S3dgError
-from s3dg.readers import read_npz
+from s3dg.files.readers import read_npz
 from s3dg.video.reading import VIDEO_SUFFIXES
 
 # What tells in a file of features which video it is of: its path, size and time of change.

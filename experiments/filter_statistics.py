@@ -9,7 +9,7 @@
 An I3D is inflated from a 2D network (its kernels repeated over time and divided by three), so that at step 0 the
 weights at offsets -1, 0 and 1 are the same; it is trained as in Table 2, and the boxes of its weights are drawn
 per offset for four layers, low to high. Expect, from the paper: after training, low layers still look alike
-at all offsets, high ones do not. The paper does not name its layers; ours are in s3dg/analysis/filter_statistics.py.
+at all offsets, high ones do not. The paper does not name its layers; ours are in s3dg/figures/filter_statistics.py.
 `results.json` has the boxes after training, `step_0.json` those before, `temporal_variation.json` how far kernels differ over time.
 
 The tiny preset trains the 2D network itself, an I2D on the same videos. Hardware of the paper: as for
@@ -21,12 +21,8 @@ from absl import flags
 from experiments import presets, reporting, run, study, training_run
 from experiments.recipe import Recipe
 from experiments.study import conduct, over_seeds
-from s3dg.analysis import plots
-from s3dg.analysis.filter_statistics import (
-    FIGURE_5_LAYERS,
-    filter_statistics,
-    temporal_variation,
-)
+from s3dg.figures import plots
+from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
 
 FLAGS = flags.FLAGS
 

@@ -16,11 +16,11 @@ import numpy as np
 from absl import flags
 
 from data import boxes, catalog, cells, contact_sheet, record_checks, survey, survey_charts
-from data.progress import duration
 from data.video_builder import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
 from experiments import run
 from experiments.number_flags import MOST_SEED, define_count
 from s3dg import files
+from s3dg.progress import duration
 
 FLAGS = flags.FLAGS
 

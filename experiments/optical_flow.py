@@ -26,7 +26,7 @@ from experiments.class_lists import describe_difference
 from experiments.recipe import Recipe
 from experiments.study import conduct, over_seeds
 from s3dg import two_stream
-from s3dg.evaluation import compute_metrics
+from s3dg.training.evaluation import compute_metrics
 
 FLAGS = flags.FLAGS
 

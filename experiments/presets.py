@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from s3dg.schedules import SCHEDULES, CosineSchedule, StepSchedule
+from s3dg.training.schedules import SCHEDULES, CosineSchedule, StepSchedule
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from experiments import startup
-from s3dg import signals
 from s3dg.errors import S3dgError, one_line
-from s3dg.training import TrainingInterrupted
+from s3dg.training import signals
+from s3dg.training.loop import TrainingInterrupted
 
 FLAGS = flags.FLAGS
 

@@ -15,8 +15,8 @@ from absl import flags
 from data import catalog, motion_jpeg, records
 from data.moving_shapes import shapes
 from experiments import classify, export, run, train, training_run
-from s3dg.analysis import plots
-from s3dg.export import ExportedNetwork
+from s3dg.figures import plots
+from s3dg.saving.export import ExportedNetwork
 
 FLAGS = flags.FLAGS
 

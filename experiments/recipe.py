@@ -8,9 +8,9 @@ import pathlib
 from experiments import run, training_flags, training_run
 from experiments.presets import Preset
 from experiments.training_flags import Options
-from s3dg import freezing
 from s3dg.config import named_config
-from s3dg.training import TrainingConfig
+from s3dg.training import trainable
+from s3dg.training.loop import TrainingConfig
 from s3dg.weights import inherited_fields
 
 
@@ -131,7 +131,7 @@ class Recipe:
         """
         preset, options = self.preset, self.options
         if options.freeze_until is not None:
-            freezing.layers_below(options.freeze_until)  # before hours of training, not after
+            trainable.layers_below(options.freeze_until)  # before hours of training, not after
         return TrainingConfig(
             preset.schedule,
             preset.batch_size,

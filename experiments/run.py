@@ -16,11 +16,12 @@ from experiments.program import guard as guard
 from experiments.program import report as report
 from experiments.program import report_error as report_error
 from experiments.program import start as start
-from s3dg import files, keras_file
+from s3dg import files
 from s3dg.errors import S3dgError
 from s3dg.files import folders, locks
-from s3dg.readers import read_json
-from s3dg.training import create_strategy
+from s3dg.files.readers import read_json
+from s3dg.saving import keras_file
+from s3dg.training.loop import create_strategy
 
 FLAGS = flags.FLAGS
 

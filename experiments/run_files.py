@@ -2,7 +2,7 @@
 
 import fnmatch
 
-from s3dg.export import SAVED_MODEL_FILES
+from s3dg.saving.export import SAVED_MODEL_FILES
 
 _TRAINED = (
     'model.keras',

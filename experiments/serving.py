@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from experiments import run
 from s3dg.answers import require_finite
-from s3dg.export import ExportedNetwork
 from s3dg.files import folders
+from s3dg.saving.export import ExportedNetwork
 
 
 class LoadedNetwork:

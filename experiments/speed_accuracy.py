@@ -22,8 +22,8 @@ from experiments import paper_results, presets, reporting, run, study
 from experiments.accuracy_table import accuracies
 from experiments.recipe import Recipe, named_recipes
 from experiments.study import conduct
-from s3dg.analysis import plots
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS
+from s3dg.figures import plots
 
 FLAGS = flags.FLAGS
 

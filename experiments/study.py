@@ -17,7 +17,7 @@ from data.video_builder import DatasetError
 from experiments import dry_run, reporting, run, training_flags, training_run, workload
 from experiments.number_flags import MOST_SEED, MOST_STEPS, define_count, define_number
 from experiments.recipe import Recipe, Start, describe_steps
-from s3dg.evaluation import Predictions, compute_metrics
+from s3dg.training.evaluation import Predictions, compute_metrics
 
 FLAGS = flags.FLAGS
 

@@ -17,7 +17,7 @@ both releases is that of the sorted names.
 import numpy as np
 
 from s3dg import files
-from s3dg.evaluation import EvaluationError
+from s3dg.training.evaluation import EvaluationError
 
 _TOP = 5
 

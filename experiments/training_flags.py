@@ -14,7 +14,7 @@ from experiments.number_flags import (
     define_count,
     define_number,
 )
-from s3dg.schedules import StepSchedule
+from s3dg.training.schedules import StepSchedule
 
 FLAGS = flags.FLAGS
 

@@ -8,16 +8,17 @@ import keras
 import numpy as np
 
 from data import clips, faults, records
-from data.progress import ProgressLine
 from experiments import presets, run
 from experiments.class_lists import describe_difference
-from s3dg import evaluation, files, freezing, training
-from s3dg.analysis import plots
+from s3dg import files
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
-from s3dg.disk import writing
+from s3dg.figures import plots
 from s3dg.files import locks
-from s3dg.history import read_history
+from s3dg.files.disk import writing
 from s3dg.network import Network, copy_weights
+from s3dg.progress import ProgressLine
+from s3dg.training import evaluation, loop, trainable
+from s3dg.training.history import read_history
 from s3dg.weights import WeightsError, inflate
 
 
@@ -48,7 +49,7 @@ class Plan:
     stored_bytes: tuple[int, int]
     network: NetworkConfig
     video_format: VideoFormat
-    training: training.TrainingConfig
+    training: loop.TrainingConfig
     flip: bool
     seed: int
     init: str | None = None
@@ -176,11 +177,11 @@ def create_network(plan, names, report):
             kept += f': {describe_difference(source.class_names, names)}'
         report(f'{plan.init}: classifier of {source.config.num_classes} classes {kept}')
     if plan.freeze_until is not None:
-        freezing.freeze_until(network, plan.freeze_until)
+        trainable.freeze_until(network, plan.freeze_until)
     if plan.freeze_batch_norm:
-        freezing.freeze_batch_norm(network)
+        trainable.freeze_batch_norm(network)
     if plan.sync_batch_norm:
-        freezing.synchronize_batch_norm(network)
+        trainable.synchronize_batch_norm(network)
     return network
 
 
@@ -270,7 +271,7 @@ def train(builder, plan, workdir, strategy, report):
 
     keras.utils.set_random_seed(plan.seed)
     with faults.named(builder, plan.splits, report):
-        network, row = training.train(
+        network, row = loop.train(
             lambda: create_network(plan, names, report),
             training_clips(builder, plan),
             plan.training,

@@ -25,7 +25,7 @@ ASSUMED_GPU_RATE = 3.0
 _ASSUMPTION = '38% of the float32 peak of an NVIDIA V100, which is 7.85e12'
 
 _BYTES_PER_NUMBER = 4  # weights and momenta are float32 in every dtype policy
-_CHECKPOINTS = 3  # that `s3dg.training.train` keeps
+_CHECKPOINTS = 3  # that `s3dg.training.loop.train` keeps
 
 
 @dataclasses.dataclass(frozen=True)

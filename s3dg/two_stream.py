@@ -6,7 +6,7 @@ accounts; see `FUSIONS`.
 
 import numpy as np
 
-from s3dg.evaluation import EvaluationError, Predictions
+from s3dg.training.evaluation import EvaluationError, Predictions
 
 
 def _add_logits(rgb, flow):

@@ -151,7 +151,7 @@ def short_side_size(height: int, width: int, short_side: int) -> tuple[int, int]
     """(height, width) of a picture whose shorter side is given another length.
 
     In whole numbers, halves up, so that no floating point decides; the exported network computes
-    the same (`s3dg.export`).
+    the same (`s3dg.saving.export`).
     """
     short = min(height, width)
     return tuple((2 * side * short_side + short) // (2 * short) for side in (height, width))

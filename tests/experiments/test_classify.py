@@ -10,9 +10,9 @@ import s3dg
 from data import motion_jpeg
 from experiments import classify, run, serving
 from experiments import export as export_program
-from s3dg import export
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.errors import LONGEST_LINE, VideoError
+from s3dg.saving import export
 from tests.experiments import in_process
 
 

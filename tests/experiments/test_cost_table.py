@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from experiments import cost_table, run
-from s3dg.analysis import plots
 from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS
 from s3dg.cost import Cost
+from s3dg.figures import plots
 from tests.experiments import programs
 
 COLOURS = ((180, 119, 31), (14, 127, 255))  # BGR of matplotlib's first two

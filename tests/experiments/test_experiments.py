@@ -23,8 +23,8 @@ from experiments import (
     training_run,
     transfer,
 )
-from s3dg.evaluation import Predictions
 from s3dg.files import locks
+from s3dg.training.evaluation import Predictions
 from tests.closeness import assert_close, is_close
 from tests.experiments import in_process
 

@@ -15,8 +15,8 @@ from data.motion_jpeg import write_motion_jpeg
 from experiments import extract_features, feature_file, run
 from s3dg import network as networks
 from s3dg.config import VideoFormat
-from s3dg.disk import DiskError
 from s3dg.errors import VideoError
+from s3dg.files.disk import DiskError
 from s3dg.video import windows as video_windows
 from s3dg.video.writing import write_video
 from tests import fuzzing

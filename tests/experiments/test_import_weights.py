@@ -8,7 +8,7 @@ import pytest
 
 from experiments import import_weights, run
 from s3dg.config import ENDPOINTS
-from s3dg.export import ExportedNetwork
+from s3dg.saving.export import ExportedNetwork
 from tests.experiments import in_process, programs
 from tests.s3dg.weights import golden
 from tests.s3dg.weights.pseudo_weights import clip, pseudo_weight

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from data import catalog, records
-from s3dg.evaluation import Predictions
-from s3dg.export import ExportedNetwork
+from s3dg.saving.export import ExportedNetwork
+from s3dg.training.evaluation import Predictions
 from s3dg.video.writing import write_video
 from tests.closeness import assert_close
 from tests.experiments import programs

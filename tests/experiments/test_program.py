@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from experiments import evaluate, program, run
 from s3dg.errors import LONGEST_LINE
-from s3dg.signals import Stopped
-from s3dg.training import TrainingInterrupted
+from s3dg.training.loop import TrainingInterrupted
+from s3dg.training.signals import Stopped
 from tests.experiments import in_process, programs
 
 

@@ -9,7 +9,7 @@ import pytest
 from experiments import classify, run
 from experiments.network_fields import parse_fields
 from s3dg.errors import VideoError
-from s3dg.training import TrainingInterrupted
+from s3dg.training.loop import TrainingInterrupted
 from tests import fuzzing
 from tests.experiments import in_process, programs
 from tests.kills import contents, hidden_contents, killed_at

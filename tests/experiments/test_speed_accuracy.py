@@ -3,7 +3,7 @@
 import pytest
 
 from experiments import speed_accuracy
-from s3dg.analysis import plots
+from s3dg.figures import plots
 
 
 def test_families_are_drawn_from_i2d_to_the_network_where_all_is_temporal(monkeypatch, tmp_path):

@@ -22,8 +22,8 @@ from experiments import (
 )
 from experiments.recipe import Recipe, describe_steps
 from experiments.run import UsageError
-from s3dg.evaluation import Predictions
-from s3dg.training import create_strategy
+from s3dg.training.evaluation import Predictions
+from s3dg.training.loop import create_strategy
 from tests.experiments import in_process
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from data import catalog, conversion
 from experiments import something_something, submission
-from s3dg.evaluation import EvaluationError, Predictions
+from s3dg.training.evaluation import EvaluationError, Predictions
 from tests.experiments import in_process
 
 NAMES = [

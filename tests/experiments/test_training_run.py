@@ -7,7 +7,7 @@ import s3dg
 from data import catalog, conversion, records
 from experiments import presets, training_run
 from s3dg.config import VideoFormat
-from s3dg.training import create_strategy
+from s3dg.training.loop import create_strategy
 from s3dg.video.sampling import window_starts
 from tests.closeness import assert_close
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from data import catalog, conversion, encoding, published
 from experiments import benchmark, run, workload
 from experiments.workload import Disk, Workload
-from s3dg import training
 from s3dg.config import NETWORKS
-from s3dg.schedules import StepSchedule
+from s3dg.training import loop
+from s3dg.training.schedules import StepSchedule
 from tests.s3dg.small import small_network
 
 PAPER_CLIP = (64, 224, 224)
@@ -70,8 +70,8 @@ def test_checkpoints_are_as_large_as_those_of_a_training(tmp_path):
         example = {'clip': tf.zeros((4, 16, 16, 3), tf.uint8), 'label': 1}
         return tf.data.Dataset.from_tensors(example).repeat().batch(batch_size)
 
-    config = training.TrainingConfig(StepSchedule(5, ((0, 0.01),)), 1, checkpoint_every=1)
-    network, _ = training.train(
+    config = loop.TrainingConfig(StepSchedule(5, ((0, 0.01),)), 1, checkpoint_every=1)
+    network, _ = loop.train(
         lambda: small_network(30_000), clips, config, tmp_path / 'run', report=lambda line: None
     )
     network.save(tmp_path / 'model.keras')

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 import s3dg
-import s3dg.history
+import s3dg.training.history
 from experiments.presets import find_preset
-from s3dg import evaluation, freezing, training
-from s3dg.schedules import CosineSchedule
+from s3dg.training import evaluation, loop, trainable
+from s3dg.training.schedules import CosineSchedule
 from tests.s3dg.small import small_network
 
 BATCH, CLASSES = 8, 5
@@ -51,9 +51,9 @@ def create_network(arguments):
         fields = find_preset('tiny', 'moving_shapes').network
         network = s3dg.build(arguments.network, CLASSES, **fields)
     if arguments.batch_norm == 'frozen':
-        freezing.freeze_batch_norm(network)
+        trainable.freeze_batch_norm(network)
     if arguments.batch_norm == 'synchronized':
-        freezing.synchronize_batch_norm(network)
+        trainable.synchronize_batch_norm(network)
     return network
 
 
@@ -83,12 +83,12 @@ def main():
     cpu = tf.config.list_physical_devices('CPU')[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * arguments.replicas
     tf.config.set_logical_device_configuration(cpu, parts)
-    strategy = training.create_strategy('auto')
+    strategy = loop.create_strategy('auto')
     assert strategy.num_replicas_in_sync == arguments.replicas
 
     shape = (4, 16, 16, 3) if arguments.network == 'small' else (16, 64, 64, 3)
     clips = create_clips(shape)
-    config = training.TrainingConfig(
+    config = loop.TrainingConfig(
         CosineSchedule(arguments.steps, arguments.rate),
         BATCH,
         arguments.accumulation,
@@ -96,17 +96,17 @@ def main():
         checkpoint_every=5,
     )
     workdir = arguments.output.parent / f'{arguments.output.stem}_run'
-    network, _ = training.train(
+    network, _ = loop.train(
         lambda: create_network(arguments), clips, config, workdir, strategy=strategy
     )
-    losses = [row['loss'] for row in s3dg.history.read_history(workdir)]
+    losses = [row['loss'] for row in s3dg.training.history.read_history(workdir)]
     found = {'losses': losses, **weights(network)}
 
     # What is saved, as it is read back on one device, and what the checkpoint restores.
     network.save(workdir / 'network.keras')
     loaded = keras.models.load_model(workdir / 'network.keras')
     found |= {f'saved/{name}': value for name, value in weights(loaded).items()}
-    restored, _ = training.train(
+    restored, _ = loop.train(
         lambda: create_network(arguments), clips, config, workdir, strategy=strategy
     )
     found |= {f'restored/{name}': value for name, value in weights(restored).items()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from s3dg import two_stream
-from s3dg.evaluation import EvaluationError, Predictions, compute_metrics
+from s3dg.training.evaluation import EvaluationError, Predictions, compute_metrics
 
 
 def _logs(*rows):

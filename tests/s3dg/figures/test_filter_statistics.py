@@ -7,12 +7,8 @@ import pytest
 
 import s3dg
 from s3dg import weights
-from s3dg.analysis.filter_statistics import (
-    FIGURE_5_LAYERS,
-    filter_statistics,
-    temporal_variation,
-)
 from s3dg.config import ConfigError
+from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
 
 SMALL = {'num_classes': 5, 'width': 0.1}
 LAYERS = ['Conv2d_2c_3x3', 'Mixed_3c', 'Mixed_4d', 'Mixed_5c']

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from s3dg import evaluation
-from s3dg.evaluation import EvaluationError, Predictions
+from s3dg.training import evaluation
+from s3dg.training.evaluation import EvaluationError, Predictions
 
 CLASSES = 3
 

@@ -9,8 +9,8 @@ from sklearn.metrics import confusion_matrix
 from s3dg import files
 from s3dg.config import ConfigError
 from s3dg.errors import S3dgError
-from s3dg.readers import read_npz
-from s3dg.training import create_strategy
+from s3dg.files.readers import read_npz
+from s3dg.training.loop import create_strategy
 
 
 class EvaluationError(S3dgError, RuntimeError):

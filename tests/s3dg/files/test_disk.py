@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from s3dg import history, training
-from s3dg.disk import DiskError, writing
+from s3dg.files.disk import DiskError, writing
+from s3dg.training import history, loop
 from tests.full_disk import longest_file
-from tests.s3dg.test_training import _clips, _config, _figures, _network
+from tests.s3dg.training.test_loop import _clips, _config, _figures, _network
 
 _TEMPORARY = '{{function_node SaveV2}} /tmp/q.tempstate1; No space left on device [Op:SaveV2]'
 
@@ -51,8 +51,8 @@ def test_tensorflow_s_own_writer(tmp_path):
 
 def test_a_training_goes_on_when_there_is_room(tmp_path):
     whole, full = tmp_path / 'whole', tmp_path / 'full'
-    training.train(_network, _clips(), _config(), whole)
-    training.train(_network, _clips(), _config(steps=2), full)
+    loop.train(_network, _clips(), _config(), whole)
+    loop.train(_network, _clips(), _config(steps=2), full)
     kept = {path.name: path.read_bytes() for path in (full / 'checkpoints').glob('ckpt-2*')}
     size = max(map(len, kept.values()))
     with (
@@ -63,9 +63,9 @@ def test_a_training_goes_on_when_there_is_room(tmp_path):
         ),
         longest_file(size - 1000),
     ):
-        training.train(_network, _clips(), _config(), full)
+        loop.train(_network, _clips(), _config(), full)
     assert {path.name: path.read_bytes() for path in (full / 'checkpoints').glob('ckpt*')} == kept
-    training.train(_network, _clips(), _config(), full)
+    loop.train(_network, _clips(), _config(), full)
     assert _figures(full) == _figures(whole)
 
 

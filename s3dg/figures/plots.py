@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from s3dg import files
-from s3dg.analysis.label_places import label_points
+from s3dg.figures.label_places import label_points
 
 # Markers of single points, and of more groups than there are colours.
 _MARKERS = 'Ds^vPX*o'

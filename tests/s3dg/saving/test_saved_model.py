@@ -5,7 +5,7 @@ import json
 import pytest
 
 from s3dg.config import NetworkConfig, VideoFormat
-from s3dg.saved_model import METADATA_FILE, ExportError, digests, read_metadata
+from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_metadata
 from tests import fuzzing
 
 FILES = ('saved_model.pb', 'variables/variables.index', 'variables/variables.data-00000-of-00001')

@@ -8,10 +8,10 @@ import pathlib
 
 import tensorflow as tf
 
-from s3dg.disk import writing
 from s3dg.errors import S3dgError
 from s3dg.files import write_text
-from s3dg.readers import read_table
+from s3dg.files.disk import writing
+from s3dg.files.readers import read_table
 
 HISTORY_FILE = 'history.csv'
 HISTORY_COLUMNS = (

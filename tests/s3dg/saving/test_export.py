@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg import export
 from s3dg.answers import NonFiniteAnswerError
-from s3dg.disk import DiskError
+from s3dg.files.disk import DiskError
+from s3dg.saving import export
 from tests import kills
 from tests.full_disk import longest_file
 from tests.s3dg.test_network import SMALL, _clip, _randomize

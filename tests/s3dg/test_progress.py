@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from data import progress
+from s3dg import progress
 
 
 @pytest.fixture

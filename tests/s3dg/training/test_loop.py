@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg import checkpoints, freezing, training
 from s3dg.config import ConfigError
-from s3dg.history import read_history
-from s3dg.schedules import CosineSchedule, StepSchedule
-from s3dg.signals import Stopped
-from s3dg.training import TrainingConfig
+from s3dg.training import checkpoints, loop, trainable
+from s3dg.training.history import read_history
+from s3dg.training.loop import TrainingConfig
+from s3dg.training.schedules import CosineSchedule, StepSchedule
+from s3dg.training.signals import Stopped
 from tests.s3dg.small import small_network
 
 FRAMES, SIDE, CLASSES = 4, 16, 3
@@ -66,7 +66,7 @@ def _assert_equal(one, two):
 def uninterrupted(tmp_path_factory):
     """Four steps with dropout in one go: (weights, history)."""
     workdir = tmp_path_factory.mktemp('uninterrupted')
-    network, _ = training.train(_network, _clips(), _config(), workdir)
+    network, _ = loop.train(_network, _clips(), _config(), workdir)
     return _values(network), read_history(workdir)
 
 
@@ -83,9 +83,9 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(uninterrupted, tmp_pa
             raise _Killed
 
     with pytest.raises(_Killed):
-        training.train(_network, _clips(), _config(), tmp_path, report=kill)
+        loop.train(_network, _clips(), _config(), tmp_path, report=kill)
     lines = []
-    network, row = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, row = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
     weights, history = uninterrupted
     _assert_equal(_values(network), weights)
     assert any('resuming' in line for line in lines) == (after == 3)
@@ -109,10 +109,10 @@ def test_checkpoints_of_earlier_versions_are_gone_on_from(uninterrupted, tmp_pat
 
     monkeypatch.setattr(tf.train, 'Checkpoint', of_earlier_versions)
     with pytest.raises(_Killed):
-        training.train(_network, _clips(), _config(), tmp_path, report=kill)
+        loop.train(_network, _clips(), _config(), tmp_path, report=kill)
     monkeypatch.undo()
     lines = []
-    network, _ = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, _ = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
     assert any('resuming' in line for line in lines)
     _assert_equal(_values(network), uninterrupted[0])
 
@@ -131,7 +131,7 @@ def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
 
     def create():
         network = _network(dropout_rate=0.0)
-        freezing.freeze_batch_norm(network)
+        trainable.freeze_batch_norm(network)
         return network
 
     before = _values(create())
@@ -139,7 +139,7 @@ def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
     for accumulation in (1, 56):
         config = TrainingConfig(StepSchedule(2, ((0, 0.1),)), 336, accumulation, log_every=1)
         assert config.micro_batch_size(1) == 336 // accumulation
-        network, _ = training.train(create, _clips(), config, tmp_path / str(accumulation))
+        network, _ = loop.train(create, _clips(), config, tmp_path / str(accumulation))
         weights[accumulation] = _values(network)
         losses[accumulation] = [row['loss'] for row in read_history(tmp_path / str(accumulation))]
     np.testing.assert_allclose(losses[56], losses[1], rtol=1e-5)
@@ -153,12 +153,12 @@ def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
 
 
 def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path):
-    training.train(_network, _clips(), _config(), tmp_path)
+    loop.train(_network, _clips(), _config(), tmp_path)
 
     def no_input(*_):
         raise AssertionError('asked for input')
 
-    network, row = training.train(_network, no_input, _config(), tmp_path)
+    network, row = loop.train(_network, no_input, _config(), tmp_path)
     _assert_equal(_values(network), uninterrupted[0])
     assert row['step'] == 4
 
@@ -173,10 +173,10 @@ def _damage(workdir, step):
 
 def test_damaged_checkpoints_are_passed_over(uninterrupted, tmp_path):
     config = dataclasses.replace(_config(), checkpoint_every=1)
-    training.train(_network, _clips(), config, tmp_path)
+    loop.train(_network, _clips(), config, tmp_path)
     _damage(tmp_path, 4)
     lines = []
-    network, row = training.train(_network, _clips(), config, tmp_path, report=lines.append)
+    network, row = loop.train(_network, _clips(), config, tmp_path, report=lines.append)
     assert 'ckpt-4 cannot be read (' in lines[0]
     assert lines[1].startswith('resuming from ')
     assert lines[1].endswith('ckpt-3')
@@ -187,14 +187,14 @@ def test_damaged_checkpoints_are_passed_over(uninterrupted, tmp_path):
     with pytest.raises(
         checkpoints.SavedStateError, match='checkpoints: none of the checkpoints can be'
     ):
-        training.train(_network, _clips(), config, tmp_path)
+        loop.train(_network, _clips(), config, tmp_path)
 
 
 def test_a_finished_training_without_its_history(uninterrupted, tmp_path):
-    training.train(_network, _clips(), _config(), tmp_path)
+    loop.train(_network, _clips(), _config(), tmp_path)
     (tmp_path / 'history.csv').unlink()
     lines = []
-    network, row = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, row = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
     _assert_equal(_values(network), uninterrupted[0])
     assert (row['step'], row['loss'], row['accuracy']) == (4, None, None)
     assert 'history.csv has no rows' in lines[-1]
@@ -233,7 +233,7 @@ def _figures(workdir):
 @pytest.fixture(scope='module')
 def uneven_history(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('uneven')
-    training.train(_network, _clips(), _config(8, **_UNEVEN), workdir)
+    loop.train(_network, _clips(), _config(8, **_UNEVEN), workdir)
     rows = _figures(workdir)
     assert [row[0] for row in rows] == [3, 6, 8]
     return rows
@@ -253,12 +253,12 @@ def test_a_history_does_not_tell_where_a_training_was_interrupted(
                     if first_step + len(metrics['loss']) >= end:
                         raise _Killed
 
-                patch.setattr(training, '_check_finite', check)
+                patch.setattr(loop, '_check_finite', check)
             else:  # a checkpoint is written wherever that is
-                patch.setattr(training, 'Termination', lambda end=end: _Requested(end % 3))
-            with pytest.raises((_Killed, training.TrainingInterrupted)):
-                training.train(_network, _clips(), config, tmp_path)
-    training.train(_network, _clips(), config, tmp_path)
+                patch.setattr(loop, 'Termination', lambda end=end: _Requested(end % 3))
+            with pytest.raises((_Killed, loop.TrainingInterrupted)):
+                loop.train(_network, _clips(), config, tmp_path)
+    loop.train(_network, _clips(), config, tmp_path)
     assert _figures(tmp_path) == uneven_history
 
 
@@ -269,11 +269,11 @@ def test_a_torn_line_of_the_history_does_not_stop_a_training(uninterrupted, tmp_
             raise _Killed
 
     with pytest.raises(_Killed):
-        training.train(_network, _clips(), _config(), tmp_path, report=kill)
+        loop.train(_network, _clips(), _config(), tmp_path, report=kill)
     path = tmp_path / 'history.csv'
     content = path.read_text()
     path.write_text(content + torn if torn else content[:-9])
-    training.train(_network, _clips(), _config(), tmp_path)
+    loop.train(_network, _clips(), _config(), tmp_path)
     assert _figures(tmp_path) == [[row[name] for name in _FIGURES] for row in uninterrupted[1]]
 
 
@@ -290,7 +290,7 @@ def tensorflow_says(caplog):
 def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state, tensorflow_says):
     """Lost or cut, it made a training begin anew, and write over its checkpoints, without a word."""
     config = dataclasses.replace(_config(), checkpoint_every=1)
-    training.train(_network, _clips(), config, tmp_path)
+    loop.train(_network, _clips(), config, tmp_path)
     folder = tmp_path / 'checkpoints'
     for path in folder.glob('ckpt-4*'):
         path.unlink()
@@ -299,7 +299,7 @@ def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state
     else:
         (folder / 'checkpoint').write_bytes(state)
     lines = []
-    network, row = training.train(_network, _clips(), config, tmp_path, report=lines.append)
+    network, row = loop.train(_network, _clips(), config, tmp_path, report=lines.append)
     assert lines[0] == f'resuming from {folder}/ckpt-3'
     assert row['step'] == 4
     _assert_equal(_values(network), uninterrupted[0])
@@ -311,7 +311,7 @@ def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state
 
 
 def test_lost_checkpoints_are_not_trained_over(tmp_path):
-    training.train(_network, _clips(), _config(), tmp_path)
+    loop.train(_network, _clips(), _config(), tmp_path)
     folder = tmp_path / 'checkpoints'
     before = (folder / 'checkpoint').read_bytes()
     for lost in ('*.index', '*.data*'):
@@ -320,13 +320,13 @@ def test_lost_checkpoints_are_not_trained_over(tmp_path):
         with pytest.raises(
             checkpoints.SavedStateError, match='none of the checkpoints can be read'
         ):
-            training.train(_network, _clips(), _config(), tmp_path)
+            loop.train(_network, _clips(), _config(), tmp_path)
     assert (folder / 'checkpoint').read_bytes() == before
     # Killed while it saved the first one: nothing is lost.
     (folder / 'checkpoint').unlink()
     (folder / 'ckpt-2.data-00000-of-00001').write_bytes(b'begun')
     lines = []
-    training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
     assert 'resuming' not in lines[0]
 
 
@@ -343,11 +343,11 @@ def test_a_signal_saves_and_stops(uninterrupted, tmp_path, last, number):
         if line.startswith(f'step {last}/'):
             _ask_to_stop(number)
 
-    with pytest.raises(training.TrainingInterrupted, match=f'Stopped at step {last};') as stop:
-        training.train(_network, _clips(), _config(), tmp_path, report=report)
+    with pytest.raises(loop.TrainingInterrupted, match=f'Stopped at step {last};') as stop:
+        loop.train(_network, _clips(), _config(), tmp_path, report=report)
     assert stop.value.number == number
     lines = []
-    network, _ = training.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, _ = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
     assert lines[0].endswith(f'ckpt-{last}')
     _assert_equal(_values(network), uninterrupted[0])
     assert [row['step'] for row in read_history(tmp_path)] == [1, 2, 3, 4]
@@ -362,7 +362,7 @@ def test_a_signal_during_tracing_stops_at_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tf.linalg, 'global_norm', ask)
     with pytest.raises(Stopped, match='stopped by SIGTERM'):
-        training.train(_network, _clips(), _config(), tmp_path)
+        loop.train(_network, _clips(), _config(), tmp_path)
     assert not list((tmp_path / 'checkpoints').glob('*'))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -373,9 +373,9 @@ def test_a_signal_during_an_evaluation_saves_the_steps_before_it(uninterrupted, 
         pytest.fail('went on')
 
     config = _config(checkpoint_every=4, evaluate_every=3)
-    with pytest.raises(training.TrainingInterrupted, match='Stopped at step 3;'):
-        training.train(_network, _clips(), config, tmp_path, evaluate=evaluate)
-    network, _ = training.train(_network, _clips(), _config(), tmp_path)
+    with pytest.raises(loop.TrainingInterrupted, match='Stopped at step 3;'):
+        loop.train(_network, _clips(), config, tmp_path, evaluate=evaluate)
+    network, _ = loop.train(_network, _clips(), _config(), tmp_path)
     _assert_equal(_values(network), uninterrupted[0])
     assert [row['step'] for row in read_history(tmp_path)] == [1, 2, 3, 4]
 
@@ -384,8 +384,8 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
     def poison(number, clip):  # the third batch of four
         return tf.where(number == 9, clip * np.nan, clip)
 
-    with pytest.raises(training.NonFiniteLossError, match='is nan at step 3;'):
-        training.train(_network, _clips(poison), _config(), tmp_path)
+    with pytest.raises(loop.NonFiniteLossError, match='is nan at step 3;'):
+        loop.train(_network, _clips(poison), _config(), tmp_path)
     assert tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')).endswith('ckpt-2')
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')))
     for name in reader.get_variable_to_shape_map():
@@ -411,7 +411,7 @@ def test_one_step_is_momentum_sgd_on_cross_entropy_and_weight_decay(tmp_path):
         for v, g in zip(network.trainable_variables, gradients, strict=True)
     }
     config = _config(1, rate, weight_decay=decay)
-    trained, row = training.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path)
+    trained, row = loop.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path)
     for variable in trained.trainable_variables:
         np.testing.assert_allclose(variable.numpy(), expected[variable.path], rtol=1e-5, atol=1e-6)
     assert row['loss'] == pytest.approx(float(loss), rel=1e-5)  # without the decay
@@ -419,7 +419,7 @@ def test_one_step_is_momentum_sgd_on_cross_entropy_and_weight_decay(tmp_path):
 
 def test_history_has_a_row_per_interval_and_the_rate(tmp_path):
     config = TrainingConfig(CosineSchedule(4, 0.01), 4, log_every=2, evaluate_every=4)
-    training.train(_network, _clips(), config, tmp_path, evaluate=lambda network: 0.25)
+    loop.train(_network, _clips(), config, tmp_path, evaluate=lambda network: 0.25)
     rows = read_history(tmp_path)
     assert [row['step'] for row in rows] == [2, 4]
     assert [row['learning_rate'] for row in rows] == pytest.approx([0.005, 0.0], abs=1e-9)
@@ -433,7 +433,7 @@ def test_history_has_a_row_per_interval_and_the_rate(tmp_path):
 def test_mixed_precision_learns_float32_weights(tmp_path, dtype):
     keras.config.set_dtype_policy(dtype)
     try:
-        network, row = training.train(_network, _clips(), _config(2), tmp_path)
+        network, row = loop.train(_network, _clips(), _config(2), tmp_path)
         assert network.get_layer('block').compute_dtype == dtype.removeprefix('mixed_')
     finally:
         keras.config.set_dtype_policy('float32')
@@ -444,8 +444,8 @@ def test_mixed_precision_learns_float32_weights(tmp_path, dtype):
 def test_jit_computes_the_same(tmp_path):
     """Without dropout, whose masks are drawn alike, and up to the order of roundings."""
     config = _config(1)
-    plain, _ = training.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path / 'a')
-    jitted, _ = training.train(
+    plain, _ = loop.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path / 'a')
+    jitted, _ = loop.train(
         lambda: _network(dropout_rate=0.0), _clips(), _config(1, jit=True), tmp_path / 'b'
     )
     for one, two in zip(plain.variables, jitted.variables, strict=True):
@@ -457,12 +457,12 @@ def test_freezing_below_an_endpoint_and_of_batch_norm(tmp_path):
     def create():
         keras.utils.set_random_seed(0)
         network = s3dg.build('i2d', CLASSES, width=0.1, kernel_initializer='he_normal')
-        freezing.freeze_until(network, 'Mixed_5b')
-        freezing.freeze_batch_norm(network)
+        trainable.freeze_until(network, 'Mixed_5b')
+        trainable.freeze_batch_norm(network)
         return network
 
     before = _values(create())
-    network, _ = training.train(create, _clips(), _config(2), tmp_path)
+    network, _ = loop.train(create, _clips(), _config(2), tmp_path)
     changed = {
         path.split('/')[0] for path, v in _values(network).items() if (v != before[path]).any()
     }
@@ -474,10 +474,10 @@ def test_freezing_below_an_endpoint_and_of_batch_norm(tmp_path):
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match="freeze_until must be one of .*; got 'Mixed_9z'"):
-        freezing.freeze_until(s3dg.build('i2d'), 'Mixed_9z')
+        trainable.freeze_until(s3dg.build('i2d'), 'Mixed_9z')
     with pytest.raises(ConfigError, match='accumulation must be at least 1, got 0'):
         _config(accumulation=0)
     with pytest.raises(ConfigError, match='must divide by replicas x accumulation = 2 x 3, got 4'):
         _config(accumulation=3).micro_batch_size(2)
     with pytest.raises(ConfigError, match="no strategy 'tpu'"):
-        training.create_strategy('tpu')
+        loop.create_strategy('tpu')

@@ -11,7 +11,7 @@ import pathlib
 
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
 from s3dg.errors import S3dgError, reading
-from s3dg.readers import read_json
+from s3dg.files.readers import read_json
 
 METADATA_FILE = 'assets.extra/network.json'
 

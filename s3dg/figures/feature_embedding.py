@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from s3dg.evaluation import EvaluationError
+from s3dg.training.evaluation import EvaluationError
 
 # t-SNE's usual perplexity (scikit-learn's default), for enough videos.
 _PERPLEXITY = 30.0

@@ -3,7 +3,7 @@
 import pytest
 
 from s3dg.config import ConfigError
-from s3dg.schedules import SCHEDULES, CosineSchedule, StepSchedule
+from s3dg.training.schedules import SCHEDULES, CosineSchedule, StepSchedule
 
 # (schedule, {step: rate}): the paper's words, and I3D's for Kinetics.
 PUBLISHED = {

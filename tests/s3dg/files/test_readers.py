@@ -6,10 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from s3dg import history
 from s3dg.errors import S3dgError
-from s3dg.evaluation import EvaluationError, Predictions, compute_metrics
-from s3dg.readers import read_json, read_npz, read_table
+from s3dg.files.readers import read_json, read_npz, read_table
+from s3dg.training import history
+from s3dg.training.evaluation import EvaluationError, Predictions, compute_metrics
 from tests import fuzzing
 
 EXAMPLES = [fuzzing.FEW, pytest.param(fuzzing.MANY, marks=pytest.mark.slow)]

@@ -1,4 +1,4 @@
-"""What of a network learns, and what its batch norms see together: settled before `s3dg.training.train`."""
+"""What of a network learns, and what its batch norms see together: settled before `s3dg.training.loop.train`."""
 
 from s3dg.config import ENDPOINTS, ConfigError
 from s3dg.normalization import BatchNormalization

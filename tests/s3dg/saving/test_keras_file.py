@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import s3dg
-from s3dg import keras_file
 from s3dg.config import NETWORKS, ConfigError
 from s3dg.errors import S3dgError
-from s3dg.keras_file import KerasFileError
 from s3dg.network import Network
+from s3dg.saving import keras_file
+from s3dg.saving.keras_file import KerasFileError
 from tests import fuzzing
 
 FIELDS = {'num_classes': 3, 'width': 0.01}

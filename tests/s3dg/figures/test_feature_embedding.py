@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg.analysis.feature_embedding import (
+from s3dg.config import ConfigError
+from s3dg.figures.feature_embedding import (
     chance_agreement,
     neighbour_agreement,
     pooled_features,
     project,
 )
-from s3dg.config import ConfigError
-from s3dg.evaluation import EvaluationError
+from s3dg.training.evaluation import EvaluationError
 
 ENDPOINTS = ('MaxPool_3a_3x3', 'Mixed_5c', 'AvgPool_0a_7x7')
 LOW_ENDPOINTS = ('Conv2d_1a_7x7', 'MaxPool_2a_3x3')  # traced in no time

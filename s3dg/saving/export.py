@@ -19,13 +19,13 @@ import tensorflow as tf
 
 from s3dg import files
 from s3dg.answers import non_finite_weight, require_finite
-from s3dg.disk import writing
 from s3dg.errors import reading
 from s3dg.files import folders
+from s3dg.files.disk import writing
 from s3dg.head import Classifier
 from s3dg.layers import SelfGating, SpatioTemporalConv
 from s3dg.network import POOLED_FEATURES, Network
-from s3dg.saved_model import METADATA_FILE, ExportError, digests, read_metadata
+from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_metadata
 
 # All that such a folder holds; one with other files is not replaced.
 SAVED_MODEL_FILES = (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from s3dg.analysis.label_places import place_labels
+from s3dg.figures.label_places import place_labels
 
 BOUNDS = (0, 0, 400, 300)
 

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from s3dg.analysis import plots
+from s3dg.figures import plots
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 ENVIRONMENT = os.environ | {'S3DG_WITHOUT_TENSORFLOW': '1'}
 
 START = """

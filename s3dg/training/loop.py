@@ -16,14 +16,14 @@ import time
 import keras
 import tensorflow as tf
 
-from s3dg.checkpoints import open_checkpoints
 from s3dg.config import ConfigError
-from s3dg.disk import DiskError, writing
 from s3dg.errors import S3dgError
-from s3dg.freezing import batch_norm_layers
-from s3dg.history import History, Window, empty_row
-from s3dg.schedules import CosineSchedule, StepSchedule
-from s3dg.signals import Stopped, Termination
+from s3dg.files.disk import DiskError, writing
+from s3dg.training.checkpoints import open_checkpoints
+from s3dg.training.history import History, Window, empty_row
+from s3dg.training.schedules import CosineSchedule, StepSchedule
+from s3dg.training.signals import Stopped, Termination
+from s3dg.training.trainable import batch_norm_layers
 
 # A call of the compiled loop is kept about this long, so that a signal is answered soon.
 _SECONDS_PER_CALL = 5.0

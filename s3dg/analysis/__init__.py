@@ -1,1 +1,0 @@
-"""Looking at networks and at what they do: pictures and statistics."""

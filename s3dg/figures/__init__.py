@@ -1,0 +1,1 @@
+"""What the paper's figures show: statistics of filters, embeddings of features, and the plots."""
