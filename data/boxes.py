@@ -15,8 +15,10 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data import annotations, video_builder
-from data.video_builder import DatasetError
+from data.datasets import lists
+from data.datasets.builder import SplitConfig
+from data.errors import DatasetError
+from data.example import CHANNELS
 from s3dg.errors import VideoError
 
 # Key of the feature in an example, and the keys in it: as many values each as there are boxes.
@@ -83,7 +85,7 @@ class GroundTruth:
 
 
 @dataclasses.dataclass
-class DetectionConfig(video_builder.SplitConfig):
+class DetectionConfig(SplitConfig):
     """Defaults are the paper's for action detection (section 5.3): 320x400.
 
     Attributes:
@@ -131,7 +133,7 @@ def detection_configs(
         )
         for kind in config_class.ANNOTATIONS
         for number in numbers
-        for modality in video_builder.CHANNELS
+        for modality in CHANNELS
     ]
 
 
@@ -230,7 +232,7 @@ def check_video_name(name: object, label_names: Sequence[str], path: str | os.Pa
     if not isinstance(name, str) or not name.isprintable():
         shown = ascii(name)[:100] if isinstance(name, str) else type(name).__name__
         raise DatasetError(f'{path}: found {shown} for the name of a video, expected CLASS/VIDEO')
-    annotations.check_name(name, path)
+    lists.check_name(name, path)
     label, separator, rest = name.partition('/')
     if not separator or '/' in rest:
         raise DatasetError(f'{path}: found the video {name!r}, expected CLASS/VIDEO')

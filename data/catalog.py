@@ -10,18 +10,20 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from data import conversion, description, video_builder
-from data.hmdb51 import hmdb51_dataset_builder
-from data.jhmdb import jhmdb_dataset_builder
-from data.kinetics400 import kinetics400_dataset_builder
-from data.mini_kinetics200 import mini_kinetics200_dataset_builder
-from data.moving_shapes import moving_shapes_dataset_builder
-from data.something_something_v1 import something_something_v1_dataset_builder
-from data.something_something_v2 import something_something_v2_dataset_builder
-from data.ucf101 import ucf101_dataset_builder
-from data.ucf101_24 import ucf101_24_dataset_builder
-from data.video_builder import DatasetError, Report
-from data.video_folder import video_folder_dataset_builder
+from data.conversion import convert as conversion
+from data.datasets import description
+from data.datasets.builder import VideoBuilder
+from data.datasets.hmdb51 import hmdb51_dataset_builder
+from data.datasets.jhmdb import jhmdb_dataset_builder
+from data.datasets.kinetics400 import kinetics400_dataset_builder
+from data.datasets.mini_kinetics200 import mini_kinetics200_dataset_builder
+from data.datasets.moving_shapes import moving_shapes_dataset_builder
+from data.datasets.something_something_v1 import something_something_v1_dataset_builder
+from data.datasets.something_something_v2 import something_something_v2_dataset_builder
+from data.datasets.ucf101 import ucf101_dataset_builder
+from data.datasets.ucf101_24 import ucf101_24_dataset_builder
+from data.datasets.video_folder import video_folder_dataset_builder
+from data.errors import DatasetError, Report
 from s3dg.errors import reading
 from s3dg.files import folders
 
@@ -45,7 +47,7 @@ _LISTED = 8  # configurations that a message names
 DEFAULT_DATA_DIR = os.path.join('~', 'tensorflow_datasets')  # TFDS's own default
 
 
-def builder_class(name: str) -> type[video_builder.VideoBuilder]:
+def builder_class(name: str) -> type[VideoBuilder]:
     """The builder of a dataset.
 
     Raises:
@@ -62,7 +64,7 @@ def make_builder(
     data_dir: str | os.PathLike | None = None,
     manual_dir: str | os.PathLike | None = None,
     **config_fields,
-) -> video_builder.VideoBuilder:
+) -> VideoBuilder:
     """Makes a builder for converting a dataset.
 
     Args:

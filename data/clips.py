@@ -10,14 +10,13 @@ moment, window and side.
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import records, video_builder
-from data.record_heads import stored_files
-from data.records import ClipError
+from data.example import ID, LABEL, VIDEO
+from data.records import examples as records
+from data.records.examples import ClipError
+from data.records.heads import stored_files
 
 # Keys of a batch.
 CLIP = 'clip'
-LABEL = 'label'
-ID = 'id'
 EPOCH = 'epoch'
 WINDOW = 'window'
 WINDOWS = 'windows'
@@ -132,19 +131,19 @@ def training_clips(
 
     def choose(epoch, record):
         example = records.parse(record)
-        random = _RandomChoices(seed, epoch, example[video_builder.ID])
-        encoded = example[video_builder.VIDEO]
+        random = _RandomChoices(seed, epoch, example[ID])
+        encoded = example[VIDEO]
         length = tf.size(encoded)
         start = random.share(_START, tf.maximum(length - frames, 0) + 1)
         chosen = tf.gather(encoded, (start + tf.range(frames)) % length)
-        room = _room(decoder, chosen[0], height, width, example[video_builder.ID])
+        room = _room(decoder, chosen[0], height, width, example[ID])
         top = random.share(_CROP_TOP, room[0] + 1)
         left = random.share(_CROP_LEFT, room[1] + 1)
         mirror = random.share(_FLIP, 2) == 1 if flip else tf.constant(False)
         return {
             CLIP: (chosen, tf.stack([top, left, height, width]), mirror),
-            LABEL: tf.cast(example[video_builder.LABEL], tf.int32),
-            ID: example[video_builder.ID],
+            LABEL: tf.cast(example[LABEL], tf.int32),
+            ID: example[ID],
             EPOCH: epoch,
         }
 
@@ -204,7 +203,7 @@ def evaluation_windows(
 
     def windows(record):
         example = records.parse(record)
-        encoded = example.pop(video_builder.VIDEO)
+        encoded = example.pop(VIDEO)
         encoded = encoded[:most_frames]
         length = tf.size(encoded)
         count = -(-length // frames)
@@ -217,7 +216,7 @@ def evaluation_windows(
         return tf.data.Dataset.from_tensor_slices((tf.range(count), starts)).map(window)
 
     def clip(encoded, example, index, count):
-        room = _room(decoder, encoded[0], height, width, example[video_builder.ID])
+        room = _room(decoder, encoded[0], height, width, example[ID])
         pixels = decoder.frames(encoded)
         top, left = room[0] // 2, room[1] // 2
         pixels = pixels[:, top : top + height, left : left + width]
@@ -225,8 +224,8 @@ def evaluation_windows(
             pixels = records.reversed_in_time(pixels, decoder.flow)
         return {
             CLIP: tf.ensure_shape(pixels, [frames, height, width, decoder.channels]),
-            LABEL: tf.cast(example[video_builder.LABEL], tf.int32),
-            ID: example[video_builder.ID],
+            LABEL: tf.cast(example[LABEL], tf.int32),
+            ID: example[ID],
             WINDOW: index,
             WINDOWS: count,
         }

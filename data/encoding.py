@@ -7,11 +7,12 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 
 from data import workers
+from data.listing import Source
 from s3dg.errors import VideoError
 from s3dg.video import frame_folder, optical_flow, reading, writing
 
@@ -21,7 +22,7 @@ MOST_BYTES = 2**31 - 2**24
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """How videos are stored: fields of `video_builder.VideoConfig`, and of the builder.
+    """How videos are stored: fields of `datasets.builder.VideoConfig`, and of the builder.
 
     Attributes:
       folder_frames_per_second: rate of videos that come as folders of images; None: there are none.
@@ -37,13 +38,6 @@ class Storage:
     flow_algorithm: str
     folder_frames_per_second: float | None = None
     read_annotation: Callable[[str], Any] | None = None
-
-
-class Source(NamedTuple):
-    """The files of a video: its own, or a folder of frames, and the one with its annotation."""
-
-    path: str
-    annotation: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from data import catalog, video_builder
-from data.moving_shapes import shapes
-from data.video_builder import DatasetError
+from data import catalog
+from data.datasets.builder import SplitConfig
+from data.datasets.moving_shapes import shapes
+from data.errors import DatasetError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,7 @@ def published_facts(dataset: str, config: str | None = None) -> Facts:
 
 
 def _published_videos(cls, config) -> dict[str, int]:
-    if not isinstance(config, video_builder.SplitConfig):
+    if not isinstance(config, SplitConfig):
         return dict(cls.PUBLISHED_VIDEOS)
     first = cls.PUBLISHED_VIDEOS[min(cls.PUBLISHED_VIDEOS)]
     return dict(cls.PUBLISHED_VIDEOS.get(config.split_number, first))

@@ -32,8 +32,12 @@ import cv2
 import numpy as np
 import tensorflow as tf
 from absl import flags
+from data.example import VIDEO
 
-from data import catalog, clips, conversion, record_heads, records, video_builder, workers
+from data import catalog, clips, workers
+from data.conversion import convert as conversion
+from data.records import examples as records
+from data.records import heads as record_heads
 from experiments import run
 from experiments.number_flags import MOST_PROCESSES, define_count
 from s3dg.video import reading, writing
@@ -221,7 +225,7 @@ def benchmark_input(videos_dir, scratch, threads):
     opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
     files = record_heads.stored_files(opened.info.splits['train'])
     stored = [
-        records.parse(record)[video_builder.VIDEO].numpy()[:CLIP_FRAMES]
+        records.parse(record)[VIDEO].numpy()[:CLIP_FRAMES]
         for record in records.read(files).take(FLAGS.clips)
     ]
     shortest = min(map(len, stored))

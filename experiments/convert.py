@@ -15,8 +15,12 @@ import dataclasses
 import time
 
 from absl import flags
+from data.example import CHANNELS
 
-from data import beam_conversion, catalog, conversion, outcomes, verification, video_builder
+from data import catalog
+from data.conversion import beam
+from data.conversion import convert as conversion
+from data.records import outcomes, verification
 from experiments import run
 from experiments.number_flags import (
     MOST_PIXELS,
@@ -45,7 +49,7 @@ def define_flags():
     flags.DEFINE_enum(
         'modality',
         None,
-        list(video_builder.CHANNELS),
+        list(CHANNELS),
         'What is stored (video_folder; elsewhere the configuration says it).',
     )
     flags.DEFINE_enum(
@@ -132,7 +136,7 @@ def convert():
     write = None
     if FLAGS.runner is not None:
         words = [f'--{option.lstrip("-")}' for option in FLAGS.beam_option]
-        write = beam_conversion.writer(FLAGS.runner, words)
+        write = beam.writer(FLAGS.runner, words)
     done = conversion.convert(
         builder,
         processes=FLAGS.processes,

@@ -1,7 +1,8 @@
 """What an experiment would train and what that takes, told without its data: --dry_run."""
 
+from data.example import CHANNELS
+
 from data import catalog, published
-from data.video_builder import CHANNELS
 from experiments import workload
 from s3dg.config import VideoFormat
 

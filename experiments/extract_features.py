@@ -32,7 +32,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from data.outcomes import readable
+from data.records.outcomes import readable
 from experiments import feature_file, run
 from experiments.number_flags import MOST_CLIPS, MOST_FRAMES, define_count
 from s3dg.answers import NonFiniteAnswerError, require_finite

@@ -18,8 +18,10 @@ import functools
 import numpy as np
 from absl import flags
 
-from data import clips, faults, record_heads
-from data.something_something_v2 import action_groups
+from data import clips
+from data.datasets.something_something_v2 import action_groups
+from data.records import faults
+from data.records import heads as record_heads
 from experiments import presets, reporting, run, study, training_run
 from experiments.feature_file import FeatureFileError
 from experiments.number_flags import define_count

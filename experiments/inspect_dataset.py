@@ -14,9 +14,12 @@ import warnings
 
 import numpy as np
 from absl import flags
+from data.example import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
 
-from data import boxes, catalog, cells, contact_sheet, record_checks, survey, survey_charts
-from data.video_builder import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
+from data import boxes, catalog
+from data.inspection import charts, contact_sheet, survey
+from data.records import cells
+from data.records import checks as record_checks
 from experiments import run
 from experiments.number_flags import MOST_SEED, define_count
 from s3dg import files
@@ -104,9 +107,9 @@ def draw_pictures(builder, found, folder):
         split: np.array([one.labels[index] for index in range(len(names))])
         for split, one in found.items()
     }
-    survey_charts.draw_class_counts(counts, names, folder / 'class_counts.png')
+    charts.draw_class_counts(counts, names, folder / 'class_counts.png')
     lengths = {split: one.lengths for split, one in found.items()}
-    survey_charts.draw_lengths(lengths, rate, folder / 'lengths.png')
+    charts.draw_lengths(lengths, rate, folder / 'lengths.png')
     box_names = ()
     if boxes.BOXES in info.features:
         box_names = info.features[boxes.BOXES][boxes.LABEL].names
@@ -196,7 +199,7 @@ def _class_tables(names, splits):
     """The classes and their videos; where they are many, the most frequent and the rarest ones."""
     rows = [(name, *(one['per_class'][name] for one in splits.values())) for name in names]
     header = ['class', *splits]
-    if len(names) <= survey_charts.MOST_NAMED_CLASSES:
+    if len(names) <= charts.MOST_NAMED_CLASSES:
         return [_table(header, rows)]
     ordered = sorted(rows, key=lambda row: -sum(row[1:]))
     return [

@@ -20,7 +20,7 @@ nothing would be left for the fusion to show.
 
 from absl import flags
 
-from data import record_heads
+from data.records import heads as record_heads
 from experiments import paper_results, presets, reporting, run, study, training_run
 from experiments.class_lists import describe_difference
 from experiments.recipe import Recipe

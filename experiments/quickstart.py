@@ -12,8 +12,9 @@ import time
 
 from absl import flags
 
-from data import catalog, motion_jpeg, records
-from data.moving_shapes import shapes
+from data import catalog
+from data.datasets.moving_shapes import motion_jpeg, shapes
+from data.records import examples as records
 from experiments import classify, export, run, train, training_run
 from s3dg.figures import plots
 from s3dg.saving.export import ExportedNetwork

@@ -11,9 +11,9 @@ import json
 import statistics
 
 from absl import flags
+from data.errors import DatasetError
 
 from data import catalog
-from data.video_builder import DatasetError
 from experiments import dry_run, reporting, run, training_flags, training_run, workload
 from experiments.number_flags import MOST_SEED, MOST_STEPS, define_count, define_number
 from experiments.recipe import Recipe, Start, describe_steps

@@ -7,7 +7,9 @@ import pathlib
 import keras
 import numpy as np
 
-from data import clips, faults, records
+from data import clips
+from data.records import examples as records
+from data.records import faults
 from experiments import presets, run
 from experiments.class_lists import describe_difference
 from s3dg import files

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data import catalog, conversion
+from data import catalog
+from data.conversion import convert as conversion
 from tests import video_files
 
 

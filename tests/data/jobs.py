@@ -12,8 +12,9 @@ import time
 
 import cv2
 
-from data import encoding, pictures
-from data.jhmdb import masks
+from data import encoding
+from data.datasets.jhmdb import masks
+from data.records import pictures
 from s3dg.errors import VideoError
 
 PROCESS = 'popen_loky'  # in the command lines of the processes under test

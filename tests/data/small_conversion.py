@@ -5,7 +5,8 @@ import pathlib
 
 import tensorflow as tf
 
-from data import catalog, conversion
+from data import catalog
+from data.conversion import convert as conversion
 
 # Videos that cannot be used, with the reasons.
 BROKEN = {

@@ -5,8 +5,9 @@ import shlex
 import tempfile
 
 import pytest
+from data.errors import DatasetError
 
-from data import catalog, video_builder
+from data import catalog
 
 
 def test_a_builder_asks_no_server_and_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -17,13 +18,13 @@ def test_a_builder_asks_no_server_and_leaves_nothing_behind(tmp_path, monkeypatc
 
 def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):
     for function in (catalog.open_dataset, catalog.make_builder):
-        with pytest.raises(video_builder.DatasetError) as error:
+        with pytest.raises(DatasetError) as error:
             function('imagenet', data_dir=tmp_path)
         assert str(error.value) == (
             f"dataset: found 'imagenet', expected one of {', '.join(catalog.BUILDERS)}"
         )
     with pytest.raises(
-        video_builder.DatasetError,
+        DatasetError,
         match="found config 'smell', expected one of rgb, flow, half_rgb",
     ):
         catalog.open_dataset('moving_shapes', 'smell', tmp_path)
@@ -32,13 +33,13 @@ def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):
 @pytest.mark.parametrize('word', ['../up', 'a/b', '.hidden', '-x', 'a b'])
 def test_config_names_stay_inside_the_data_folder(tmp_path, word):
     for function in (catalog.open_dataset, catalog.make_builder):
-        with pytest.raises(video_builder.DatasetError, match='config: found'):
+        with pytest.raises(DatasetError, match='config: found'):
             function('video_folder', word, data_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_unconverted_datasets_say_how_to_convert_them(tmp_path):
-    with pytest.raises(video_builder.DatasetError) as error:
+    with pytest.raises(DatasetError) as error:
         catalog.open_dataset('video_folder', 'mine', tmp_path)
     message = str(error.value)
     assert message.startswith(f'video_folder/mine: not found in {tmp_path}, which has none of this')
@@ -52,7 +53,7 @@ def test_a_missing_config_lists_those_there_are(tmp_path):
     for number in range(10):
         (tmp_path / 'ucf101' / f'split1_rgb_{number}' / '1.0.0').mkdir(parents=True)
     (tmp_path / 'ucf101' / 'half' / 'incomplete').mkdir(parents=True)
-    with pytest.raises(video_builder.DatasetError) as error:
+    with pytest.raises(DatasetError) as error:
         catalog.open_dataset('ucf101', 'split1_rgbb', tmp_path)
     message = str(error.value)
     assert 'which has split1_rgb_0, split1_rgb_1, ' in message
@@ -61,7 +62,7 @@ def test_a_missing_config_lists_those_there_are(tmp_path):
 
 
 def test_unknown_fields(tmp_path):
-    with pytest.raises(video_builder.DatasetError, match="found field 'fps', expected one of"):
+    with pytest.raises(DatasetError, match="found field 'fps', expected one of"):
         catalog.make_builder('moving_shapes', data_dir=tmp_path, fps=3)
     for fields in (
         {'frames_per_second': -1},
@@ -70,9 +71,9 @@ def test_unknown_fields(tmp_path):
         {'jpeg_quality': 101},
         {'modality': 'smell'},
     ):
-        with pytest.raises(video_builder.DatasetError, match=f'{list(fields)[-1]}=.*, expected'):
+        with pytest.raises(DatasetError, match=f'{list(fields)[-1]}=.*, expected'):
             catalog.make_builder('moving_shapes', data_dir=tmp_path, **fields)
-    with pytest.raises(video_builder.DatasetError, match='expected one of them to be None'):
+    with pytest.raises(DatasetError, match='expected one of them to be None'):
         catalog.make_builder('moving_shapes', data_dir=tmp_path, short_side=3)
 
 
@@ -121,7 +122,7 @@ def test_every_embedded_configuration_is_made_by_its_name(
 
 def test_default_folder_is_tfds_own(monkeypatch, tmp_path):
     monkeypatch.setenv('HOME', str(tmp_path))
-    with pytest.raises(video_builder.DatasetError, match=f'{tmp_path}/tensorflow_datasets'):
+    with pytest.raises(DatasetError, match=f'{tmp_path}/tensorflow_datasets'):
         catalog.open_dataset('video_folder')
 
 
@@ -131,7 +132,7 @@ def test_a_damaged_description_is_told_in_a_line(tmp_path, content):
     folder.mkdir(parents=True)
     if content is not None:
         (folder / 'dataset_info.json').write_text(content)
-    with pytest.raises(video_builder.DatasetError) as error:
+    with pytest.raises(DatasetError) as error:
         catalog.open_dataset('moving_shapes', 'rgb', tmp_path)
     assert str(error.value).startswith(f'{folder}: cannot be read as a dataset; remove')
     assert '\n' not in str(error.value)

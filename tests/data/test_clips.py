@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import catalog, clips, conversion, records
+from data import catalog, clips
+from data.conversion import convert as conversion
+from data.records import examples as records
 from s3dg.video import sampling
 
 HEIGHT, WIDTH = 48, 64  # of the ramp videos

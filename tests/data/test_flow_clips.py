@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from data import catalog, clips, conversion, encoding, records
+from data import catalog, clips, encoding
+from data.conversion import convert as conversion
+from data.records import examples as records
 
 HEIGHT, WIDTH, FRAMES = 48, 64, 8
 LENGTHS = (5, 9, 16, 24)  # of the videos

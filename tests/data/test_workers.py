@@ -12,7 +12,7 @@ import time
 import pytest
 
 from data import encoding, workers
-from data.jhmdb import masks
+from data.datasets.jhmdb import masks
 from tests.data import jobs
 
 REPOSITORY = pathlib.Path(__file__).parents[2]

@@ -5,18 +5,20 @@ import pathlib
 
 import numpy as np
 import tensorflow_datasets as tfds
+from data.listing import Video
 
-from data import boxes, conversion, video_builder
-from data.video_builder import Video
+from data import boxes
+from data.conversion import convert as conversion
+from data.datasets.builder import VideoBuilder, VideoConfig, modality_configs
 
 HEIGHT, WIDTH = 20, 30
 CORNERS = (2.0, 3.0, 10.0, 12.0)  # ymin, xmin, ymax, xmax in pixels
 
 
-class TinyBoxes(video_builder.VideoBuilder, skip_registration=True):
+class TinyBoxes(VideoBuilder, skip_registration=True):
     """Of 'with', one actor has a box on every frame, another one on frame 2."""
 
-    BUILDER_CONFIGS = video_builder.modality_configs()
+    BUILDER_CONFIGS = modality_configs()
 
     def label_names(self):
         return ['jump', 'run']
@@ -48,7 +50,7 @@ def convert(root: pathlib.Path, write_video_file, numbered, modality='rgb'):
     """Makes the videos and the dataset; opened."""
     for name in ('with', 'without', 'unlabelled'):
         write_video_file(root / f'{name}.avi', numbered(4, HEIGHT, WIDTH), 25)
-    config = video_builder.VideoConfig(
+    config = VideoConfig(
         name=modality,
         modality=modality,
         flow_algorithm='dis',

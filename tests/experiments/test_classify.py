@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from data import motion_jpeg
+from data.datasets.moving_shapes import motion_jpeg
 from experiments import classify, run, serving
 from experiments import export as export_program
 from s3dg.answers import NonFiniteAnswerError

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from data import catalog, conversion, records
+from data import catalog
+from data.conversion import convert as conversion
+from data.records import examples as records
 from experiments import (
     arrow_of_time,
     cost_table,

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from data.motion_jpeg import write_motion_jpeg
+from data.datasets.moving_shapes.motion_jpeg import write_motion_jpeg
 from experiments import extract_features, feature_file, run
 from s3dg import network as networks
 from s3dg.config import VideoFormat

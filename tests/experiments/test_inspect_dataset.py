@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data import catalog, conversion, survey_charts
+from data import catalog
+from data.conversion import convert as conversion
+from data.inspection import charts
 from experiments import inspect_dataset, run
 from s3dg.video.writing import write_video
 from tests.experiments import programs
@@ -194,7 +196,7 @@ def test_boxes_have_a_table():
 
 def test_many_classes_and_reasons_stay_readable():
     count = 400
-    assert count > survey_charts.MOST_NAMED_CLASSES
+    assert count > charts.MOST_NAMED_CLASSES
     train = figures({f'class {k}': 1000 - k for k in range(count)})
     reasons = {f'reason {"x" * k}': 1 for k in range(30)}
     report = report_of({'train': train}, reasons)

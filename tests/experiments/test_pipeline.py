@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data import catalog, records
+from data import catalog
+from data.records import examples as records
 from s3dg.saving.export import ExportedNetwork
 from s3dg.training.evaluation import Predictions
 from s3dg.video.writing import write_video

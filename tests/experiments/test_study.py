@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import s3dg
-from data import catalog, conversion
+from data import catalog
+from data.conversion import convert as conversion
 from experiments import (
     feature_embedding,
     filter_statistics,

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data import catalog, conversion
+from data import catalog
+from data.conversion import convert as conversion
 from experiments import something_something, submission
 from s3dg.training.evaluation import EvaluationError, Predictions
 from tests.experiments import in_process

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import s3dg
-from data import catalog, conversion, records
+from data import catalog
+from data.conversion import convert as conversion
+from data.records import examples as records
 from experiments import presets, training_run
 from s3dg.config import VideoFormat
 from s3dg.training.loop import create_strategy

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import tensorflow as tf
 
-from data import catalog, conversion, encoding, published
+from data import catalog, encoding, published
+from data.conversion import convert as conversion
 from experiments import benchmark, run, workload
 from experiments.workload import Disk, Workload
 from s3dg.config import NETWORKS

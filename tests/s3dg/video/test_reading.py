@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import motion_jpeg
+from data.datasets.moving_shapes import motion_jpeg
 from s3dg.errors import VideoError
 from s3dg.video import reading, truncation, writing
 from tests import video_files

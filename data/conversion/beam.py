@@ -1,0 +1,165 @@
+"""Converts a builder's videos on Apache Beam, so that a large dataset is converted by a cluster.
+
+Beam hands whole shards to the workers, each of which writes its shards into the folder where the
+dataset grows (`data.conversion.staging`), the same bytes as `data.conversion.convert` writes. So nothing large passes
+through Beam, and a conversion that was interrupted goes on, here or there: complete shards stay.
+
+Only the list of videos, the builder's configuration and references to this code are sent. Hence a
+worker needs this checkout (on its PYTHONPATH, or in its container image) with what it requires, and
+has to see the folders of the videos and of the datasets under the same paths as the machine that
+starts the conversion: a shared file system. The list is part of the job: 11 MB for 240,000 videos.
+
+Of Beam's local runner, `DirectRunner`, the part that runs batches is taken (`FnApiRunner`): by itself
+it first tries to download another one. It works in this process, one video at a time, or with
+`--direct_num_workers=0 --direct_running_mode=multi_processing` in a process per processor core,
+started from the folder with this checkout.
+
+Each worker has its videos read by another process, `data.workers`, so one that kills what reads it is
+skipped here as it is by `data.conversion.convert`.
+"""
+
+import contextlib
+import io
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data import encoding
+from data.conversion import convert as conversion
+from data.conversion import staging
+from data.conversion.staging import Shard
+from data.datasets.builder import VideoBuilder
+from data.errors import DatasetError
+from data.records import outcomes
+from data.records.outcomes import Skipped
+from s3dg import files
+from s3dg.errors import VideoError
+
+
+def writer(runner: str, options: Sequence[str] = ()) -> conversion.Write:
+    """A way for `conversion.convert` to write shards: on Apache Beam.
+
+    Args:
+      runner: name of a Beam runner ("DirectRunner", "FlinkRunner", "DataflowRunner", ...).
+      options: of the Beam pipeline, each "--name=value" or "--name".
+
+    Raises:
+      DatasetError: if Apache Beam is missing, or does not know the runner or an option. What comes
+        back raises `ConversionError` if the runner leaves work undone.
+    """
+    beam_runner, beam_options = _runner_and_options(runner, options)
+
+    def write(builder, info, layout, known, report) -> int:
+        every = [shard for split in layout.values() for shard in split]
+        left = _left(every, known)
+        before = sum(known.frames.values())
+        if left:
+            report(f'{info.full_name}: {len(left)} of {len(every)} shards go to {runner}')
+            try:
+                _run(beam_runner, beam_options, left, builder, conversion.Serializer(info))
+            finally:
+                undone = _left(every, known)
+            if undone:
+                raise conversion.ConversionError(
+                    f'{info.full_name}: {runner} left {len(undone)} of {len(left)} shards'
+                    ' unwritten; run again to finish'
+                )
+        return sum(known.frames.values()) - before
+
+    return write
+
+
+# What the machine that starts the conversion does.
+
+
+def _runner_and_options(name: str, options: Sequence[str]) -> tuple[Any, Any]:
+    """A Beam runner and its options, checked as far as they can be known."""
+    try:
+        beam = tfds.core.lazy_imports.apache_beam
+    except ImportError:
+        raise DatasetError("--runner needs apache-beam: pip install '.[beam]'") from None
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.portable_runner import PortableRunner
+
+    parsers, said = [], io.StringIO()
+    PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            _, unknown = parsers[0].parse_known_args(list(options))
+            parsed = PipelineOptions(list(options))
+    except SystemExit:
+        line = said.getvalue().strip().splitlines()[-1]
+        raise DatasetError(f'--beam_option: {line.split("error: ")[-1]}') from None
+    try:
+        runner = 'FnApiRunner' if name.lower() in ('direct', 'directrunner') else name
+        pipeline = beam.Pipeline(runner=runner, options=parsed)
+    except (ValueError, ImportError, AttributeError, TypeError) as error:
+        raise DatasetError(f'--runner={name}: {" ".join(str(error).split())}') from None
+    # The job servers of portable runners have options that Beam does not know.
+    if isinstance(pipeline.runner, PortableRunner):
+        unknown = [option for option in unknown if not option.startswith('--')]
+    unknown += [option for option in options if option.split('=')[0] == '--runner']
+    if unknown:
+        raise DatasetError(f'--beam_option: found {unknown[0]!r}, not an option of {name}')
+    return pipeline.runner, parsed
+
+
+def _left(every: list[Shard], known: outcomes.Outcomes) -> list[Shard]:
+    """The shards that are not complete; what became of the videos of the others goes to `known`."""
+    for shard in every:
+        if not _outcomes_file(shard).exists():
+            continue
+        rows = json.loads(_outcomes_file(shard).read_text())
+        for item, (frames, found) in zip(shard.videos, rows, strict=True):
+            if frames is None:
+                path = outcomes.readable(item.path)
+                known.skipped[item.id] = Skipped(item.id, path, found)
+            else:
+                known.frames[item.id] = frames
+                if found:
+                    known.faults[item.id] = found
+    left = [part.shard for part in staging.resume(every, known)]
+    # The files just read, those of killed workers, and those begun by `data.conversion.convert`.
+    for file in every[0].path.parent.glob('*.tfrecord-*-of-*.*'):
+        file.unlink()
+    return left
+
+
+def _run(runner, options, left: list[Shard], builder, serialize) -> None:
+    beam = tfds.core.lazy_imports.apache_beam
+    with beam.Pipeline(runner=runner, options=options) as pipeline:
+        _ = (
+            pipeline
+            | 'Shards' >> beam.Create(left)
+            | 'Spread' >> beam.Reshuffle()  # else some runners leave all to one worker
+            | 'Write' >> beam.Map(_write_shard, builder, serialize)
+        )
+
+
+# What the workers do.
+
+
+def _write_shard(shard: Shard, builder: VideoBuilder, serialize) -> None:
+    # Runners may do the same work twice at once; what is last leaves the same files.
+    rows = []
+    sources = (item.source for item in shard.videos)
+    encoded = encoding.in_order(sources, builder.storage(), processes=1)
+    with files.unfinished(shard.path) as records:
+        with tf.io.TFRecordWriter(str(records)) as writer, contextlib.closing(encoded):
+            for item, (_, outcome) in zip(shard.videos, encoded, strict=True):
+                try:
+                    record = serialize(builder.example(item, outcome))
+                except VideoError as error:
+                    rows.append((None, str(error)))
+                else:
+                    writer.write(record)
+                    rows.append((len(outcome.frames), outcome.faults))
+        files.write_text(_outcomes_file(shard), json.dumps(rows))
+
+
+def _outcomes_file(shard: Shard) -> pathlib.Path:
+    return shard.path.with_name(shard.path.name + '.outcomes')

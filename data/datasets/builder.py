@@ -1,0 +1,348 @@
+"""What every dataset builder of videos shares: configuration, features, the way into a record."""
+
+import abc
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow_datasets as tfds
+from absl import logging
+
+from data import encoding
+from data.errors import DatasetError, Report
+from data.example import (
+    CHANNELS,
+    ID,
+    LABEL,
+    LABEL_DIGESTS,
+    STORED_CHANNELS,
+    UNKNOWN_LABEL,
+    VIDEO,
+    label_digests,
+)
+from data.listing import Video, check_splits
+from data.records import outcomes
+from s3dg.errors import VideoError
+from s3dg.video import optical_flow
+
+# Ours. For frames, errors stay far below those of the videos themselves. Flow has sharp borders
+# where the picture has none: on two ten-second videos from cameras, 1 % of the components were off
+# by more than 0.20 and 0.22 pixels at 95, by 0.17 and 0.19 at 98, and not by less at 99 or 100.
+JPEG_QUALITY = {'rgb': 95, 'flow': 98}
+
+# What is beyond is a slip, and would fill memory before it was noticed.
+MOST_FRAMES_PER_SECOND = 1000
+LONGEST_SIDE = 16384
+
+
+@dataclasses.dataclass
+class VideoConfig(tfds.core.BuilderConfig):
+    """How the videos of a dataset are stored.
+
+    The defaults are the paper's (section 4.1): 25 frames a second, 256x256.
+
+    Attributes:
+      manual_dir: folder of the user's videos and lists; needed for converting only, and not stored.
+      frames_per_second: rate to resample to; None keeps each video's own.
+      frame_size: stored (height, width), whatever the video's shape; None for short_side or the
+        video's own size.
+      short_side: stored length of the shorter side, keeping the shape; at most one of the two.
+      jpeg_quality: 1 to 100; None for JPEG_QUALITY's.
+      modality: what the frames show: "rgb", or "flow": optical flow between neighbouring frames, of
+        which there is one less.
+      flow_algorithm: "tvl1" (the paper's) or "dis" (a small fraction of the time, ours); says nothing
+        where the modality is not flow.
+    """
+
+    manual_dir: str | None = None
+    frames_per_second: float | None = 25.0
+    frame_size: tuple[int, int] | None = (256, 256)
+    short_side: int | None = None
+    jpeg_quality: int | None = None
+    modality: str = 'rgb'
+    flow_algorithm: str = 'tvl1'
+
+    def __post_init__(self):
+        if self.jpeg_quality is None:
+            self.jpeg_quality = JPEG_QUALITY.get(self.modality)
+        if self.frame_size is not None:
+            self.frame_size = tuple(self.frame_size)
+            if self.short_side is not None:
+                raise DatasetError(
+                    f'config {self.name!r}: found frame_size={self.frame_size} and'
+                    f' short_side={self.short_side}, expected one of them to be None'
+                )
+        allowed = (
+            (
+                'frames_per_second',
+                0 < (self.frames_per_second or 1) <= MOST_FRAMES_PER_SECOND,
+                f'above 0 and at most {MOST_FRAMES_PER_SECOND}, or None',
+            ),
+            (
+                'frame_size',
+                self.frame_size is None or _is_size(self.frame_size),
+                f'(height, width), each 1 to {LONGEST_SIDE} pixels',
+            ),
+            (
+                'short_side',
+                self.short_side is None or 0 < self.short_side <= LONGEST_SIDE,
+                f'1 to {LONGEST_SIDE} pixels',
+            ),
+            ('modality', self.modality in CHANNELS, f'one of {", ".join(CHANNELS)}'),
+            ('jpeg_quality', 1 <= (self.jpeg_quality or 1) <= 100, '1 to 100'),
+            (
+                'flow_algorithm',
+                self.flow_algorithm in optical_flow.ALGORITHMS,
+                f'one of {", ".join(optical_flow.ALGORITHMS)}',
+            ),
+        )
+        for field, fits, expected in allowed:
+            if not fits:
+                raise DatasetError(
+                    f'config {self.name!r}: found {field}={getattr(self, field)!r},'
+                    f' expected {expected}'
+                )
+
+    def storage(self) -> dict:
+        """The fields that decide what is stored, for the dataset's metadata; JSON types only."""
+        return {
+            'frames_per_second': self.frames_per_second,
+            'frame_size': None if self.frame_size is None else list(self.frame_size),
+            'short_side': self.short_side,
+            'jpeg_quality': self.jpeg_quality,
+            'modality': self.modality,
+            'flow_algorithm': self.flow_algorithm if self.modality == 'flow' else None,
+        }
+
+
+def _is_size(size: tuple) -> bool:
+    return len(size) == 2 and all(0 < side <= LONGEST_SIDE for side in size)
+
+
+@dataclasses.dataclass
+class SplitConfig(VideoConfig):
+    """Also says which of a dataset's published splits is meant.
+
+    Attributes:
+      split_number: from 1.
+    """
+
+    split_number: int = 1
+
+
+def modality_configs(config_class: type[VideoConfig] = VideoConfig, **fields) -> list[VideoConfig]:
+    """The configurations `rgb` and `flow` of a dataset with one division into splits."""
+    return [config_class(name=modality, modality=modality, **fields) for modality in CHANNELS]
+
+
+def split_configs(
+    numbers: Sequence[int], config_class: type[SplitConfig] = SplitConfig, **fields
+) -> list[SplitConfig]:
+    """The configurations `split1_rgb`, `split1_flow`, `split2_rgb`, ... of a dataset."""
+    return [
+        config_class(
+            name=f'split{number}_{modality}', modality=modality, split_number=number, **fields
+        )
+        for number in numbers
+        for modality in CHANNELS
+    ]
+
+
+class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of the dataset builders.
+
+    A concrete builder, in a folder of its own by the TFDS convention, states its labels
+    (`label_names`), its videos (`split_videos`), what it knows of a video besides its class
+    (`extra_features`, `annotate`) and, in README.md and CITATIONS.bib, its description. It is
+    converted by `data.conversion.convert.convert`, which resumes after a kill; `download_and_prepare` works
+    too, and does not resume.
+    """
+
+    VERSION = tfds.core.Version('1.0.0')
+    CONFIG_CLASS = VideoConfig
+    DEFAULT_CONFIG = 'rgb'
+
+    # False where labels name directions ("from left to right"): a mirrored clip would then have a
+    # wrong label.
+    FLIP_LEFT_RIGHT = True
+    # More unusable videos than this share fail the conversion.
+    MAX_SKIPPED_FRACTION = 0.1
+    # Frames a second of videos that come as folders of images.
+    FOLDER_FRAMES_PER_SECOND: float | None = None
+    # Videos of every split as published, by split, or by split number and split; empty: not known.
+    PUBLISHED_VIDEOS: dict = {}
+
+    @property
+    def manual_dir(self) -> str:
+        """The user's folder of videos and lists.
+
+        Raises:
+          DatasetError: if none was given, or it is not there.
+        """
+        folder = self.builder_config.manual_dir
+        if folder is None:
+            raise DatasetError(
+                f'{self.name}: no folder of videos given, expected --manual_dir=FOLDER'
+            )
+        if not os.path.isdir(folder):
+            found = 'a file' if os.path.exists(folder) else 'nothing'
+            raise DatasetError(f'{folder}: found {found}, expected a folder of videos')
+        return folder
+
+    @abc.abstractmethod
+    def label_names(self) -> list[str]:
+        """Names of the classes in the order of their indices."""
+
+    def prepare_videos(self, report: Report | None = None) -> None:
+        """Makes the videos themselves, where they are not the user's. Safe to call again."""
+
+    @abc.abstractmethod
+    def split_videos(self) -> dict[str, list[Video]]:
+        """Lists the videos of every split, without opening them.
+
+        Raises:
+          DatasetError: if files are missing or do not fit together.
+        """
+
+    def extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
+        """Features that an example has besides video, label and id."""
+        return {}
+
+    def annotation_reader(self) -> Callable[[str], Any] | None:
+        """What reads a video's annotation, in another process: `encoding.Storage.read_annotation`."""
+
+    def annotate(self, item: Video, frames: int, annotation: Any) -> dict:
+        """The values of `extra_features` for a video.
+
+        Nothing is parsed here that comes from strangers in binary form: `annotation_reader` is for
+        that.
+
+        Args:
+          item: the video.
+          frames: how many it has. Of a flow dataset, one less is stored: the last one has no flow.
+          annotation: as `annotation_reader` read it; None where it reads none.
+
+        Raises:
+          VideoError: if the annotation is unusable, or is not one of this video.
+        """
+        del item, frames, annotation
+        return {}
+
+    def storage(self) -> encoding.Storage:
+        """How a video becomes encoded frames; all that a process needs which does that."""
+        config = self.builder_config
+        return encoding.Storage(
+            config.frames_per_second,
+            config.frame_size,
+            config.short_side,
+            config.jpeg_quality,
+            config.modality,
+            config.flow_algorithm,
+            self.FOLDER_FRAMES_PER_SECOND,
+            self.annotation_reader(),
+        )
+
+    def example(self, item: Video, encoded: encoding.Encoded | VideoError) -> dict:
+        """An example of the features, from what `encoding.in_order` gave for a video.
+
+        Raises:
+          VideoError: which it gave, or as `annotate`.
+        """
+        if isinstance(encoded, VideoError):
+            raise encoded
+        frames = len(encoded.frames) + (self.builder_config.modality == 'flow')
+        return {
+            VIDEO: encoded.frames,
+            LABEL: UNKNOWN_LABEL if item.label is None else item.label,
+            ID: item.id,
+            **self.annotate(item, frames, encoded.annotation),
+        }
+
+    def _create_builder_config(self, builder_config, version):
+        # TFDS warns of configurations it does not know by name, and refuses known names with other
+        # fields; here both are ordinary.
+        if isinstance(builder_config, VideoConfig):
+            return builder_config
+        return super()._create_builder_config(builder_config, version)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        names = self.label_names()
+        for name in names:  # TFDS stores a line for each, and strips them when it reads them
+            if not name or name != name.strip() or len(name.splitlines()) != 1:
+                raise DatasetError(
+                    f'{self.name}: found the class {name!r}, expected a name of one line without'
+                    ' blanks around it'
+                )
+        features = {
+            VIDEO: tfds.features.Video(
+                shape=(None, None, None, STORED_CHANNELS[self.builder_config.modality]),
+                encoding_format='jpeg',
+            ),
+            LABEL: tfds.features.ClassLabel(names=names),
+            ID: tfds.features.Text(),
+            **self.extra_features(),
+        }
+        metadata = self.builder_config.storage() | {
+            'flip_left_right': self.FLIP_LEFT_RIGHT,
+            LABEL_DIGESTS: label_digests(features),
+        }
+        info = self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=(VIDEO, LABEL),
+            metadata=tfds.core.MetadataDict(metadata),
+        )
+        # TFDS would ask its own server about every dataset that is not on disk yet, and leave an empty
+        # folder in the system's temporary one each time.
+        info.initialize_from_bucket = lambda: None
+        return info
+
+    def new_info(self) -> tfds.core.DatasetInfo:
+        """The dataset's description from the code alone; `info` is what is on disk, if it is."""
+        info = self._info()
+        info.set_file_format(tfds.core.FileFormat.TFRECORD)
+        return info
+
+    # The plain TFDS way.
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        self.prepare_videos()
+        splits = self.split_videos()
+        check_splits(self.name, splits)
+        return {name: self._generate_examples(videos) for name, videos in splits.items()}
+
+    def _generate_examples(self, videos: list[Video]) -> Iterator[tuple[str, dict]]:
+        skipped = []
+        sources = (item.source for item in videos)
+        encoded = encoding.in_order(sources, self.storage(), os.cpu_count() or 1)
+        with contextlib.closing(encoded):
+            for item, (_, outcome) in zip(videos, encoded, strict=True):
+                try:
+                    example = self.example(item, outcome)
+                except VideoError as error:
+                    logging.warning('%s: %s', outcomes.readable(item.path), error)
+                    skipped.append((item.id, outcomes.readable(item.path), str(error)))
+                else:
+                    yield item.id, example
+        log = os.path.join(self.data_path, outcomes.SKIPPED_FILE)
+        outcomes.append_rows(log, outcomes.SKIPPED_COLUMNS, skipped)
+        if len(skipped) > self.MAX_SKIPPED_FRACTION * len(videos):
+            raise DatasetError(
+                f'{self.name}: {len(skipped)} of {len(videos)} videos could not be used,'
+                f' more than the share of {self.MAX_SKIPPED_FRACTION:g} allowed'
+            )
+
+
+def published_differences(builder: VideoBuilder, splits: dict[str, list[Video]]) -> list[str]:
+    """A line for every split that does not list as many videos as the published one."""
+    published = builder.PUBLISHED_VIDEOS
+    if isinstance(builder.builder_config, SplitConfig):
+        published = published.get(builder.builder_config.split_number, {})
+    return [
+        f'{builder.info.full_name}: split {split!r} lists {len(splits[split]):,} videos,'
+        f' the published one {count:,}'
+        for split, count in published.items()
+        if split in splits and len(splits[split]) != count
+    ]

@@ -1,0 +1,169 @@
+"""Builder of moving_shapes: writes its videos as .mp4 files, to be stored as any others."""
+
+import collections
+import dataclasses
+import time
+from concurrent import futures
+
+from etils import epath
+
+from data.datasets.builder import VideoBuilder, VideoConfig
+from data.datasets.moving_shapes import motion_jpeg, shapes
+from data.errors import DatasetError, Report
+from data.listing import Video
+from s3dg.files import locks
+
+# Two halves of the classes, for transfer from the one to the other. Of the five pairs each half has
+# two whole ones, so in both the order of frames is needed.
+HALF = ('move_right', 'move_left', 'grow', 'shrink', 'appear')
+OTHER_HALF = ('move_down', 'move_up', 'turn_clockwise', 'turn_anticlockwise', 'disappear')
+
+# As of UCF-101 and HMDB-51, three divisions of one pool of videos.
+SPLIT_NUMBERS = (1, 2, 3)
+POOL = 'pool'
+
+
+@dataclasses.dataclass
+class MovingShapesConfig(VideoConfig):
+    """Size and seed of the dataset, stored at 72x72 for training crops of 64x64 (ours).
+
+    Attributes:
+      train_per_class: training videos of each class.
+      validation_per_class: validation videos of each class.
+      seed: of all random numbers; another seed gives a dataset with other videos.
+      classes: names of classes of `shapes.CLASSES`, in the order of their labels.
+      split_number: None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both are
+        of one pool, which no other configuration draws from; split k validates on every third
+        video, from number k - 1 on, and trains on the others, of which there are twice as many.
+    """
+
+    frames_per_second: float | None = float(shapes.FRAMES_PER_SECOND)
+    frame_size: tuple[int, int] | None = (72, 72)
+    train_per_class: int = 160
+    validation_per_class: int = 40
+    seed: int = 0
+    classes: tuple[str, ...] = shapes.CLASSES
+    split_number: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.classes = tuple(self.classes)
+        known = set(shapes.CLASSES)
+        allowed = (
+            (
+                'classes',
+                self.classes and len(known & set(self.classes)) == len(self.classes),
+                f'one or more of {", ".join(shapes.CLASSES)}, each once',
+            ),
+            (
+                'split_number',
+                self.split_number is None or self.split_number in SPLIT_NUMBERS,
+                f'one of {", ".join(map(str, SPLIT_NUMBERS))}, or None',
+            ),
+            (
+                'train_per_class',
+                self.split_number is None or self.train_per_class == 2 * self.validation_per_class,
+                f'{2 * self.validation_per_class}, twice validation_per_class, with a split_number',
+            ),
+        )
+        for field, fits, expected in allowed:
+            if not fits:
+                raise DatasetError(
+                    f'config {self.name!r}: found {field}={getattr(self, field)!r},'
+                    f' expected {expected}'
+                )
+
+
+class Builder(VideoBuilder, skip_registration=True):
+    """Ten classes in five pairs that are mirror images of each other in time."""
+
+    CONFIG_CLASS = MovingShapesConfig
+    BUILDER_CONFIGS = [
+        MovingShapesConfig(name='rgb', description='The videos as they are.'),
+        MovingShapesConfig(
+            name='flow', description='Optical flow of the same videos.', modality='flow'
+        ),
+        MovingShapesConfig(
+            name='half_rgb', description='The videos of five of the classes.', classes=HALF
+        ),
+        *(
+            MovingShapesConfig(
+                name=f'split{number}_rgb',
+                description=f'The other five classes, division {number} of three.',
+                classes=OTHER_HALF,
+                split_number=number,
+                train_per_class=40,
+                validation_per_class=20,
+            )
+            for number in SPLIT_NUMBERS
+        ),
+    ]
+    FLIP_LEFT_RIGHT = False  # move_right and move_left, turn_clockwise and turn_anticlockwise
+    MAX_SKIPPED_FRACTION = 0.0  # they are our own
+
+    def label_names(self) -> list[str]:
+        return list(self.builder_config.classes)
+
+    def prepare_videos(self, report: Report | None = None) -> None:
+        """Writes the .mp4 files that are not there yet; a few hundred a second."""
+
+        def waiting():
+            if report is not None:
+                report(f'{self.name}: waiting for another process that is making the videos')
+
+        # Configurations share their files, and another process may be converting another one.
+        with locks.held(self._folder / '.lock', waiting):
+            self._write_missing(report)
+
+    def split_videos(self) -> dict[str, list[Video]]:
+        splits = collections.defaultdict(list)
+        for split, drawn_as, class_name, _, path in self._files():
+            item = Video(f'{drawn_as}/{class_name}/{path.stem}', str(path), class_name)
+            splits[split].append(item)
+        return dict(splits)
+
+    @property
+    def _folder(self) -> epath.Path:
+        """Of the .mp4 files, which depend on nothing else: all configurations share them."""
+        seed = self.builder_config.seed
+        folder = epath.Path(self.data_dir_root) / 'generated' / self.name
+        return folder / f'{self.version}-seed{seed}'
+
+    def _write_missing(self, report) -> None:
+        jobs = [job for job in self._files() if not job[-1].exists()]
+        start = last = time.monotonic()
+        with futures.ThreadPoolExecutor() as pool:
+            for done, _ in enumerate(pool.map(self._write, jobs), start=1):
+                now = time.monotonic()
+                if report is not None and (now - last > 5 or done == len(jobs)):
+                    last = now
+                    report(
+                        f'{self.name}: {done}/{len(jobs)} videos made, {done / (now - start):.0f}/s'
+                    )
+
+    def _files(self):
+        """Yields (split, split under which it is drawn, class, index, path) of every video."""
+        for split, drawn_as, index in self._numbers():
+            for class_name in self.builder_config.classes:
+                path = self._folder / drawn_as / class_name / f'{index:05d}.mp4'
+                yield split, drawn_as, class_name, index, path
+
+    def _numbers(self):
+        """Yields (split, split under which it is drawn, index) of every video of a class."""
+        config = self.builder_config
+        train, validation = config.train_per_class, config.validation_per_class
+        if config.split_number is None:
+            for split, count in (('train', train), ('validation', validation)):
+                for index in range(count):
+                    yield split, split, index
+        else:
+            for split in ('train', 'validation'):
+                for index in range(train + validation):
+                    held_out = index % len(SPLIT_NUMBERS) == config.split_number - 1
+                    if held_out == (split == 'validation'):
+                        yield split, POOL, index
+
+    def _write(self, job) -> None:
+        _, drawn_as, class_name, index, path = job
+        frames = shapes.video(drawn_as, class_name, index, self.builder_config.seed)
+        motion_jpeg.write_motion_jpeg(path, frames, shapes.FRAMES_PER_SECOND)

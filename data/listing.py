@@ -1,0 +1,58 @@
+"""Which videos a dataset has, before any of them is opened."""
+
+import dataclasses
+from typing import NamedTuple
+
+from data.errors import DatasetError
+
+
+class Source(NamedTuple):
+    """The files of a video: its own, or a folder of frames, and the one with its annotation."""
+
+    path: str
+    annotation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """One item of a split: where a video lies, and what is known of it beforehand.
+
+    Attributes:
+      id: stable, free of local folders, unique within the dataset.
+      path: a video file, or a folder of numbered frame images. It need not exist: a missing one is
+        skipped and listed when its turn comes.
+      label: name of the class; None where it is not published.
+      annotation: file that more is read from when the video is stored (masks, boxes), if there is
+        one; a change of it, like one of the video, makes another dataset.
+    """
+
+    id: str
+    path: str
+    label: str | None
+    annotation: str | None = None
+
+    @property
+    def source(self) -> Source:
+        """What a process needs to know that reads the video's files."""
+        return Source(self.path, self.annotation)
+
+
+def check_splits(name: str, splits: dict[str, list[Video]]) -> None:
+    """Checks that there are videos in every split and that their ids are unique.
+
+    Raises:
+      DatasetError: naming the dataset and the split or id at fault.
+    """
+    if not splits:
+        raise DatasetError(f'{name}: found no splits, expected at least one')
+    seen = {}
+    for split, videos in splits.items():
+        if not videos:
+            raise DatasetError(f'{name}: split {split!r} has no videos, expected at least one')
+        for item in videos:
+            if item.id in seen:
+                raise DatasetError(
+                    f'{name}: id {item.id!r} is in split {seen[item.id]!r} and again in {split!r},'
+                    ' expected unique ids'
+                )
+            seen[item.id] = split

@@ -1,0 +1,263 @@
+"""Reading stored records: which files, how they are parsed, and how their frames are decoded."""
+
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data.errors import DatasetError
+from data.example import CHANNELS, ID, LABEL, STORED_CHANNELS, UNKNOWN_LABEL, VIDEO
+from data.records import faults
+from data.records.heads import ADVICE, Head, read_frames, read_heads, stored_files
+from s3dg.errors import S3dgError
+
+SHUFFLE_BYTES = 512 * 2**20  # of encoded records held for shuffling, at most
+SHUFFLE_RECORDS = 2048  # at most
+RAM_BUDGET = 2 * 2**30  # for tf.data's own tuning, whose default is half of the free memory
+
+
+class ClipError(S3dgError, ValueError):
+    """Clips as asked for cannot be cut from a dataset; the message says why, in one line."""
+
+
+# Read and parse.
+
+
+def split_info(builder: tfds.core.DatasetBuilder, split: str) -> tfds.core.SplitInfo:
+    """What is known of a split.
+
+    Raises:
+      ClipError: if the split is unknown or empty.
+    """
+    splits = builder.info.splits
+    if split not in splits:
+        raise ClipError(
+            f'{builder.info.full_name}: found no split {split!r},'
+            f' expected one of {", ".join(splits)}'
+        )
+    if not splits[split].num_examples:
+        raise ClipError(f'{builder.info.full_name}: split {split!r} has no examples')
+    return splits[split]
+
+
+def read(paths) -> tf.data.Dataset:
+    """The serialized records of TFRecord files."""
+    # Records are megabytes: a buffer in between is one more copy of each of them.
+    return tf.data.TFRecordDataset(paths, buffer_size=0)
+
+
+def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A serialized record as {"video": string (time,), "label": int64, "id": string}.
+
+    One without frames fails, by the video's name: it would else be passed over.
+    """
+    example = tf.io.parse_single_example(
+        record,
+        {
+            VIDEO: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
+            LABEL: tf.io.FixedLenFeature([], tf.int64),
+            ID: tf.io.FixedLenFeature([], tf.string),
+        },
+    )
+    frames = example[VIDEO]
+    message = tf.strings.format('video {}: there are no stored frames', example[ID])
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(frames) > 0, [message])]):
+        return example | {VIDEO: tf.identity(frames)}
+
+
+def is_labelled(builder: tfds.core.DatasetBuilder, split: str) -> bool:
+    """Whether the labels of a split are known, by its first record.
+
+    Raises:
+      ClipError: if the split is unknown or empty.
+      DatasetError: naming the shard, if it is damaged.
+    """
+    return first_head(split_info(builder, split)).label != UNKNOWN_LABEL
+
+
+def first_head(info: tfds.core.SplitInfo) -> Head:
+    """What the first record of a split holds besides its frames.
+
+    Raises:
+      DatasetError: naming the shard, if it is damaged.
+    """
+    return next(read_heads(stored_files(info)[0]))
+
+
+def shuffle_size(info: tfds.core.SplitInfo) -> int:
+    """How many records of a split to hold for shuffling."""
+    bytes_each = max(info.num_bytes // info.num_examples, 1)
+    return int(max(min(SHUFFLE_BYTES // bytes_each, SHUFFLE_RECORDS, info.num_examples), 1))
+
+
+def options(deterministic: bool) -> tf.data.Options:
+    """Options of a pipeline: bounded memory, and no sharding but by hand."""
+    chosen = tf.data.Options()
+    chosen.deterministic = deterministic
+    chosen.autotune.ram_budget = RAM_BUDGET
+    # Sharding is done by hand, where it is known what belongs together.
+    chosen.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return chosen
+
+
+def stored_videos(
+    builder: tfds.core.DatasetBuilder, split: str, limit: int | None = None
+) -> Iterator[dict]:
+    """Whole videos as they are stored, in the order of evaluation.
+
+    Yields:
+      {"video": uint8 array (time, height, width, channels), "label": int, "id": str}.
+
+    Raises:
+      ClipError: if the split is unknown or empty.
+      DatasetError: naming the video or the shard, if one is damaged.
+    """
+    decoder = Decoder(builder)
+    records = iter(
+        read(stored_files(split_info(builder, split))).take(-1 if limit is None else limit)
+    )
+    while True:
+        with faults.named(builder, [split]):
+            try:
+                example = parse(next(records))
+            except StopIteration:
+                return
+            video = {
+                'video': decoder.frames(example[VIDEO]).numpy(),
+                LABEL: int(example[LABEL]),
+                ID: example[ID].numpy().decode(),
+            }
+        yield video
+
+
+# Decode.
+
+
+class Decoder:
+    """Decodes the stored pictures of a dataset into frames of its modality.
+
+    The pictures of an RGB dataset are its frames. Those of a flow dataset are gray and hold the x
+    components left and the y components right; the frames have them as two channels.
+
+    Attributes:
+      channels: of the frames: 3, or 2 for flow.
+      flow: whether the frames are flow.
+
+    Raises:
+      ClipError: if the dataset's modality is unknown.
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder):
+        self._name = builder.info.full_name
+        self._metadata = builder.info.metadata
+        modality = self._metadata['modality']
+        if modality not in CHANNELS:
+            raise ClipError(
+                f'{self._name}: found modality {modality!r}, expected one of {", ".join(CHANNELS)}'
+            )
+        self.flow = modality == 'flow'
+        self.channels = CHANNELS[modality]
+        self._stored_channels = STORED_CHANNELS[modality]
+        # Compiled: run eagerly, a loop over pictures of two sizes ends in a ValueError, which may be
+        # anybody's, and in a graph in one of TensorFlow's errors, which `faults.named` looks into.
+        self._compiled_frames = tf.function(
+            self._frames, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+        )
+
+    def frames(self, encoded: tf.Tensor) -> tf.Tensor:
+        """JPEG strings (time,) to uint8 (time, height, width, channels)."""
+        return self._compiled_frames(encoded)
+
+    def _frames(self, encoded):
+        pictures = tf.map_fn(
+            lambda picture: tf.io.decode_jpeg(
+                picture, channels=self._stored_channels, dct_method='INTEGER_ACCURATE'
+            ),
+            encoded,
+            fn_output_signature=tf.uint8,
+        )
+        return _halves_to_channels(pictures) if self.flow else pictures
+
+    def crops(self, encoded: tf.Tensor, windows: tf.Tensor, mirror: tf.Tensor) -> tf.Tensor:
+        """Decodes what a window on each clip shows.
+
+        All frames of a batch are decoded by one loop, straight into the batch: a clip is ten
+        megabytes, which take as long to be copied as some of its frames to be decoded.
+
+        Args:
+          encoded: JPEG strings (clips, time).
+          windows: int32 (clips, 4), each (top, left, height, width), all of one size.
+          mirror: bool (clips,), whether to see the clip in a mirror: reversed from left to right,
+            and flow to the right becomes flow to the left.
+
+        Returns:
+          uint8 (clips, time, height, width, channels). The first and the last column of RGB may
+          differ by a few levels from those of the whole frame.
+        """
+        clips, frames = tf.unstack(tf.shape(encoded))
+
+        def decode(item):
+            picture, clip = item
+            frame = self._crop(picture, windows[clip])
+            return tf.cond(mirror[clip], lambda: self._mirrored(frame), lambda: frame)
+
+        items = (tf.reshape(encoded, [-1]), tf.repeat(tf.range(clips), frames))
+        decoded = tf.map_fn(
+            decode,
+            items,
+            fn_output_signature=tf.uint8,
+            parallel_iterations=2 * (os.cpu_count() or 1),
+        )
+        return tf.reshape(decoded, tf.concat([[clips, frames], tf.shape(decoded)[1:]], 0))
+
+    def _crop(self, picture, window):
+        left, width = window[1], window[3]
+        if self.flow:  # one picture holds both windows: cut its rows, then its columns
+            full = tf.io.extract_jpeg_shape(picture)[1]
+            window = tf.stack([window[0], 0, window[2], full])
+        # The accurate transform equals OpenCV's decoder to the bit and is no slower.
+        frame = tf.io.decode_and_crop_jpeg(
+            picture, window, self._stored_channels, dct_method='INTEGER_ACCURATE'
+        )
+        return _halves_to_channels(frame)[:, left : left + width] if self.flow else frame
+
+    def _mirrored(self, frame):
+        frame = tf.reverse(frame, [1])
+        return tf.stack([255 - frame[..., 0], frame[..., 1]], -1) if self.flow else frame
+
+    def size(self, encoded_frame: tf.Tensor, video_id: tf.Tensor | str = '') -> tf.Tensor:
+        """(height, width) of an encoded frame: int32 (2,). One of other channels fails, by name."""
+        stored = tf.io.extract_jpeg_shape(encoded_frame)
+        message = tf.strings.format(
+            'video {}: stored frames of {} channels, expected {}',
+            (video_id, stored[2], self._stored_channels),
+        )
+        fits = tf.equal(stored[2], self._stored_channels)
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message])]):
+            stored = stored[:2]
+        return stored // tf.constant([1, 2]) if self.flow else stored
+
+    def stored_size(self, info: tfds.core.SplitInfo) -> tuple[int, int]:
+        """(height, width) of the frames; where it differs from video to video, of the first one."""
+        size = self._metadata['frame_size']
+        if size is None:
+            head = first_head(info)
+            try:
+                size = self.size(read_frames(head)[0]).numpy().tolist()
+            except tf.errors.OpError:
+                raise DatasetError(
+                    f'{head.path}: the first frame of video {head.id!r} is no picture; {ADVICE}'
+                ) from None
+        return tuple(size)
+
+
+def _halves_to_channels(pictures: tf.Tensor) -> tf.Tensor:
+    """(..., height, 2 width, 1) to (..., height, width, 2)."""
+    return tf.concat(tf.split(pictures, 2, axis=-2), axis=-1)
+
+
+def reversed_in_time(frames: tf.Tensor, flow: bool) -> tf.Tensor:
+    """Frames in reverse order; flow is also negated, as what moves back along the same way does."""
+    frames = tf.reverse(frames, [0])
+    return 255 - frames if flow else frames

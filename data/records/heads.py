@@ -1,0 +1,229 @@
+"""Reads what records hold besides their frames, and passes those over: a small part of a dataset.
+
+Nothing is decoded and no checksum of a record is compared; `data.records.verification` does both.
+"""
+
+import dataclasses
+import os
+import pathlib
+import struct
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from google.protobuf import message
+
+from data import boxes
+from data.errors import DatasetError
+from data.example import ID, LABEL, VIDEO
+
+# For what is said of damage that is met on the way.
+ADVICE = 'see what is wrong with the dataset by experiments.convert --verify'
+
+HEADER_BYTES, FOOTER_BYTES = 12, 4  # of a TFRecord: length and its checksum; checksum
+
+# Tags of the protocol buffers' fields that are met on the way; each is followed by a length. An
+# Example holds Features (1), those a map of entries (1) of a name (1) and a Feature (2), and that of a
+# video a BytesList (1) of frames (1).
+_FIRST, _SECOND = 0x0A, 0x12
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a stored video without its frames.
+
+    Attributes:
+      id: of the video.
+      label: index of its class, or `UNKNOWN_LABEL`.
+      frames: how many are stored.
+      boxes: what `box_columns` gives.
+      path: of the shard.
+      position: where its record begins.
+    """
+
+    id: str
+    label: int
+    frames: int
+    boxes: dict[str, np.ndarray]
+    path: pathlib.Path
+    position: int
+
+
+def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None) -> Iterator[Head]:
+    """Yields the heads of a shard's records, in their order.
+
+    Args:
+      path: the shard.
+      lengths: {id: frames}, as far as they are known; the frames of other videos are counted, by
+        going from one to the next.
+
+    Raises:
+      DatasetError: naming the file, if there is something else than whole records of videos in it.
+    """
+    path, position = pathlib.Path(path), 0
+    with path.open('rb') as file:
+        size = os.fstat(file.fileno()).st_size
+        while position < size:
+            try:
+                end = _record_end(file, position, size)
+                features, video = _read_features(file, end)
+                video_id = features[ID].bytes_list.value[0].decode()
+                frames = (lengths or {}).get(video_id)
+                if frames is None:
+                    frames = _count_frames(file, *video)
+                label = features[LABEL].int64_list.value[0]
+                head = Head(video_id, label, frames, box_columns(features), path, position)
+            except (_UnexpectedError, message.DecodeError, UnicodeDecodeError, IndexError):
+                raise _damaged(path, position) from None
+            yield head
+            position = end + FOOTER_BYTES
+
+
+def stored_files(info: tfds.core.SplitInfo) -> list[str]:
+    """Paths of the shards of a split that hold records, as far as their sizes tell.
+
+    Raises:
+      DatasetError: naming a shard that is not there, or too short for the records it should hold.
+    """
+    found = []
+    for path, count in zip(info.filepaths, info.shard_lengths, strict=True):
+        if not count:
+            continue
+        size = os.stat(path).st_size if os.path.exists(path) else None
+        if size is None or size < count * (HEADER_BYTES + FOOTER_BYTES):
+            held = 'nothing' if size is None else f'{size} bytes'
+            raise DatasetError(f'{path}: found {held}, expected {count} records; {ADVICE}')
+        found.append(str(path))
+    return found
+
+
+def labels(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
+    """The label of every stored video of a split, by id, in the order of the records.
+
+    Raises:
+      DatasetError: naming the file, if it is damaged.
+    """
+    files = stored_files(builder.info.splits[split])
+    return {head.id: head.label for path in files for head in read_heads(path)}
+
+
+def read_frames(head: Head) -> list[bytes]:
+    """The encoded frames of a video, at least one.
+
+    Raises:
+      DatasetError: naming the file, if its record is damaged.
+    """
+    try:
+        with head.path.open('rb') as file:
+            end = _record_end(file, head.position, os.fstat(file.fileno()).st_size)
+            example = tf.train.Example.FromString(file.read(end - file.tell()))
+        frames = list(example.features.feature[VIDEO].bytes_list.value)
+    except (_UnexpectedError, message.DecodeError):
+        frames = []
+    if not frames:
+        raise _damaged(head.path, head.position)
+    return frames
+
+
+def box_columns(features: Mapping[str, tf.train.Feature]) -> dict[str, np.ndarray]:
+    """The values of an example's boxes by their keys in `data.boxes`; empty where it has none.
+
+    Corners are four numbers a box, one after another.
+    """
+    kinds = {
+        boxes.FRAME: 'int64_list',
+        boxes.BOX: 'float_list',
+        boxes.LABEL: 'int64_list',
+        boxes.TUBE: 'int64_list',
+    }
+    columns = {}
+    for name, kind in kinds.items():
+        key = f'{boxes.BOXES}/{name}'
+        values = getattr(features[key], kind).value if key in features else ()
+        columns[name] = np.array(values, np.float32 if name == boxes.BOX else np.int64)
+    return columns
+
+
+def _damaged(path, position) -> DatasetError:
+    return DatasetError(f'{path}: found no whole record of a video at byte {position}; {ADVICE}')
+
+
+class _UnexpectedError(ValueError):
+    """The bytes are not those of a record of a video."""
+
+
+def _record_end(file: BinaryIO, position: int, size: int) -> int:
+    """Goes to the content of the record at `position`; where that ends."""
+    file.seek(position)
+    header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        raise _UnexpectedError
+    length, checksum = struct.unpack('<QI', header)
+    end = position + HEADER_BYTES + length
+    if checksum != masked_checksum(header[:8]) or end + FOOTER_BYTES > size:
+        raise _UnexpectedError
+    return end
+
+
+def masked_checksum(content: bytes) -> int:
+    """The masked CRC-32C of the TFRecord format, bit by bit: for a few bytes."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
+
+
+def _read_features(
+    file: BinaryIO, end: int
+) -> tuple[Mapping[str, tf.train.Feature], tuple[int, int]]:
+    """The features but the video, and from where to where that lies."""
+    entries, video = [], (end, end)
+    _enter(file, _FIRST, end)
+    while file.tell() < end:
+        start = file.tell()
+        entry_end = _enter(file, _FIRST, end)
+        name = file.read(_enter(file, _FIRST, entry_end) - file.tell())
+        if name == VIDEO.encode():
+            video = file.tell(), entry_end
+            file.seek(entry_end)
+        else:
+            file.seek(start)
+            entries.append(file.read(entry_end - start))
+    return tf.train.Features.FromString(b''.join(entries)).feature, video
+
+
+def _count_frames(file: BinaryIO, start: int, end: int) -> int:
+    count = 0
+    file.seek(start)
+    for tag in (_SECOND, _FIRST):
+        if file.tell() == end:
+            return 0
+        _enter(file, tag, end)
+    while file.tell() < end:
+        file.seek(_enter(file, _FIRST, end))
+        count += 1
+    return count
+
+
+def _enter(file: BinaryIO, expected: int, limit: int) -> int:
+    """Reads a field's tag and length; where it ends."""
+    if file.read(1) != bytes([expected]):
+        raise _UnexpectedError
+    length = shift = 0
+    while True:
+        byte = file.read(1)
+        if not byte or shift > 63:
+            raise _UnexpectedError
+        length |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if byte[0] < 0x80:
+            break
+    end = file.tell() + length
+    if end > limit:
+        raise _UnexpectedError
+    return end

@@ -1,0 +1,131 @@
+"""TFRecord files that are written record by record, survive a kill, and go on where they stopped.
+
+A shard grows as `NAME.partial` and is renamed to NAME when it is complete. Every record is handed
+to the operating system before the next one is begun, so a killed process leaves whole records and
+at most one torn one behind. Nothing here starts TensorFlow's runtime: devices can still be
+configured after a conversion.
+"""
+
+import contextlib
+import os
+import pathlib
+import struct
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from data.errors import DatasetError
+from data.example import ID, VIDEO
+
+_PARTIAL = '.partial'
+_COPY = '.copy'
+
+
+def boundaries(videos: int, videos_per_shard: int, least_shards: int) -> list[int]:
+    """Where to cut a split into shards: shard i holds the videos from entry i to entry i + 1.
+
+    There are enough shards to hold `videos_per_shard` each, and at least `least_shards` where that
+    leaves as many videos in each, for the order of files to be worth shuffling.
+    """
+    shards = max(-(-videos // videos_per_shard), min(least_shards, videos // least_shards), 1)
+    return [videos * index // shards for index in range(shards + 1)]
+
+
+class ShardWriter:
+    """Context manager that writes one shard, after what a partial file of it already holds."""
+
+    def __init__(self, path: pathlib.Path, kept: int = 0):
+        """
+        Args:
+          path: the shard's final name.
+          kept: number of records to take over from the partial file.
+        """
+        self._path = path
+        self._kept = kept
+
+    def __enter__(self) -> 'ShardWriter':
+        partial, copy = _with_suffix(self._path, _PARTIAL), _with_suffix(self._path, _COPY)
+        self._writer = tf.io.TFRecordWriter(str(copy))
+        if self._kept:
+            records = read_records(partial)
+            for _ in range(self._kept):
+                self.write(next(records))
+        os.replace(copy, partial)  # the writer goes on writing to the renamed file
+        return self
+
+    def write(self, record: bytes) -> None:
+        try:
+            self._writer.write(record)
+            self._writer.flush()
+        except tf.errors.OpError as error:  # a full disk
+            raise DatasetError(
+                f'{error.message}; what is done is kept: make room and run again'
+            ) from None
+
+    def __exit__(self, kind, error, trace):
+        with contextlib.suppress(*([tf.errors.OpError] if kind else [])):
+            self._writer.close()
+        if kind is None:
+            partial = _with_suffix(self._path, _PARTIAL)
+            with partial.open('rb') as file:
+                os.fsync(file.fileno())
+            os.replace(partial, self._path)
+
+
+def reopen(path: pathlib.Path) -> None:
+    """Makes a complete shard a partial file again."""
+    os.replace(path, _with_suffix(path, _PARTIAL))
+
+
+def partial_contents(path: pathlib.Path) -> list[tuple[str, int]]:
+    """(id, number of frames) of each whole record in a shard's partial file, if there is one."""
+    partial = _with_suffix(path, _PARTIAL)
+    return [_id_and_frames(record) for record in read_records(partial)] if partial.exists() else []
+
+
+def read_records(path: pathlib.Path) -> Iterator[bytes]:
+    """Yields the whole records of a TFRecord file, up to a torn one or the end."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel('ERROR')  # deprecated, but the only reader that does not start the runtime
+    try:
+        records = tf.compat.v1.io.tf_record_iterator(str(path))
+    finally:
+        logger.setLevel(level)
+    while True:
+        try:
+            record = next(records)
+        except (StopIteration, tf.errors.DataLossError):
+            return
+        yield record
+
+
+def count_records(path: pathlib.Path) -> tuple[int, int]:
+    """Number of records in a complete TFRecord file and their bytes, read from the lengths alone.
+
+    Raises:
+      DatasetError: if the file does not end with a record.
+    """
+    size, position, count, content = path.stat().st_size, 0, 0, 0
+    with path.open('rb') as file:
+        while position < size:
+            file.seek(position)
+            (length,) = struct.unpack('<Q', file.read(8).ljust(8, b'\xff'))
+            position += length + 16  # length, its checksum, the record, its checksum
+            content += length
+            count += 1
+    if position != size:
+        raise DatasetError(
+            f'{path}: found {size} bytes, expected {position}; remove this file and convert again'
+        )
+    return count, content
+
+
+def _with_suffix(path: pathlib.Path, suffix: str) -> pathlib.Path:
+    return path.with_name(path.name + suffix)
+
+
+def _id_and_frames(record: bytes) -> tuple[str, int]:
+    features = tf.train.Example.FromString(record).features.feature
+    video_id = features[ID].bytes_list.value[0].decode()
+    return video_id, len(features[VIDEO].bytes_list.value)

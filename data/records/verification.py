@@ -1,0 +1,299 @@
+"""Re-reads a converted dataset and names whatever is wrong with it.
+
+Every record is read and its checksum compared, every frame is decoded, and what is stored is held
+against the dataset's own description, against `videos.csv` and `skipped.csv` beside it and, if it is
+given, against the list of the videos it was made from.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data import workers
+from data.conversion import staging
+from data.errors import Report
+from data.example import LABEL, UNKNOWN_LABEL
+from data.listing import Video
+from data.records import checks as record_checks
+from data.records import outcomes, pictures
+from s3dg.progress import ProgressLine
+
+FRAMES_PER_JOB = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What was found.
+
+    Attributes:
+      examples: whole records of every split.
+      frames: of all of them.
+      problems: one line each: split, file, id or record (counted from 0, as frames are) and fault.
+    """
+
+    examples: dict[str, int]
+    frames: int
+    problems: list[str]
+
+
+def verify(
+    opened: tfds.core.DatasetBuilder,
+    listing: dict[str, list[Video]] | None = None,
+    report: Report | None = None,
+    processes: int | None = None,
+) -> Verification:
+    """Checks a dataset that was opened by `catalog.open_dataset`.
+
+    Memory holds the ids, and no more than a few records.
+
+    Args:
+      opened: the dataset.
+      listing: what its builder's `split_videos` gives: each of these videos must then be stored, in
+        its split and with its label, or be in `skipped.csv`, and no other video may be there.
+      report: called with a line every few seconds.
+      processes: frames decoded at once, each in a process; by default the number of processor cores.
+        0: in this process, for frames of our own making.
+
+    Raises:
+      DatasetError: if the dataset does not say what its frames are.
+    """
+    verifier = _Verifier(opened, listing)
+    splits = opened.info.splits
+    total = sum(info.num_examples for info in splits.values())
+    label = f'verifying {opened.info.full_name}'
+    progress = ProgressLine(label, 'videos', report or (lambda line: None), total)
+    records = verifier.read_splits(splits)
+    for _ in _check_frames(verifier, records, processes, progress):
+        pass
+    verifier.check_whole()
+    return Verification(dict(verifier.examples), verifier.frames, verifier.problems)
+
+
+def first_problem(
+    opened: tfds.core.DatasetBuilder, split: str, report: Report | None = None
+) -> str | None:
+    """What is wrong with the first faulty record of a split, as `verify` says it; None without one.
+
+    Args:
+      opened: as of `verify`.
+      split: name of the split, whose shards are read up to the one with the fault.
+      report: as of `verify`.
+
+    Raises:
+      DatasetError: as `verify`.
+    """
+    verifier = _Verifier(opened, None)
+    verifier.problems.clear()  # of the files beside the records
+    info = opened.info.splits[split]
+    label = f'looking for the fault in {opened.info.full_name}'
+    progress = ProgressLine(label, 'videos', report or (lambda line: None), info.num_examples)
+    checked = _check_frames(verifier, verifier.read_splits([split]), None, progress)
+    with contextlib.closing(checked):
+        for _ in checked:
+            if verifier.problems:
+                break
+    return next(iter(verifier.problems), None)
+
+
+def _jobs(records: Iterator[tuple[str, list[bytes]]]) -> Iterator[pictures.Job]:
+    for number, (place, frames) in enumerate(records):
+        for first in range(0, max(len(frames), 1), FRAMES_PER_JOB):
+            yield pictures.Job(number, place, frames[first : first + FRAMES_PER_JOB])
+
+
+def _check_frames(verifier, records, processes, progress) -> Iterator[None]:
+    """Has the frames of records decoded in other processes; yields when those of one are checked.
+
+    Only a few jobs at a time are taken from the records.
+    """
+    processes = os.cpu_count() or 1 if processes is None else processes
+    decoded = workers.in_order(pictures.shapes, _jobs(records), processes, lambda: None)
+    by_record = itertools.groupby(decoded, key=lambda pair: pair[0].record)
+    with contextlib.closing(decoded):
+        for done, (_, parts) in enumerate(by_record, start=1):
+            shapes = []
+            for job, found in parts:
+                deadly = ['is among some of which one kills what decodes it'] * len(job.frames)
+                shapes += deadly if found is None else found
+            verifier.check_frames(job.place, shapes)
+            progress(done, verifier.describe)
+            yield
+
+
+class _Verifier:
+    """What has been seen of a dataset, and what is wrong with it."""
+
+    def __init__(self, opened, listing):
+        self.examples = dict.fromkeys(opened.info.splits, 0)
+        self.frames = 0
+        self.problems = []
+        self._folder = pathlib.Path(opened.data_dir)
+        self._splits = opened.info.splits
+        self._label_names = opened.info.features[LABEL].names
+        self._parser = record_checks.Parser(opened.info)
+        self._picture = record_checks.Picture(opened.info)
+        self._listing = listing
+        self._listed = {
+            item.id: (split, item.label)
+            for split, videos in (listing or {}).items()
+            for item in videos
+        }
+        self._lengths, self._skipped = self._read_outcomes()
+        self._stored = {}  # {id: (split, file)}
+        self._labelled = collections.Counter()
+        self._unlabelled = collections.Counter()
+        self._first_unlabelled = {}
+
+    def describe(self) -> str:
+        """For a line of progress."""
+        return f'{len(self.problems)} problems'
+
+    def _problem(self, *parts) -> None:
+        self.problems.append(': '.join(parts))
+
+    def _read_outcomes(self):
+        """({id: frames} of videos.csv or None, ids of skipped.csv)."""
+        try:
+            known = outcomes.Outcomes(self._folder)
+        except outcomes.OutcomesError as error:
+            self._problem(str(error))
+            return None, {}
+        if not (self._folder / outcomes.STORED_FILE).exists():
+            # One made by TFDS alone has none.
+            if (self._folder / staging.PLAN_FILE).exists():
+                self._problem(outcomes.STORED_FILE, 'not there, expected it beside the records')
+            return None, known.skipped
+        return known.frames, known.skipped
+
+    # Shards and records.
+
+    def read_splits(self, splits: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
+        """Reads shards and checks their records; yields the place of each, for messages, and its frames."""
+        for split in splits:
+            info = self._splits[split]
+            for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):
+                yield from self._read_shard(split, pathlib.Path(path), declared)
+
+    def _read_shard(self, split, path, declared):
+        if not path.exists():
+            if declared:
+                self._problem(split, path.name, f'not there, expected {declared} records')
+            return
+        found = 0
+        try:
+            for record in record_checks.read_shard(path):
+                yield from self._check_record(split, path.name, found, record)
+                found += 1
+        except (OSError, tf.errors.OpError) as error:
+            message = ' '.join(str(error).split())
+            self._problem(split, path.name, f'cannot be read after {found} records: {message}')
+        if found != declared:
+            self._problem(split, path.name, f'found {found} records, expected {declared}')
+
+    def _check_record(self, split, file, number, record):
+        if isinstance(record, record_checks.Damage):
+            self._problem(split, file, f'record {number}', record.fault)
+            return
+        try:
+            content = self._parser.parse(record)
+        except record_checks.RecordError as error:
+            self._problem(split, file, f'record {number}', str(error))
+            return
+        self.examples[split] += 1
+        self.frames += len(content.frames)
+        place = f'{split}: {file}: {content.id!r}'
+        for fault in content.faults:
+            self._problem(place, fault)
+        self._check_id(split, file, place, content.id)
+        self._check_length(place, content)
+        self._check_label(split, place, content)
+        yield place, content.frames
+
+    def check_frames(self, place: str, decoded: list) -> None:
+        """Notes the faults of a record's decoded frames."""
+        faults = self._picture.faults(decoded)
+        if faults:
+            self._problem(place, record_checks.summary('frame', faults, len(decoded)))
+
+    def _check_id(self, split, file, place, video_id):
+        if video_id in self._stored:
+            before_split, before_file = self._stored[video_id]
+            self._problem(place, f'stored before, in split {before_split!r}, {before_file}')
+        self._stored[video_id] = (split, file)
+        if video_id in self._skipped:
+            self._problem(place, f'stored, but in {outcomes.SKIPPED_FILE} too')
+
+    def _check_length(self, place, content):
+        if self._lengths is None:
+            return
+        length = self._lengths.get(content.id)
+        if length is None:
+            self._problem(place, f'stored, but not in {outcomes.STORED_FILE}')
+        elif length != len(content.frames):
+            found = f'has {len(content.frames)} frames'
+            self._problem(place, f'{found}, expected the {length} of {outcomes.STORED_FILE}')
+
+    def _check_label(self, split, place, content):
+        if content.label == UNKNOWN_LABEL:
+            self._unlabelled[split] += 1
+            self._first_unlabelled.setdefault(split, place)
+        else:
+            self._labelled[split] += 1
+        if self._listing is None:
+            return
+        if content.id not in self._listed:
+            self._problem(place, 'stored, but not listed')
+            return
+        listed_split, listed_label = self._listed[content.id]
+        if split != listed_split:
+            self._problem(place, f'listed in split {listed_split!r}')
+        name = self._label_name(content.label)
+        if content.label is not None and name != listed_label:
+            self._problem(place, f'has label {name!r}, listed with {listed_label!r}')
+
+    def _label_name(self, label):
+        if label == UNKNOWN_LABEL:
+            return None
+        names = self._label_names
+        return names[label] if label is not None and 0 <= label < len(names) else label
+
+    # The whole.
+
+    def check_whole(self) -> None:
+        """What shows only when everything has been read."""
+        for split, place in self._first_unlabelled.items():
+            labelled = self._labelled[split]
+            if labelled:
+                count = self._unlabelled[split]
+                others = f' (as have {count - 1} others)' if count > 1 else ''
+                self._problem(place, f'has no label (-1){others}, but {labelled} of its split have')
+        self._check_missing()
+        self._check_other_files()
+
+    def _check_missing(self):
+        """Videos that are stored nowhere."""
+        for video_id, (split, _) in self._listed.items():
+            if video_id not in self._stored and video_id not in self._skipped:
+                fault = f'listed, but neither stored nor in {outcomes.SKIPPED_FILE}'
+                self._problem(split, repr(video_id), fault)
+        for video_id in self._lengths or ():
+            if video_id not in self._stored and video_id not in self._listed:
+                self._problem(outcomes.STORED_FILE, repr(video_id), 'stored nowhere')
+        if self._listing is not None:
+            for video_id in self._skipped:
+                if video_id not in self._listed:
+                    self._problem(outcomes.SKIPPED_FILE, repr(video_id), 'not listed')
+
+    def _check_other_files(self):
+        """Shards that belong to no split: readers would not see them."""
+        declared = {path.name for info in self._splits.values() for path in info.filepaths}
+        for path in sorted(self._folder.iterdir()):
+            if '.tfrecord' in path.name and path.name not in declared:
+                self._problem(path.name, 'belongs to no split')
