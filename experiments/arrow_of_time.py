@@ -20,10 +20,14 @@ only and is.
 
 from absl import flags
 
-from experiments import paper_results, presets, reporting, run, study, training_run
-from experiments.recipe import named_recipes
-from experiments.study import conduct, over_seeds
+from experiments.paper import reporting, study
+from experiments.paper import results as paper_results
+from experiments.paper.study import conduct, over_seeds
+from experiments.training import presets, training_run
+from experiments.training.recipe import named_recipes
 from s3dg.figures import plots
+from s3dg.program import entry
+from s3dg.program.markdown import markdown_table
 
 FLAGS = flags.FLAGS
 
@@ -105,7 +109,7 @@ def _markdown(dataset, paper_dataset, results, trained):
     return reporting.join(
         f'# Table 1: the arrow of time, {dataset}',
         reporting.tiny_note(trained),
-        run.markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
+        markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
         f"Top-1 in percent, videos in normal and in reversed order of frames; the paper's: {paper_dataset}.",
         'The published I2D has no temporal kernel, but is not quite blind to order: its strided stem and '
         'overlapping max-pools weigh the first and the last frames differently, so it can learn what moved '
@@ -119,4 +123,4 @@ def _markdown(dataset, paper_dataset, results, trained):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

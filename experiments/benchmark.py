@@ -32,14 +32,18 @@ import cv2
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from data.example import VIDEO
 
 from data import catalog, clips, workers
 from data.conversion import convert as conversion
+from data.example import VIDEO
 from data.records import examples as records
 from data.records import heads as record_heads
-from experiments import run
-from experiments.number_flags import MOST_PROCESSES, define_count
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import define_workdir_flags, required
+from s3dg.program.markdown import markdown_table
+from s3dg.program.number_flags import MOST_PROCESSES, define_count
+from s3dg.program.workdir import Run
 from s3dg.video import reading, writing
 
 FLAGS = flags.FLAGS
@@ -60,7 +64,7 @@ _JPEG_QUALITY = 95
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('benchmark')
+    define_workdir_flags('benchmark')
     flags.DEFINE_enum('task', None, list(TASKS), 'What is measured.')
     flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
     define_count('videos', 64, 'Videos generated.', 100_000, least=4)
@@ -89,7 +93,7 @@ class Side:
     prepare: Callable[[], object] = lambda: None
 
 
-def compare(sides, unit, repeats, report=run.report):
+def compare(sides, unit, repeats, report=entry.report):
     """Runs the sides in turns.
 
     Args:
@@ -113,7 +117,7 @@ def compare(sides, unit, repeats, report=run.report):
     return rates
 
 
-def generate_videos(folder, count, size=_GENERATED_SIZE, report=run.report):
+def generate_videos(folder, count, size=_GENERATED_SIZE, report=entry.report):
     """Writes videos of a texture under a moving window, in two classes, and gives their paths.
 
     Args:
@@ -221,7 +225,7 @@ def benchmark_conversion(videos_dir, scratch, processes):
 def benchmark_input(videos_dir, scratch, threads):
     """Rates in clips a second of bare decoding loops and of `clips.training_clips`."""
     builder = catalog.make_builder('video_folder', 'input', scratch / 'data', videos_dir)
-    conversion.convert(builder, processes=threads, report=run.report)
+    conversion.convert(builder, processes=threads, report=entry.report)
     opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
     files = record_heads.stored_files(opened.info.splits['train'])
     stored = [
@@ -230,7 +234,7 @@ def benchmark_input(videos_dir, scratch, threads):
     ]
     shortest = min(map(len, stored))
     if shortest < CLIP_FRAMES:
-        raise run.UsageError(
+        raise UsageError(
             f'--manual_dir: found a video of {shortest} frames, expected at least the {CLIP_FRAMES} of'
             ' a clip.'
         )
@@ -299,10 +303,10 @@ def peak_memory(processes):
 
 def main(arguments):
     del arguments
-    task = run.required('task')
+    task = required('task')
     processes = FLAGS.processes or os.cpu_count() or 1
     settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
-    this = run.Run('benchmark', FLAGS.workdir, settings, replaces=True, goes_on=True)
+    this = Run('benchmark', FLAGS.workdir, settings, replaces=True, goes_on=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
@@ -323,7 +327,7 @@ def main(arguments):
         'rates': rates,
     }
     this.finish(results, _markdown(task, unit, processes, medians, results))
-    run.report(f'{measured}: {results["fraction_of_bare_loop"]:.3f} of the bare loop')
+    entry.report(f'{measured}: {results["fraction_of_bare_loop"]:.3f} of the bare loop')
 
 
 def _markdown(task, unit, processes, medians, results):
@@ -335,7 +339,7 @@ def _markdown(task, unit, processes, medians, results):
     return '\n'.join(
         [
             f'# Benchmark of {task}, {processes} cores\n',
-            run.markdown_table(header, rows),
+            markdown_table(header, rows),
             f'Peak memory: {results["peak_memory_bytes"] / 2**20:.0f} MiB.\n',
         ]
     )
@@ -343,4 +347,4 @@ def _markdown(task, unit, processes, medians, results):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

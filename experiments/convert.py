@@ -15,20 +15,24 @@ import dataclasses
 import time
 
 from absl import flags
-from data.example import CHANNELS
 
 from data import catalog
 from data.conversion import beam
 from data.conversion import convert as conversion
+from data.example import CHANNELS
 from data.records import outcomes, verification
-from experiments import run
-from experiments.number_flags import (
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import define_dataset_flags, define_workdir_flags, required
+from s3dg.program.markdown import markdown_table
+from s3dg.program.number_flags import (
     MOST_PIXELS,
     MOST_PROCESSES,
     MOST_SEED,
     define_count,
     define_number,
 )
+from s3dg.program.workdir import Run
 from s3dg.video import optical_flow
 
 FLAGS = flags.FLAGS
@@ -38,8 +42,8 @@ _LISTED = 20  # skipped videos, or problems, that are printed; all are in a file
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('convert', 'Convert again; replaces the dataset when it is done.')
-    run.define_dataset_flags()
+    define_workdir_flags('convert', 'Convert again; replaces the dataset when it is done.')
+    define_dataset_flags()
     flags.DEFINE_string('manual_dir', None, 'Folder with the videos.')
     define_number('frames_per_second', None, "Rate stored; 0 keeps each video's own.", 1000)
     define_count('frame_size', None, "Height and width stored (the paper's way: 256).", MOST_PIXELS)
@@ -88,7 +92,7 @@ def config_fields():
         fields['frame_size'] = (FLAGS.frame_size, FLAGS.frame_size)
     if FLAGS.short_side is not None:
         if FLAGS.frame_size is not None:
-            raise run.UsageError('--frame_size and --short_side: give one of them.')
+            raise UsageError('--frame_size and --short_side: give one of them.')
         fields |= {'short_side': FLAGS.short_side, 'frame_size': None}
     for name in ('modality', 'flow_algorithm', 'validation_fraction', 'split_seed'):
         if FLAGS[name].value is not None:
@@ -107,29 +111,25 @@ def check_flags():
     configs = builder_class.BUILDER_CONFIGS
     if FLAGS.modality is not None and configs:
         names = ', '.join(config.name for config in configs)
-        raise run.UsageError(
-            f'--modality: the --config of {FLAGS.dataset} says it, one of {names}.'
-        )
+        raise UsageError(f'--modality: the --config of {FLAGS.dataset} says it, one of {names}.')
     known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
     for name in ('validation_fraction', 'split_seed'):
         if FLAGS[name].value is not None and name not in known:
-            raise run.UsageError(f'--{name}: {FLAGS.dataset} has splits of its own.')
+            raise UsageError(f'--{name}: {FLAGS.dataset} has splits of its own.')
     if verifies_only():
         given = [*config_fields(), *(name for name in ('runner', 'processes') if FLAGS[name].value)]
         if given:
-            raise run.UsageError(
-                f'--{given[0]}: needs --manual_dir; without it, --verify only reads.'
-            )
+            raise UsageError(f'--{given[0]}: needs --manual_dir; without it, --verify only reads.')
     if FLAGS.runner is None and FLAGS.beam_option:
-        raise run.UsageError('--beam_option: needs --runner.')
+        raise UsageError('--beam_option: needs --runner.')
     if FLAGS.runner is not None and FLAGS.processes is not None:
-        raise run.UsageError('--processes: with --runner, that is for the runner to say.')
+        raise UsageError('--processes: with --runner, that is for the runner to say.')
 
 
 def convert():
     """Converts as the flags say: (builder, `Conversion`)."""
     if FLAGS.dataset not in catalog.EMBEDDED:
-        run.required('manual_dir')
+        required('manual_dir')
     builder = catalog.make_builder(
         FLAGS.dataset, FLAGS.config, FLAGS.data_dir, FLAGS.manual_dir, **config_fields()
     )
@@ -143,7 +143,7 @@ def convert():
         write=write,
         max_skipped_fraction=FLAGS.max_skipped_fraction,
         overwrite=FLAGS.overwrite,
-        report=run.report,
+        report=entry.report,
     )
     return builder, done
 
@@ -151,31 +151,33 @@ def convert():
 def report_conversion(done):
     """Says what was found, converted and skipped."""
     converted = ', '.join(f'{count} {split}' for split, count in done.examples.items())
-    run.report(
+    entry.report(
         f'found {done.found}, converted {converted}, {outcomes.describe_skipped(done.skipped)}:'
         f' {done.data_path}'
     )
     for row in done.skipped[:_LISTED]:
-        run.report(f'  skipped {row.id}: {row.reason}')
+        entry.report(f'  skipped {row.id}: {row.reason}')
     if len(done.skipped) > _LISTED:
-        run.report(f'  ... and {len(done.skipped) - _LISTED} more in {done.data_path}/skipped.csv')
+        entry.report(
+            f'  ... and {len(done.skipped) - _LISTED} more in {done.data_path}/skipped.csv'
+        )
     for video_id, faults in list(done.faults.items())[:_LISTED]:
-        run.report(f'  converted {video_id} as far as it goes: {faults}')
+        entry.report(f'  converted {video_id} as far as it goes: {faults}')
     if len(done.faults) > _LISTED:
         more = len(done.faults) - _LISTED
-        run.report(f'  ... and {more} more damaged files in {done.data_path}/videos.csv')
+        entry.report(f'  ... and {more} more damaged files in {done.data_path}/videos.csv')
     if done.reused:
-        run.report('it was converted before; --overwrite converts it again')
+        entry.report('it was converted before; --overwrite converts it again')
 
 
 def verify(opened, listing):
     """Checks a dataset and says what is wrong with it: the `Verification`."""
-    found = verification.verify(opened, listing, run.report)
+    found = verification.verify(opened, listing, entry.report)
     for line in found.problems[:_LISTED]:
-        run.report(f'  {line}')
+        entry.report(f'  {line}')
     if len(found.problems) > _LISTED:
-        run.report(f'  ... and {len(found.problems) - _LISTED} more')
-    run.report(
+        entry.report(f'  ... and {len(found.problems) - _LISTED} more')
+    entry.report(
         f'verified {sum(found.examples.values())} videos, {found.frames} frames:'
         f' {len(found.problems) or "no"} problems'
     )
@@ -184,14 +186,14 @@ def verify(opened, listing):
 
 def main(arguments):
     del arguments
-    run.required('dataset')
+    required('dataset')
     check_flags()
     settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
-    this = run.Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)
+    this = Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)
     started = time.monotonic()
     results, skipped, faults, problems, listing = {}, [], {}, [], None
     if verifies_only():
-        opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
+        opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
         results |= {'data_path': str(opened.data_path)}
     else:
         opened, done = convert()
@@ -221,15 +223,15 @@ def main(arguments):
 
 
 def _markdown(name, results, skipped, faults, problems):
-    text = [f'# Conversion of {name}\n', run.markdown_table(('what', 'value'), results.items())]
+    text = [f'# Conversion of {name}\n', markdown_table(('what', 'value'), results.items())]
     if skipped:
         rows = [(row.id, row.reason) for row in skipped]
-        text += ['## Skipped\n', run.markdown_table(('video', 'reason'), rows)]
+        text += ['## Skipped\n', markdown_table(('video', 'reason'), rows)]
     if faults:
         rows = faults.items()
         text += [
             '## Damaged, and converted as far as it goes\n',
-            run.markdown_table(('video', 'found'), rows),
+            markdown_table(('video', 'found'), rows),
         ]
     if problems:
         text += ['## Problems\n', *(f'- {line}' for line in problems), '']
@@ -238,4 +240,4 @@ def _markdown(name, results, skipped, faults, problems):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

@@ -14,13 +14,18 @@ import dataclasses
 
 from absl import flags
 
-from experiments import paper_results, run
-from experiments.network_fields import parse_fields
-from experiments.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
+from experiments.paper import results as paper_results
 from s3dg import cost, files
 from s3dg.config import MOST_CLASSES, NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
 from s3dg.figures import plots
 from s3dg.network import Network
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import define_workdir_flags
+from s3dg.program.markdown import markdown_table
+from s3dg.program.network_fields import parse_fields
+from s3dg.program.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
+from s3dg.program.workdir import Run
 from s3dg.progress import ProgressLine
 
 FLAGS = flags.FLAGS
@@ -75,7 +80,7 @@ class Variant:
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('cost_table')
+    define_workdir_flags('cost_table')
     define_count('frames', cost.FRAMES, 'Frames of the clip.', MOST_FRAMES)
     define_count('height', cost.HEIGHT, 'Height of the clip.', MOST_PIXELS)
     define_count('width', cost.WIDTH, 'Width of the clip.', MOST_PIXELS)
@@ -99,7 +104,7 @@ def find_variants(**fields):
     ]
 
 
-def count(variants, clip, report=run.report):
+def count(variants, clip, report=entry.report):
     """Builds the variants and counts their layers.
 
     Args:
@@ -128,7 +133,7 @@ def _count_network(variant, clip):
         return cost.layer_costs(Network(variant.config), *clip)
     except cost.CostError as error:
         size = 'x'.join(map(str, clip))
-        raise run.UsageError(
+        raise UsageError(
             f'--frames, --height, --width: a clip of {size} is too small for {variant.name}: {error}'
         ) from error
 
@@ -307,7 +312,7 @@ def _paper_notes(scaled):
         f'that one ratio, {ratio:.4f}, within {NEAR:.0%} of theirs are: '
         f'{", ".join(row["network"] for row in near) or "none"}. '
         f'Not explained by it: {", ".join(left) or "none"}.',
-        run.markdown_table(*_scaled_table(rows)),
+        markdown_table(*_scaled_table(rows)),
     ]
 
 
@@ -325,7 +330,7 @@ def write_report(networks, clip, num_classes, scaled):
         '# Cost of the networks',
         f'Convolutions and dense layers of one clip of {size}, and trainable parameters with {num_classes} '
         f'classes, counted from the built networks.',
-        run.markdown_table(*network_table(networks, scaled is not None)),
+        markdown_table(*network_table(networks, scaled is not None)),
     ]
     if scaled is not None:
         paragraphs += _paper_notes(scaled)
@@ -334,7 +339,7 @@ def write_report(networks, clip, num_classes, scaled):
             ('multiply_adds', _billions, 'multiply-adds (G)'),
             ('parameters', _millions, 'parameters (M)'),
         ):
-            table = run.markdown_table(*family_table(networks, direction, field, text))
+            table = markdown_table(*family_table(networks, direction, field, text))
             paragraphs += [f'## {title} networks, {unit}', table]
     paragraphs += ['## Cost per endpoint', '![Cost per endpoint](cost_per_endpoint.png)']
     return '\n\n'.join(paragraph.rstrip('\n') for paragraph in paragraphs) + '\n'
@@ -357,14 +362,14 @@ def _print_table(header, rows):
     for row in (header, *rows):
         first, *others = zip(row, widths, strict=True)
         cells = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        run.report('  '.join(cells).rstrip())
-    run.report('')
+        entry.report('  '.join(cells).rstrip())
+    entry.report('')
 
 
 def _print_tables(networks, compared):
     _print_table(*network_table(networks, compared))
     for direction in ('top_heavy', 'bottom_heavy'):
-        run.report('multiply-adds (G)')
+        entry.report('multiply-adds (G)')
         _print_table(*family_table(networks, direction, 'multiply_adds', _billions))
 
 
@@ -373,12 +378,12 @@ def main(arguments):
     clip, num_classes = (FLAGS.frames, FLAGS.height, FLAGS.width), FLAGS.num_classes
     fields = parse_fields(FLAGS.set)
     if 'num_classes' in fields:
-        raise run.UsageError('--set: num_classes is what --num_classes says.')
+        raise UsageError('--set: num_classes is what --num_classes says.')
     variants = find_variants(num_classes=num_classes, **fields)
     settings = {'clip': clip, 'num_classes': num_classes, 'fields': fields}
-    this = run.Run('cost_table', FLAGS.workdir, settings, FLAGS.overwrite)
+    this = Run('cost_table', FLAGS.workdir, settings, FLAGS.overwrite)
     if this.results is not None:
-        run.report(f'{this.path}: finished already; --overwrite counts again')
+        entry.report(f'{this.path}: finished already; --overwrite counts again')
         return
     papers = (cost.FRAMES, cost.HEIGHT, cost.WIDTH, PAPER_CLASSES)
     compared = (*clip, num_classes) == papers and not fields
@@ -393,9 +398,9 @@ def main(arguments):
     _print_tables(networks, compared)
     results = {'networks': networks, 'paper_scaled': scaled}
     this.finish(results, write_report(networks, clip, num_classes, scaled))
-    run.report(f'{this / "report.md"}: costs of {len(networks)} networks')
+    entry.report(f'{this / "report.md"}: costs of {len(networks)} networks')
 
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

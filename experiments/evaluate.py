@@ -10,19 +10,31 @@ centre crop, logits averaged; of UCF-101 and HMDB-51 their first 250 frames, as 
 from absl import flags
 
 from data import catalog
-from experiments import presets, run, training_run
-from experiments.class_lists import describe_difference
-from experiments.number_flags import MOST_CLIPS, define_count
+from experiments.training import presets, training_run
 from s3dg.figures import plots
+from s3dg.program import entry
+from s3dg.program.class_lists import describe_difference
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import (
+    define_dataset_flags,
+    define_runtime_flags,
+    define_workdir_flags,
+    required,
+)
+from s3dg.program.loading import load_network, require_classes
+from s3dg.program.markdown import markdown_table
+from s3dg.program.number_flags import MOST_CLIPS, define_count
+from s3dg.program.runtime import start_runtime
+from s3dg.program.workdir import Run, file_identity
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('evaluate')
-    run.define_dataset_flags()
-    run.define_runtime_flags()
+    define_workdir_flags('evaluate')
+    define_dataset_flags()
+    define_runtime_flags()
     flags.DEFINE_string('model', None, 'The .keras file.')
     flags.DEFINE_string('split', None, 'Split to evaluate; default validation, or test.')
     flags.DEFINE_enum('order', 'normal', ['normal', 'reversed'], 'Order of the frames.')
@@ -37,12 +49,12 @@ def check_same_classes(network, builder, flag='--model'):
     """
     names = training_run.class_names(builder)
     if network.class_names is not None and network.class_names != names:
-        raise run.UsageError(
+        raise UsageError(
             f'{flag}: the network knows other classes than {builder.info.full_name}: '
             f'{describe_difference(network.class_names, names)}; train on this dataset with --init first.'
         )
     if network.config.num_classes != len(names):
-        raise run.UsageError(
+        raise UsageError(
             f'{flag}: the network has {network.config.num_classes} classes, '
             f'{builder.info.full_name} has {len(names)}.'
         )
@@ -55,7 +67,7 @@ def report_other_rate(network, builder):
         builder.info.metadata['frames_per_second'],
     )
     if rate != stored:
-        run.report(
+        entry.report(
             f'{builder.info.full_name} is stored at {stored} frames a second, the network was made for '
             f'{rate}: convert it again at that rate for the best accuracy'
         )
@@ -63,19 +75,19 @@ def report_other_rate(network, builder):
 
 def main(arguments):
     del arguments
-    run.required('model')
-    run.required('dataset')
-    strategy = run.start_runtime()
-    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
+    required('model')
+    required('dataset')
+    strategy = start_runtime()
+    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     with strategy.scope():
-        network = run.load_network(FLAGS.model)
-    run.require_classes(network, FLAGS.model)
+        network = load_network(FLAGS.model)
+    require_classes(network, FLAGS.model)
     check_same_classes(network, builder)
     training_run.require_channels(network.config, builder)
     split = training_run.choose_split(builder, FLAGS.split, 'split')
     report_other_rate(network, builder)
     settings = {
-        'model': run.file_identity(FLAGS.model),
+        'model': file_identity(FLAGS.model),
         'dataset': FLAGS.dataset,
         'config': builder.info.config_name,
         'split': split,
@@ -85,9 +97,9 @@ def main(arguments):
     if FLAGS.dataset in presets.EVALUATED_FRAMES:
         settings['evaluated_frames'] = presets.EVALUATED_FRAMES[FLAGS.dataset]
     inputs = [('--model', FLAGS.model), ('--data_dir', FLAGS.data_dir)]
-    this = run.Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
+    this = Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
     if this.results is not None:
-        run.report(f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}')
+        entry.report(f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}')
         return
     metrics, predictions = training_run.evaluate_split(
         network,
@@ -98,7 +110,7 @@ def main(arguments):
             strategy, network.video_format, FLAGS.batch_size
         ),
         reverse=FLAGS.order == 'reversed',
-        report=run.report,
+        report=entry.report,
     )
     names = training_run.class_names(builder)
     predictions.save(this / 'predictions.npz')
@@ -112,7 +124,7 @@ def main(arguments):
         'per_class': metrics.per_class(names),
     }
     this.finish(results, _markdown(settings, results))
-    run.report(
+    entry.report(
         f'top-1 {metrics.top1:.4f}  top-5 {metrics.top5:.4f}  '
         f'{metrics.videos_seen} of {metrics.videos_expected} videos  {this / "report.md"}'
     )
@@ -125,8 +137,8 @@ def _markdown(settings, results):
         [
             f'# {settings["dataset"]}/{settings["config"]}, {settings["split"]}, '
             f'{settings["order"]} order\n',
-            run.markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
-            run.markdown_table(('class', 'top-1', 'videos'), per_class),
+            markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
+            markdown_table(('class', 'top-1', 'videos'), per_class),
             '![confusion](confusion.png)\n',
         ]
     )
@@ -134,4 +146,4 @@ def _markdown(settings, results):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

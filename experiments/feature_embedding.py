@@ -22,14 +22,18 @@ from data import clips
 from data.datasets.something_something_v2 import action_groups
 from data.records import faults
 from data.records import heads as record_heads
-from experiments import presets, reporting, run, study, training_run
-from experiments.feature_file import FeatureFileError
-from experiments.number_flags import define_count
-from experiments.recipe import named_recipes
-from experiments.study import conduct, over_seeds
+from experiments.paper import reporting, study
+from experiments.paper.study import conduct, over_seeds
+from experiments.training import presets, training_run
+from experiments.training.recipe import named_recipes
 from s3dg import files
+from s3dg.commands.feature_file import FeatureFileError
 from s3dg.figures import feature_embedding, plots
 from s3dg.files.readers import read_npz
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.markdown import markdown_table
+from s3dg.program.number_flags import define_count
 from s3dg.progress import ProgressLine
 
 FLAGS = flags.FLAGS
@@ -110,7 +114,7 @@ def shown_videos(study, dataset, most, neighbours, seed):
     videos = choose_videos(record_heads.labels(builder, split), group_of, most, seed)
     least = max(neighbours + 1, feature_embedding.FEWEST_VIDEOS)
     if len(videos) < least:
-        raise run.UsageError(
+        raise UsageError(
             f'--videos, --neighbours: found {len(videos)} videos for the maps, {neighbours} neighbours need '
             f'{least} at least.'
         )
@@ -191,7 +195,7 @@ def main(arguments):
     del arguments
     for name in ('videos', 'neighbours'):
         if FLAGS[name].value < 1:
-            raise run.UsageError(f'--{name} must be at least 1, found {FLAGS[name].value}.')
+            raise UsageError(f'--{name} must be at least 1, found {FLAGS[name].value}.')
     dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
     most, neighbours, seed = FLAGS.videos, FLAGS.neighbours, FLAGS.seed
 
@@ -259,7 +263,7 @@ def _markdown(dataset, results, trained, groups, neighbours):
         '![t-SNE maps](feature_embedding.png)',
         f'Percent of the {neighbours} nearest neighbours of a video that are of its group, over {len(groups)} '
         f'videos; {100 * chance:.1f} where features say nothing. The paper gives maps and no figures.',
-        run.markdown_table(('network', *LEVELS), rows),
+        markdown_table(('network', *LEVELS), rows),
         '## Networks',
         reporting.networks_table(trained),
     )
@@ -267,4 +271,4 @@ def _markdown(dataset, results, trained, groups, neighbours):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

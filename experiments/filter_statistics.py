@@ -1,6 +1,6 @@
 """Figure 5: how the kernels of an I3D that began equal at all temporal offsets differ after training.
 
-  python -m experiments.import_weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=i2d --output=imagenet.keras
+  s3dg import-weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=i2d --output=imagenet.keras
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
   python -m experiments.filter_statistics --inflate_from=imagenet.keras
 
@@ -18,11 +18,16 @@ Table 2, 1,200 GPU-hours by `--dry_run`.
 
 from absl import flags
 
-from experiments import presets, reporting, run, study, training_run
-from experiments.recipe import Recipe
-from experiments.study import conduct, over_seeds
+from experiments.paper import reporting, study
+from experiments.paper.study import conduct, over_seeds
+from experiments.training import presets, training_run
+from experiments.training.recipe import Recipe
 from s3dg.figures import plots
 from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.markdown import markdown_table
+from s3dg.program.workdir import write_json
 
 FLAGS = flags.FLAGS
 
@@ -78,13 +83,13 @@ def check_layers(recipe):
     """
     config = recipe.network_config(num_classes=1, channels=3)
     if config.separable:
-        raise run.UsageError(
+        raise UsageError(
             '--set, --inflate_from: separable convolutions begin as identities over time, and Figure 5 is of dense '
             'ones, which begin alike at all offsets.'
         )
     for layer in FIGURE_5_LAYERS:
         if not config.is_temporal(layer):
-            raise run.UsageError(
+            raise UsageError(
                 f'--set: {layer} does not extend over time in this network, and Figure 5 shows it.'
             )
 
@@ -92,7 +97,7 @@ def check_layers(recipe):
 def main(arguments):
     del arguments
     if FLAGS.preset == 'paper' and FLAGS.inflate_from is None and not FLAGS.dry_run:
-        raise run.UsageError(
+        raise UsageError(
             '--inflate_from is needed: a 2D network with ImageNet weights, of import_weights '
             '--source=inception_v1 --network=i2d.'
         )
@@ -113,8 +118,8 @@ def main(arguments):
             for when, found in networks.items()
         }
         plots.filter_boxes(figures, this / 'filter_statistics.png')
-        run.write_json(this / 'step_0.json', figures['step 0'])
-        run.write_json(this / 'temporal_variation.json', variations)
+        write_json(this / 'step_0.json', figures['step 0'])
+        write_json(this / 'temporal_variation.json', variations)
         return figures['trained'], _markdown(dataset, figures['trained'], variations, trained)
 
     conduct(
@@ -143,10 +148,10 @@ def _markdown(dataset, after, variations, trained):
         '![weights per temporal offset](filter_statistics.png)',
         'What of the weights differs between the offsets: the root mean square of their differences from the mean over '
         'time, as a share of that of the weights. 0: all offsets alike; 0.816: they have nothing in common.',
-        run.markdown_table(('layer', *variations), shares),
+        markdown_table(('layer', *variations), shares),
         'The paper prints no figures: its boxes of low layers look alike at all offsets, those of high layers do not.',
         '## The boxes after training',
-        run.markdown_table(('layer', 'offset', *fields), rows),
+        markdown_table(('layer', 'offset', *fields), rows),
         '## Networks',
         reporting.networks_table(trained),
     )
@@ -154,4 +159,4 @@ def _markdown(dataset, after, variations, trained):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

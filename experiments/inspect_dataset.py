@@ -14,15 +14,19 @@ import warnings
 
 import numpy as np
 from absl import flags
-from data.example import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
 
 from data import boxes, catalog
+from data.example import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
 from data.inspection import charts, contact_sheet, survey
 from data.records import cells
 from data.records import checks as record_checks
-from experiments import run
-from experiments.number_flags import MOST_SEED, define_count
 from s3dg import files
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import define_dataset_flags, define_workdir_flags, required
+from s3dg.program.markdown import markdown_table
+from s3dg.program.number_flags import MOST_SEED, define_count
+from s3dg.program.workdir import Run, file_identity, home_path
 from s3dg.progress import duration
 
 FLAGS = flags.FLAGS
@@ -35,8 +39,8 @@ _LISTED = 20  # reasons for skipping that the report lists
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('inspect_dataset')
-    run.define_dataset_flags()
+    define_workdir_flags('inspect_dataset')
+    define_dataset_flags()
     flags.DEFINE_string('split', None, 'Split to look at; default all.')
     define_count('videos_per_split', 12, 'Videos on a contact sheet.', _MOST_VIDEOS)
     define_count('seed', 0, 'Seed of their choice.', MOST_SEED, least=0)
@@ -52,7 +56,7 @@ def choose_splits(builder, split=None):
     if split is None:
         return splits
     if split not in splits:
-        raise run.UsageError(f'--split: found {split!r}, expected one of {", ".join(splits)}.')
+        raise UsageError(f'--split: found {split!r}, expected one of {", ".join(splits)}.')
     return [split]
 
 
@@ -151,7 +155,7 @@ def _cell(text):
 
 
 def _table(header, rows):
-    return run.markdown_table(
+    return markdown_table(
         [_cell(cell) for cell in header], [[_cell(cell) for cell in row] for row in rows]
     )
 
@@ -255,26 +259,26 @@ def write_report(results, names):
 
 def main(arguments):
     del arguments
-    run.required('dataset')
-    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
+    required('dataset')
+    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     info = builder.info
     record_checks.modality(info)  # or an error, before anything is read
     names, rate = info.features[LABEL].names, info.metadata['frames_per_second']
     splits = choose_splits(builder, FLAGS.split)
-    folder = run.home_path(builder.data_dir)
+    folder = home_path(builder.data_dir)
     settings = {
         'dataset': FLAGS.dataset,
         'config': info.config_name,
-        'version': run.file_identity(folder / 'dataset_info.json'),
+        'version': file_identity(folder / 'dataset_info.json'),
         'splits': splits,
         'videos_per_split': FLAGS.videos_per_split,
         'seed': FLAGS.seed,
     }
-    this = run.Run('inspect_dataset', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
+    this = Run('inspect_dataset', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True)
     if this.results is not None:
-        run.report(f'{this.path}: finished already; --overwrite looks again')
+        entry.report(f'{this.path}: finished already; --overwrite looks again')
         return
-    found = survey.survey(builder, splits, FLAGS.videos_per_split, FLAGS.seed, run.report)
+    found = survey.survey(builder, splits, FLAGS.videos_per_split, FLAGS.seed, entry.report)
     reasons = survey.count_reasons(folder)
     results = {
         'dataset': info.full_name,
@@ -290,13 +294,15 @@ def main(arguments):
     draw_pictures(builder, found, this)
     this.finish(results, write_report(results, names))
     for split, one in results['splits'].items():
-        run.report(
+        entry.report(
             f'{split}: {one["videos"]} videos, {one["length_frames"]["min"]} to'
             f' {one["length_frames"]["max"]} frames'
         )
-    run.report(f'{results["classes"]} classes, {results["skipped"]} skipped: {this / "report.md"}')
+    entry.report(
+        f'{results["classes"]} classes, {results["skipped"]} skipped: {this / "report.md"}'
+    )
 
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

@@ -16,9 +16,12 @@ GPU-hours at an assumed 3e12 multiply-adds a second, and 2 TB.
 
 from absl import flags
 
-from experiments import paper_results, run, study
-from experiments.accuracy_table import conduct_table
-from experiments.presets import choose_dataset
+from experiments.paper import results as paper_results
+from experiments.paper import study
+from experiments.paper.accuracy_table import conduct_table
+from experiments.training.presets import choose_dataset
+from s3dg.program import entry
+from s3dg.program.markdown import markdown_table
 
 FLAGS = flags.FLAGS
 
@@ -50,10 +53,10 @@ def _reproductions():
         (row.network, row.top1, row.top5, row.source)
         for row in paper_results.REPRODUCTIONS.values()
     ]
-    table = run.markdown_table(('network', 'top-1', 'top-5', 'source'), [map(str, r) for r in rows])
+    table = markdown_table(('network', 'top-1', 'top-5', 'source'), [map(str, r) for r in rows])
     return f'Others have reached on Kinetics-400 since:\n\n{table}'
 
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

@@ -16,9 +16,11 @@ second, and 570 GB.
 
 from absl import flags
 
-from experiments import paper_results, run, study
-from experiments.accuracy_table import conduct_table
-from experiments.presets import choose_dataset
+from experiments.paper import results as paper_results
+from experiments.paper import study
+from experiments.paper.accuracy_table import conduct_table
+from experiments.training.presets import choose_dataset
+from s3dg.program import entry
 
 FLAGS = flags.FLAGS
 
@@ -47,4 +49,4 @@ def main(arguments):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

@@ -21,11 +21,16 @@ nothing would be left for the fusion to show.
 from absl import flags
 
 from data.records import heads as record_heads
-from experiments import paper_results, presets, reporting, run, study, training_run
-from experiments.class_lists import describe_difference
-from experiments.recipe import Recipe
-from experiments.study import conduct, over_seeds
+from experiments.paper import reporting, study
+from experiments.paper import results as paper_results
+from experiments.paper.study import conduct, over_seeds
+from experiments.training import presets, training_run
+from experiments.training.recipe import Recipe
 from s3dg import two_stream
+from s3dg.program import entry
+from s3dg.program.class_lists import describe_difference
+from s3dg.program.entry import UsageError
+from s3dg.program.markdown import markdown_table
 from s3dg.training.evaluation import compute_metrics
 
 FLAGS = flags.FLAGS
@@ -65,7 +70,7 @@ def check_same_videos(study, dataset):
     builders = {modality: study.builder(dataset, modality) for modality in MODALITIES}
     names = {modality: training_run.class_names(one) for modality, one in builders.items()}
     if names['flow'] != names['rgb']:
-        raise run.UsageError(
+        raise UsageError(
             f'{dataset}/flow has other classes than {dataset}/rgb: '
             f'{describe_difference(names["flow"], names["rgb"])}; convert both from the same videos.'
         )
@@ -76,7 +81,7 @@ def check_same_videos(study, dataset):
     for modality, other in (('rgb', 'flow'), ('flow', 'rgb')):
         missing = sorted(ids[other] - ids[modality])
         if missing:
-            raise run.UsageError(
+            raise UsageError(
                 f'{dataset}/{modality}: split {split!r} lacks {len(missing)} videos of {other}, {missing[0]} for one, '
                 'and both streams are fused video by video: convert both from the same videos, without those that '
                 'one of them skips.'
@@ -148,7 +153,7 @@ def _markdown(dataset, fusion, results, trained):
     return reporting.join(
         f'# Table 4: RGB, optical flow, and both, {dataset}',
         reporting.tiny_note(trained),
-        run.markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
+        markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
         f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by {fusion}, with equal weight, '
         'for every video by its id.',
         '## Networks',
@@ -158,4 +163,4 @@ def _markdown(dataset, fusion, results, trained):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

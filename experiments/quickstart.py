@@ -15,8 +15,15 @@ from absl import flags
 from data import catalog
 from data.datasets.moving_shapes import motion_jpeg, shapes
 from data.records import examples as records
-from experiments import classify, export, run, train, training_run
+from experiments import train
+from experiments.training import training_run
+from s3dg.commands import classify, export
 from s3dg.figures import plots
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.markdown import markdown_table
+from s3dg.program.runtime import start_runtime
+from s3dg.program.workdir import Run
 from s3dg.saving.export import ExportedNetwork
 
 FLAGS = flags.FLAGS
@@ -72,11 +79,11 @@ def main(arguments):
     del arguments
     started = time.monotonic()
     if FLAGS.dataset != DATASET:
-        raise run.UsageError(f'--dataset: the quickstart is for {DATASET}; see experiments.train.')
-    strategy = run.start_runtime()
-    builder = catalog.open_dataset(DATASET, FLAGS.config, FLAGS.data_dir, run.report)
-    plan = train.resolve_plan(builder, strategy, run.report)
-    this = run.Run(
+        raise UsageError(f'--dataset: the quickstart is for {DATASET}; see experiments.train.')
+    strategy = start_runtime()
+    builder = catalog.open_dataset(DATASET, FLAGS.config, FLAGS.data_dir, entry.report)
+    plan = train.resolve_plan(builder, strategy, entry.report)
+    this = Run(
         'quickstart',
         FLAGS.workdir,
         plan.to_dict(),
@@ -85,12 +92,12 @@ def main(arguments):
         inputs=[('--data_dir', FLAGS.data_dir)],
     )
     if this.results is not None:
-        run.report(
+        entry.report(
             f'{this.path}: finished already; see {this / "report.md"}, --overwrite starts anew'
         )
         return
     names = training_run.class_names(builder)
-    network, row = training_run.train(builder, plan, this.path, strategy, run.report)
+    network, row = training_run.train(builder, plan, this.path, strategy, entry.report)
 
     metrics, predicted = {}, {}
     for order in ('normal', 'reversed'):
@@ -101,22 +108,24 @@ def main(arguments):
             strategy=strategy,
             batch_size=training_run.evaluation_batch_size(strategy, plan.video_format),
             reverse=order == 'reversed',
-            report=run.report,
+            report=entry.report,
         )
         predictions.save(this / f'predictions_{order}.npz')
         best = predictions.logits.argmax(axis=1)
         predicted[order] = dict(zip(predictions.ids.tolist(), best.tolist(), strict=True))
-        run.report(f'top-1 in {order} order: {metrics[order].top1:.4f}')
+        entry.report(f'top-1 in {order} order: {metrics[order].top1:.4f}')
     confusions = {f'{order} order': figures.confusion for order, figures in metrics.items()}
     plots.confusion_matrices(confusions, names, this / 'confusion.png')
     draw_samples(builder, names, predicted, this / 'samples.png')
 
     saved_model = this / 'saved_model'
-    run.report(f'exporting to {saved_model}')
+    entry.report(f'exporting to {saved_model}')
     _, difference = export.export_network(network, saved_model)
     new_videos = classify_new_videos(ExportedNetwork(saved_model), this / 'new_videos')
     right = sum(name == taken for name, taken, _ in new_videos)
-    run.report(f'{this / "new_videos"}: {right} of {len(new_videos)} new video files named rightly')
+    entry.report(
+        f'{this / "new_videos"}: {right} of {len(new_videos)} new video files named rightly'
+    )
 
     results = {
         'top1': metrics['normal'].top1,
@@ -134,7 +143,7 @@ def main(arguments):
         },
     }
     this.finish(results, _markdown(results))
-    run.report(f'finished in {results["seconds"]:.0f} s: {this / "report.md"}')
+    entry.report(f'finished in {results["seconds"]:.0f} s: {this / "report.md"}')
 
 
 def _markdown(results):
@@ -142,13 +151,13 @@ def _markdown(results):
     return '\n'.join(
         [
             '# Quickstart: S3D-G on moving_shapes\n',
-            run.markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
+            markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
             'Held-out videos: what they show, what they are taken for, and what their reversal is taken for.\n',
             '![samples](samples.png)\n',
             '![confusion](confusion.png)\n',
             '![curves](curves.png)\n',
             'One new video file of every class, in `new_videos`, classified by the exported network:\n',
-            run.markdown_table(
+            markdown_table(
                 ('shows', 'is taken for', 'with probability'),
                 [(name, *row.values()) for name, row in results['new_videos'].items()],
             ),
@@ -158,4 +167,4 @@ def _markdown(results):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

@@ -16,8 +16,14 @@ import shutil
 
 from absl import flags
 
-from experiments import paper_results, reporting, run
+from experiments.paper import reporting
+from experiments.paper import results as paper_results
 from s3dg import files
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import define_workdir_flags
+from s3dg.program.markdown import markdown_table
+from s3dg.program.workdir import RESULTS_FILE, Run, home_path, read_settings
 
 FLAGS = flags.FLAGS
 
@@ -114,7 +120,7 @@ class Found:
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('report', 'Has no effect: the page is always written anew.')
+    define_workdir_flags('report', 'Has no effect: the page is always written anew.')
     flags.DEFINE_string('runs_dir', 'runs', "Folder of the experiments' workdirs.")
 
 
@@ -124,19 +130,19 @@ def find_runs(folder):
     Raises:
       UsageError: where there is no such folder.
     """
-    folder = run.home_path(folder)
+    folder = home_path(folder)
     if not folder.is_dir():
-        raise run.UsageError(f'--runs_dir: {folder} is no folder.')
+        raise UsageError(f'--runs_dir: {folder} is no folder.')
     programs = {section.program for section in SECTIONS}
     found = {}
     for path in _config_files(folder):
         try:
-            settings = run.read_settings(path)
-        except run.UsageError as error:
-            run.report(f'left out: {error}')
+            settings = read_settings(path)
+        except UsageError as error:
+            entry.report(f'left out: {error}')
             continue
         if settings['program'] in programs:
-            one = Found(path.parent, settings, (path.parent / run.RESULTS_FILE).exists())
+            one = Found(path.parent, settings, (path.parent / RESULTS_FILE).exists())
             found.setdefault(settings['program'], []).append(one)
     return found
 
@@ -165,7 +171,7 @@ def embed(one, runs_dir, this):
       this: the `Run` of the page.
     """
 
-    place = one.path.relative_to(run.home_path(runs_dir))
+    place = one.path.relative_to(home_path(runs_dir))
 
     def copied(match):
         name = '-'.join([*place.parts, match[2]])
@@ -192,7 +198,7 @@ def printed_table(printed):
         (name, *(reporting.printed(getattr(row, field)) for field in given))
         for name, row in printed.items()
     ]
-    return run.markdown_table(('the paper', *given), rows)
+    return markdown_table(('the paper', *given), rows)
 
 
 def missing_commands(section, runs, runs_dir):
@@ -257,7 +263,7 @@ def write_section(section, runs, runs_dir, this):
     ]
     if missing:
         rows = [(what or '-', f'`{words}`') for what, words in missing.items()]
-        paragraphs.append(run.markdown_table(('missing', 'command'), rows))
+        paragraphs.append(markdown_table(('missing', 'command'), rows))
     row = (
         section.title,
         ', '.join(_name(one) for one in finished) or '-',
@@ -281,7 +287,7 @@ def main(arguments):
     runs_dir = FLAGS.runs_dir
     found = find_runs(runs_dir)
     settings = {'runs_dir': runs_dir}
-    this = run.Run('report', FLAGS.workdir, settings, overwrite=True, replaces=True)
+    this = Run('report', FLAGS.workdir, settings, overwrite=True, replaces=True)
     paragraphs, rows, results = [], [], {}
     for section in SECTIONS:
         runs = found.get(section.program, [])
@@ -293,13 +299,13 @@ def main(arguments):
             'finished': [str(one.path) for one in finished],
             'missing': missing_commands(section, finished, runs_dir),
         }
-        run.report(' | '.join(row))
-    overview = run.markdown_table(('table or figure', 'finished', 'missing'), rows)
+        entry.report(' | '.join(row))
+    overview = markdown_table(('table or figure', 'finished', 'missing'), rows)
     title = '# Rethinking Spatiotemporal Feature Learning: the paper and ours'
     this.finish(results, reporting.join(title, overview, *paragraphs))
-    run.report(f'{this / "report.md"}')
+    entry.report(f'{this / "report.md"}')
 
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

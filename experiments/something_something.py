@@ -18,9 +18,12 @@ second, and 110 GB.
 from absl import flags
 
 from data.published import published_facts
-from experiments import paper_results, run, study, submission, training_run
-from experiments.accuracy_table import conduct_table
-from experiments.presets import choose_dataset
+from experiments.paper import results as paper_results
+from experiments.paper import study, submission
+from experiments.paper.accuracy_table import conduct_table
+from experiments.training import training_run
+from experiments.training.presets import choose_dataset
+from s3dg.program import entry
 
 FLAGS = flags.FLAGS
 
@@ -82,4 +85,4 @@ def main(arguments):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

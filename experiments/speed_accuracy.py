@@ -18,12 +18,17 @@ Something-Something. `--dry_run` says what it takes: some 14,000 and 500 GPU-hou
 
 from absl import flags
 
-from experiments import paper_results, presets, reporting, run, study
-from experiments.accuracy_table import accuracies
-from experiments.recipe import Recipe, named_recipes
-from experiments.study import conduct
+from experiments.paper import reporting, study
+from experiments.paper import results as paper_results
+from experiments.paper.accuracy_table import accuracies
+from experiments.paper.study import conduct
+from experiments.training import presets
+from experiments.training.recipe import Recipe, named_recipes
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS
 from s3dg.figures import plots
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.markdown import markdown_table
 
 FLAGS = flags.FLAGS
 
@@ -74,7 +79,7 @@ def switching_endpoints(preset, given):
     known = SPATIO_TEMPORAL_ENDPOINTS[1:-1]
     for name in names:
         if name not in known or names.count(name) > 1:
-            raise run.UsageError(
+            raise UsageError(
                 f'--switching_endpoints: found {name!r}, expected some of {", ".join(known)}, each once.'
             )
     return names
@@ -158,7 +163,7 @@ def _markdown(dataset, paper_dataset, results, trained):
         f'# Figure 4: accuracy against multiply-adds, {dataset}',
         reporting.tiny_note(trained),
         '![accuracy against multiply-adds](speed_accuracy.png)',
-        run.markdown_table(header, rows),
+        markdown_table(header, rows),
         f"Top-1 in percent of the videos, seen whole; the paper's of {paper_dataset}. Multiply-adds are of one clip of "
         'the size that was trained on; full size: at full width, 64x224x224, 400 classes, as in `cost_table`.',
         '## Networks',
@@ -168,4 +173,4 @@ def _markdown(dataset, paper_dataset, results, trained):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

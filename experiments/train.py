@@ -12,21 +12,32 @@ Running the same command again goes on where it was stopped. Leaves `model.keras
 from absl import flags
 
 from data import catalog
-from experiments import run, training_flags, training_run
-from experiments.presets import find_preset
-from experiments.recipe import Recipe, describe_steps
+from experiments.training import training_run
+from experiments.training.options import define_training_flags, read_options
+from experiments.training.presets import find_preset
+from experiments.training.recipe import Recipe, describe_steps
 from s3dg.config import NETWORKS
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import (
+    PRESETS,
+    define_dataset_flags,
+    define_runtime_flags,
+    define_workdir_flags,
+    required,
+)
+from s3dg.program.runtime import start_runtime
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
     """The flags of this program, for it alone."""
-    run.define_workdir_flags('train')
-    run.define_dataset_flags()
-    run.define_runtime_flags()
+    define_workdir_flags('train')
+    define_dataset_flags()
+    define_runtime_flags()
     flags.DEFINE_enum(
-        'preset', None, run.PRESETS, 'Set-up; tiny for embedded datasets by default, else paper.'
+        'preset', None, PRESETS, 'Set-up; tiny for embedded datasets by default, else paper.'
     )
     flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
     flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
@@ -38,16 +49,16 @@ def define_flags():
     )
     flags.DEFINE_string('train_split', 'train', 'Split trained on.')
     flags.DEFINE_string('eval_split', None, 'Split evaluated; default validation, or test.')
-    training_flags.define_training_flags()
+    define_training_flags()
 
 
 def resolve_plan(builder, strategy, report):
     """The `Plan` that the flags and the preset give for a dataset."""
     if FLAGS.init is not None:
         if FLAGS['network'].present:
-            raise run.UsageError('--network and --init: the file already says which network it is.')
+            raise UsageError('--network and --init: the file already says which network it is.')
         if FLAGS.inflate_from is not None:
-            raise run.UsageError('--init and --inflate_from: a network starts from one file.')
+            raise UsageError('--init and --inflate_from: a network starts from one file.')
     splits = tuple(  # before hours of training, not after
         training_run.choose_split(builder, FLAGS[flag].value, flag)
         for flag in ('train_split', 'eval_split')
@@ -63,7 +74,7 @@ def resolve_plan(builder, strategy, report):
         inflate=FLAGS.inflate_from is not None,
     )
     replicas = strategy.num_replicas_in_sync
-    recipe = recipe.overridden(training_flags.read_options(), report)
+    recipe = recipe.overridden(read_options(), report)
     plan = recipe.plan(builder, splits, replicas, FLAGS.seed)
     for line in describe_steps(recipe, plan, replicas):
         report(line)
@@ -72,21 +83,21 @@ def resolve_plan(builder, strategy, report):
 
 def main(arguments):
     del arguments
-    run.required('dataset')
-    strategy = run.start_runtime()
-    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, run.report)
-    plan = resolve_plan(builder, strategy, run.report)
+    required('dataset')
+    strategy = start_runtime()
+    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
+    plan = resolve_plan(builder, strategy, entry.report)
     this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
     if this.results is not None:
-        run.report(
+        entry.report(
             f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}; --overwrite starts anew'
         )
         return
-    run.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
-    results = training_run.train_and_evaluate(builder, plan, this, strategy, run.report)
-    run.report(f'top-1 {results["top1"]:.4f}  top-5 {results["top5"]:.4f}  {this / "report.md"}')
+    entry.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
+    results = training_run.train_and_evaluate(builder, plan, this, strategy, entry.report)
+    entry.report(f'top-1 {results["top1"]:.4f}  top-5 {results["top5"]:.4f}  {this / "report.md"}')
 
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

@@ -2,7 +2,7 @@
 
   python -m experiments.convert --dataset=ucf101 --config=split1_rgb --manual_dir=UCF101       (and split2_rgb, split3_rgb)
   python -m experiments.convert --dataset=hmdb51 --config=split1_rgb --manual_dir=HMDB51       (and split2_rgb, split3_rgb)
-  python -m experiments.import_weights --source=slim --checkpoint=model.ckpt --output=kinetics.keras
+  s3dg import-weights --source=slim --checkpoint=model.ckpt --output=kinetics.keras
   python -m experiments.transfer --init=kinetics.keras
 
   python -m experiments.transfer --preset=tiny      on moving_shapes, five minutes on two cores
@@ -24,10 +24,15 @@ first half taught.
 
 from absl import flags
 
-from experiments import paper_results, presets, reporting, run, study
-from experiments.recipe import Recipe
-from experiments.study import conduct, over_seeds
+from experiments.paper import reporting, study
+from experiments.paper import results as paper_results
+from experiments.paper.study import conduct, over_seeds
+from experiments.training import presets
+from experiments.training.recipe import Recipe
 from s3dg.config import NETWORKS
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.markdown import markdown_table
 
 FLAGS = flags.FLAGS
 
@@ -105,7 +110,7 @@ def split_figures(trained, dataset, suffix=''):
 def main(arguments):
     del arguments
     if FLAGS.init is not None and FLAGS['network'].present:
-        raise run.UsageError('--network and --init: the file already says which network it is.')
+        raise UsageError('--network and --init: the file already says which network it is.')
     from_scratch = FLAGS.preset == 'tiny' if FLAGS.from_scratch is None else FLAGS.from_scratch
     datasets = DATASETS[FLAGS.preset]
     wanted = recipes(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
@@ -142,7 +147,7 @@ def _markdown(network, results, trained):
     return reporting.join(
         '# Table 5: transfer',
         reporting.tiny_note(trained),
-        run.markdown_table(('dataset', 'network', *columns), rows),
+        markdown_table(('dataset', 'network', *columns), rows),
         'Top-1 in percent of the test videos of each split, RGB, and their mean. Of UCF-101 and HMDB-51 the '
         'first 250 frames of longer videos are evaluated.',
         '## Networks',
@@ -152,4 +157,4 @@ def _markdown(network, results, trained):
 
 if __name__ == '__main__':
     define_flags()
-    run.start(main)
+    entry.start(main)

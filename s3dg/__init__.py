@@ -2,31 +2,46 @@
 
 Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in
 Video Classification", ECCV 2018. Importing this package registers its classes with Keras, so that
-`tf.keras.models.load_model(path)` loads its networks. Where the environment sets
-`S3DG_WITHOUT_TENSORFLOW`, as `data.workers` does for its processes, only `s3dg.video`, `s3dg.errors` and
-`s3dg.files` are meant to be used, and nothing else is imported.
+`tf.keras.models.load_model(path)` loads its networks.
+
+TensorFlow is imported later in two places: in the console program `s3dg`, which answers `--help` at
+once, and where the environment sets `S3DG_WITHOUT_TENSORFLOW`, as for processes that only read videos.
 """
 
+import importlib
 import os
+import sys
 
-if not os.environ.get('S3DG_WITHOUT_TENSORFLOW'):
-    from s3dg.config import (
-        ENDPOINTS,
-        NETWORKS,
-        ConfigError,
-        NetworkConfig,
-        VideoFormat,
-        named_config,
-    )
-    from s3dg.network import Network, build
+_PLACES = {
+    'ENDPOINTS': 's3dg.config',
+    'NETWORKS': 's3dg.config',
+    'ConfigError': 's3dg.config',
+    'NetworkConfig': 's3dg.config',
+    'VideoFormat': 's3dg.config',
+    'named_config': 's3dg.config',
+    'Network': 's3dg.network',
+    'build': 's3dg.network',
+}
 
-__all__ = [
-    'ENDPOINTS',
-    'NETWORKS',
-    'ConfigError',
-    'Network',
-    'NetworkConfig',
-    'VideoFormat',
-    'build',
-    'named_config',
-]
+__all__ = [*_PLACES]
+
+
+def __getattr__(name):
+    if name not in _PLACES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_PLACES})
+
+
+def _is_program() -> bool:
+    """Whether the process is `s3dg VERB` or `python -m s3dg VERB`."""
+    if sys.argv[:1] == ['-m']:
+        return sys.orig_argv[sys.orig_argv.index('-m') + 1 :][:1] == [__name__]
+    return os.path.basename((sys.argv or [''])[0]) == __name__
+
+
+if not os.environ.get('S3DG_WITHOUT_TENSORFLOW') and not _is_program():
+    importlib.import_module('s3dg.network')

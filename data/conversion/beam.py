@@ -116,7 +116,7 @@ def _left(every: list[Shard], known: outcomes.Outcomes) -> list[Shard]:
         rows = json.loads(_outcomes_file(shard).read_text())
         for item, (frames, found) in zip(shard.videos, rows, strict=True):
             if frames is None:
-                path = outcomes.readable(item.path)
+                path = files.readable(item.path)
                 known.skipped[item.id] = Skipped(item.id, path, found)
             else:
                 known.frames[item.id] = frames

@@ -22,6 +22,7 @@ from data.errors import DatasetError, Report
 from data.example import VIDEO
 from data.records import outcomes, shards
 from data.records.outcomes import Skipped
+from s3dg import files
 from s3dg.errors import VideoError
 from s3dg.files import folders, locks
 from s3dg.files.disk import writing
@@ -236,7 +237,7 @@ def write_shards(
                     try:
                         record = serialize(builder.example(item, outcome))
                     except VideoError as error:
-                        path = outcomes.readable(item.path)
+                        path = files.readable(item.path)
                         known.add_skipped(Skipped(item.id, path, str(error)))
                     else:
                         known.add_stored(item.id, len(outcome.frames), outcome.faults)
@@ -283,14 +284,14 @@ def _check_missing(name, splits, limit, report) -> None:
         if len(missing) - there == len(items):
             raise ConversionError(
                 f'{name}: found none of the {len(items)} videos of split {split!r}, expected for one'
-                f' {outcomes.readable(items[0].path)}'
+                f' {files.readable(items[0].path)}'
             )
     if not missing:
         return
     videos = [item for items in splits.values() for item in items]
     line = (
         f'{name}: {len(missing)} of {len(videos)} videos are not there,'
-        f' {outcomes.readable(missing[0].path)} for one'
+        f' {files.readable(missing[0].path)} for one'
     )
     if len(missing) > limit * len(videos):
         raise ConversionError(

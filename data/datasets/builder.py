@@ -24,6 +24,7 @@ from data.example import (
 )
 from data.listing import Video, check_splits
 from data.records import outcomes
+from s3dg import files
 from s3dg.errors import VideoError
 from s3dg.video import optical_flow
 
@@ -322,8 +323,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 try:
                     example = self.example(item, outcome)
                 except VideoError as error:
-                    logging.warning('%s: %s', outcomes.readable(item.path), error)
-                    skipped.append((item.id, outcomes.readable(item.path), str(error)))
+                    logging.warning('%s: %s', files.readable(item.path), error)
+                    skipped.append((item.id, files.readable(item.path), str(error)))
                 else:
                     yield item.id, example
         log = os.path.join(self.data_path, outcomes.SKIPPED_FILE)

@@ -119,11 +119,6 @@ def count_missing(skipped: Iterable[Skipped]) -> int:
     return sum(row.reason == reading.MISSING for row in skipped)
 
 
-def readable(path: str) -> str:
-    """A path as valid UTF-8: bytes that are not are written as escapes."""
-    return os.fsencode(path).decode('utf-8', 'backslashreplace')
-
-
 def append_rows(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Adds rows to a CSV file, which is made with its header if it is not there; see `cells`."""
     try:

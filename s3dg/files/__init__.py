@@ -97,3 +97,8 @@ def write_text(path: str | os.PathLike, content: str) -> None:
 def write_json(path: str | os.PathLike, values: object) -> None:
     """Writes values as JSON, whole at any time. Raises OSError as `unfinished`."""
     write_text(path, json.dumps(values, indent=2) + '\n')
+
+
+def readable(path: str) -> str:
+    """A path as valid UTF-8: bytes that are not are written as escapes."""
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')

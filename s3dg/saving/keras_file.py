@@ -12,6 +12,7 @@ import zipfile
 import h5py
 import keras
 
+from s3dg import files
 from s3dg.answers import non_finite_weight
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.errors import S3dgError, reading
@@ -144,3 +145,9 @@ def least_weights(config):
         total += 9 * (reduce_1 * out_1 + reduce_2 * out_2)
         channels = first + out_1 + out_2 + last
     return math.floor(total + channels * config.num_classes)
+
+
+def save(network, path):
+    """Writes `network` to `path`, which is whole at any time."""
+    with files.unfinished(path) as temporary:
+        network.save(temporary)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from data.errors import DatasetError
 
 from data import boxes
 from data.datasets import act_tubes
+from data.errors import DatasetError
 from s3dg.errors import VideoError
 from tests.data import old_pickles
 

@@ -5,9 +5,9 @@ import shlex
 import tempfile
 
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
+from data.errors import DatasetError
 
 
 def test_a_builder_asks_no_server_and_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -4,12 +4,12 @@ import pathlib
 import statistics
 
 import pytest
-from data.errors import DatasetError
 
 from data import catalog, published
 from data.datasets.jhmdb import jhmdb_dataset_builder
 from data.datasets.moving_shapes import shapes
 from data.datasets.ucf101_24 import ucf101_24_dataset_builder
+from data.errors import DatasetError
 
 LABELS = pathlib.Path(__file__).with_name('something_something_labels.csv')
 

@@ -5,11 +5,11 @@ import pathlib
 
 import numpy as np
 import tensorflow_datasets as tfds
-from data.listing import Video
 
 from data import boxes
 from data.conversion import convert as conversion
 from data.datasets.builder import VideoBuilder, VideoConfig, modality_configs
+from data.listing import Video
 
 HEIGHT, WIDTH = 20, 30
 CORNERS = (2.0, 3.0, 10.0, 12.0)  # ymin, xmin, ymax, xmax in pixels

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from experiments import benchmark
-from tests.experiments import programs
+from tests import programs
 
 
 def test_sides_run_in_turns_and_only_work_is_timed(monkeypatch):

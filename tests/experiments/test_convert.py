@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from s3dg.video.writing import write_video
-from tests.experiments import programs
+from tests import programs
 
 CLASSES = ('Hammering', 'HammerThrow')  # as in classInd.txt; sorted, they would change places
 

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments import cost_table, run
+from experiments import cost_table
 from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS
 from s3dg.cost import Cost
 from s3dg.figures import plots
-from tests.experiments import programs
+from s3dg.program.entry import UsageError
+from tests import programs
 
 COLOURS = ((180, 119, 31), (14, 127, 255))  # BGR of matplotlib's first two
 
@@ -100,7 +101,7 @@ def test_a_clip_that_is_too_small_is_named_with_its_flags():
         'odd', NETWORKS['i2d'].replace(pool_padding='symmetric', width=0.1)
     )
     message = '--frames, --height, --width: a clip of 1x8x8 is too small for odd: MaxPool_5a_2x2'
-    with pytest.raises(run.UsageError, match=message):
+    with pytest.raises(UsageError, match=message):
         cost_table.count([variant], (1, 8, 8))
 
 

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 import s3dg
-from experiments import evaluate, run
+from experiments import evaluate
+from s3dg.program.entry import UsageError
+from s3dg.program.loading import require_classes
 
 
 def _builder(rate):
@@ -23,5 +25,5 @@ def test_another_frame_rate_is_mentioned(stored, said, capsys):
 
 def test_an_embedding_is_refused():
     model = SimpleNamespace(config=s3dg.named_config('s3d_slim', num_classes=512, head='embedding'))
-    with pytest.raises(run.UsageError, match='net.keras gives an embedding of 512 dimensions'):
-        run.require_classes(model, 'net.keras')
+    with pytest.raises(UsageError, match='net.keras gives an embedding of 512 dimensions'):
+        require_classes(model, 'net.keras')

@@ -22,13 +22,13 @@ from experiments import (
     report,
     something_something,
     speed_accuracy,
-    training_run,
     transfer,
 )
+from experiments.training import training_run
 from s3dg.files import locks
 from s3dg.training.evaluation import Predictions
+from tests import in_process
 from tests.closeness import assert_close, is_close
-from tests.experiments import in_process
 
 CLASSES = 10
 PNG = b'\x89PNG'

@@ -11,9 +11,10 @@ import pytest
 from data import catalog
 from data.conversion import convert as conversion
 from data.inspection import charts
-from experiments import inspect_dataset, run
+from experiments import inspect_dataset
+from s3dg.program.entry import UsageError
 from s3dg.video.writing import write_video
-from tests.experiments import programs
+from tests import programs
 
 # Frames of the videos, at 25 a second.
 LENGTHS = {'train': {'dim': (5, 10), 'bright | *old*': (30,)}, 'validation': {'dim': (7,)}}
@@ -51,7 +52,7 @@ def look(monkeypatch, data_dir, workdir, **flags):
         'seed': 0,
     }
     monkeypatch.setattr(inspect_dataset, 'FLAGS', SimpleNamespace(**(values | flags)))
-    monkeypatch.setattr(run, 'required', lambda name: values[name])
+    monkeypatch.setattr(inspect_dataset, 'required', lambda name: values[name])
     return inspect_dataset.main([])
 
 
@@ -138,7 +139,7 @@ def test_other_settings_replace_the_report(data_dir, tmp_path, monkeypatch, caps
     ],
 )
 def test_flags_that_cannot_be(data_dir, tmp_path, monkeypatch, flags, message):
-    with pytest.raises(run.UsageError) as error:
+    with pytest.raises(UsageError) as error:
         look(monkeypatch, data_dir, tmp_path / 'run', **flags)
     assert str(error.value) == message
     assert not (tmp_path / 'run').exists()

@@ -10,7 +10,7 @@ import math
 import pytest
 
 from data import catalog
-from tests.experiments import programs
+from tests import programs
 
 pytestmark = pytest.mark.slow
 

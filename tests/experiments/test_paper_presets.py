@@ -11,7 +11,6 @@ import pytest
 import s3dg
 from data import catalog, published
 from experiments import (
-    accuracy_table,
     arrow_of_time,
     feature_embedding,
     filter_statistics,
@@ -20,11 +19,12 @@ from experiments import (
     optical_flow,
     something_something,
     speed_accuracy,
-    training_flags,
     transfer,
 )
-from experiments.recipe import Start
-from tests.experiments import in_process
+from experiments.paper import accuracy_table
+from experiments.training.options import read_options
+from experiments.training.recipe import Start
+from tests import in_process
 
 EXPERIMENTS = (
     kinetics,
@@ -93,7 +93,7 @@ def resolve(monkeypatch):
             program.main([])
             plans = {}
             for recipe in captured:
-                recipe = recipe.overridden(training_flags.read_options(), print)
+                recipe = recipe.overridden(read_options(), print)
                 builder = StoodIn(recipe.dataset, recipe.config)
                 start = None
                 if recipe.trained_start is not None:
@@ -263,9 +263,7 @@ def test_transfer_starts_from_the_network_of_table_2(resolve):
     start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start
     builder = StoodIn('kinetics400', 'rgb')
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
-        plan = start.overridden(training_flags.read_options(), print).plan(
-            builder, builder.splits, 56, 0
-        )
+        plan = start.overridden(read_options(), print).plan(builder, builder.splits, 56, 0)
     assert plan.to_dict() == table_2  # those flags are for the fine-tuning
 
 

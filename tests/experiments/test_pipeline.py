@@ -12,8 +12,8 @@ from data.records import examples as records
 from s3dg.saving.export import ExportedNetwork
 from s3dg.training.evaluation import Predictions
 from s3dg.video.writing import write_video
+from tests import programs
 from tests.closeness import assert_close
-from tests.experiments import programs
 
 # Name, codec, frames a second, height, width, seconds. OpenCV writes no H.264; it reads it alike.
 KINDS = {

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.experiments import programs
+from tests import programs
 
 pytestmark = pytest.mark.slow
 

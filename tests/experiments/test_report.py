@@ -4,7 +4,7 @@ import json
 import os
 
 from experiments import report
-from tests.experiments import in_process
+from tests import in_process
 
 
 def test_report_without_runs(tmp_path, capsys):

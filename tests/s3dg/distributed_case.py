@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import s3dg
 import s3dg.training.history
-from experiments.presets import find_preset
+from experiments.training.presets import find_preset
 from s3dg.training import evaluation, loop, trainable
 from s3dg.training.schedules import CosineSchedule
 from tests.s3dg.small import small_network

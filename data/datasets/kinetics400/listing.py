@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from data.datasets import lists
 from data.errors import DatasetError
 from data.listing import Video
-from data.records import outcomes
+from s3dg import files
 
 # Words for a split in the names of its CSV and of its folder of videos; the first one is that of
 # the published files.
@@ -71,7 +71,7 @@ class Listing:
         if self.other_seconds:
             line += (
                 f'; {len(self.other_seconds)} of them are named after other seconds than the CSVs'
-                f' say, {outcomes.readable(self.other_seconds[0])} for one'
+                f' say, {files.readable(self.other_seconds[0])} for one'
             )
         return line
 

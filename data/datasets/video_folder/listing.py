@@ -7,7 +7,7 @@ import pathlib
 
 from data.errors import DatasetError
 from data.listing import Video
-from data.records import outcomes
+from s3dg import files
 from s3dg.video import reading
 
 # A folder holding nothing but these is taken for splits with classes in them, any other for
@@ -119,9 +119,7 @@ def _classes(parent, folder, ignored) -> dict[str, list[Video]]:
         for entry in _visible(class_folder):
             if _is_video(entry):
                 videos.append(
-                    Video(
-                        _relative(entry, folder), str(entry), outcomes.readable(class_folder.name)
-                    )
+                    Video(_relative(entry, folder), str(entry), files.readable(class_folder.name))
                 )
             else:
                 ignored.append(_relative(entry, folder))
@@ -155,4 +153,4 @@ def _is_video(entry: pathlib.Path) -> bool:
 
 
 def _relative(entry: pathlib.Path, folder: pathlib.Path) -> str:
-    return outcomes.readable(entry.relative_to(folder).as_posix())
+    return files.readable(entry.relative_to(folder).as_posix())

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from data.errors import DatasetError
 
 from data import catalog, encoding
 from data.conversion import convert as conversion
 from data.conversion import staging
+from data.errors import DatasetError
 from data.records import outcomes, shards
 from s3dg.video import reading, writing
 from tests import video_files

@@ -4,9 +4,9 @@ import json
 import shutil
 
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
+from data.errors import DatasetError
 from data.records import heads as record_heads
 from data.records import outcomes, verification
 from s3dg.errors import S3dgError

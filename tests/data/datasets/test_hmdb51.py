@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
+from data.errors import DatasetError
 
 # By class and split: lines "NAME USE", where 1 is for training, 2 for testing and 0 for neither.
 LISTS = {

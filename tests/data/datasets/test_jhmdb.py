@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 import scipy.io
-from data.errors import DatasetError
 
 from data import catalog
 from data.conversion import beam
 from data.conversion import convert as conversion
 from data.datasets.jhmdb import masks
+from data.errors import DatasetError
 from tests.data import jobs, old_pickles
 
 CLASSES = (

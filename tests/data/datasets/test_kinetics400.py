@@ -5,11 +5,11 @@ import pathlib
 import cv2
 import numpy as np
 import pytest
-from data.errors import DatasetError
-from data.listing import Video
 
 from data import catalog
 from data.datasets.kinetics400 import listing
+from data.errors import DatasetError
+from data.listing import Video
 
 HEADER = 'label,youtube_id,time_start,time_end,split,is_cc'
 # Sorted by code point, as the C locale does: capitals before small letters.

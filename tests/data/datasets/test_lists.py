@@ -4,9 +4,9 @@ import os
 import pathlib
 
 import pytest
-from data.errors import DatasetError
 
 from data.datasets import lists
+from data.errors import DatasetError
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import collections
 
 import numpy as np
 import pytest
-from data.errors import DatasetError
-from data.listing import Video
 
 from data import catalog
+from data.errors import DatasetError
+from data.listing import Video
 
 HEADER = 'label,youtube_id,time_start,time_end,split,is_cc'
 LISTS = {'train': 'train_ytid_list.txt', 'validation': 'val_ytid_list.txt'}

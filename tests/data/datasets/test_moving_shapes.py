@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from data.errors import DatasetError
 
 from data import catalog
 from data.conversion import convert as conversion
 from data.datasets.moving_shapes import shapes
+from data.errors import DatasetError
 from data.records import examples as records
 from s3dg.video import reading
 

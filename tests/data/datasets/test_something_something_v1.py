@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from data.errors import DatasetError
-from data.listing import Video
 
 from data import catalog
+from data.errors import DatasetError
+from data.listing import Video
 
 PREFIX = 'something-something-v1-'
 VIDEOS = '20bn-something-something-v1'

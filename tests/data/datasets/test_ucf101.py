@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
+from data.errors import DatasetError
 
 # Sorted by code points, HammerThrow comes before Hammering and JumpRope before JumpingJack.
 CLASSES = ['Hammering', 'HammerThrow', 'HandstandPushups', 'JumpingJack', 'JumpRope']

@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
 from data.datasets.ucf101_24 import corrected
+from data.errors import DatasetError
 from tests.data import old_pickles
 
 CLASS_WORDS = (

@@ -1,10 +1,10 @@
 """Listing and splitting of a user's folder."""
 
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
 from data.datasets.video_folder import listing
+from data.errors import DatasetError
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from data.errors import DatasetError
 
+from data.errors import DatasetError
 from data.inspection import charts, contact_sheet, flow_colours, survey
 from data.inspection.contact_sheet import Row
 from data.records import pictures

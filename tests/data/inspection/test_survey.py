@@ -6,9 +6,9 @@ import pathlib
 import shutil
 
 import pytest
-from data.errors import DatasetError
 
 from data import catalog
+from data.errors import DatasetError
 from data.inspection import survey
 from data.records import outcomes
 from data.records.heads import Head

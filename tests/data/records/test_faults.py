@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from data.errors import DatasetError
 
 from data import catalog, clips
+from data.errors import DatasetError
 from data.records import examples as records
 from data.records import faults, verification
 from tests import fuzzing

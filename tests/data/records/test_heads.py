@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from data.errors import DatasetError
 
+from data.errors import DatasetError
 from data.records import heads as record_heads
 from tests.data import tiny_boxes
 

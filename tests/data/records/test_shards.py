@@ -2,8 +2,8 @@
 
 import pytest
 import tensorflow as tf
-from data.errors import DatasetError
 
+from data.errors import DatasetError
 from data.records import shards
 
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from data.errors import DatasetError
-from data.listing import Video
 
 from data import catalog, workers
 from data.conversion import convert as conversion
+from data.errors import DatasetError
+from data.listing import Video
 from data.records import pictures, verification
 from tests.data import jobs
 

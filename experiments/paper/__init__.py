@@ -1,0 +1,1 @@
+"""The paper's experiments: how one is conducted (`study`), its figures (`results`) and its tables."""

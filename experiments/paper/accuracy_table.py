@@ -1,0 +1,136 @@
+"""Tables of networks, what they get right and what they cost: Tables 2 and 3, and Mini-Kinetics-200."""
+
+from experiments.cost_table import PAPER_CLASSES
+from experiments.paper import reporting, workload
+from experiments.paper import results as paper_results
+from experiments.paper.study import conduct, over_seeds
+from experiments.training import presets
+from experiments.training.recipe import named_recipes
+from s3dg.cost import FRAMES, HEIGHT, WIDTH
+from s3dg.program.markdown import markdown_table
+
+
+def network_costs(plan):
+    """What the network of a plan costs: for one clip of its size, and in the paper's size.
+
+    Returns:
+      dict with 'parameters' (trainable) and 'multiply_adds' of the network as it is trained, for one clip as
+      it is trained on; and 'full_size_parameters' and 'full_size_multiply_adds', of its full-width counterpart
+      with 400 classes for 64x224x224, which is the row of `cost_table`.
+    """
+    config, clip = plan.network, plan.video_format
+    cost = workload.forward_cost(config, clip.clip_frames, *clip.crop_size)
+    full = workload.forward_cost(
+        config.replace(width=1.0, channels=3, num_classes=PAPER_CLASSES), FRAMES, HEIGHT, WIDTH
+    )
+    return {
+        'parameters': cost.parameters,
+        'multiply_adds': cost.multiply_adds,
+        'full_size_parameters': full.parameters,
+        'full_size_multiply_adds': full.multiply_adds,
+    }
+
+
+def accuracies(trained):
+    """dict from label to top1, top5 (means over the seeds, with deviations) and `network_costs`."""
+    return {
+        label: {
+            **over_seeds(
+                [{name: one.run.figure(name) for name in ('top1', 'top5')} for one in networks]
+            ),
+            **network_costs(networks[0].plan),
+        }
+        for label, networks in trained.items()
+    }
+
+
+def accuracy_rows(results, printed, names):
+    """The rows of a report, and their header: ours beside the paper's.
+
+    Args:
+      results: the value of `accuracies`.
+      printed: dict from the paper's network names to a table of `paper_results`.
+      names: dict from our networks to the paper's names, where `PAPER_NAMES` is too coarse; or None.
+
+    Returns:
+      (header, rows).
+    """
+    header = (
+        'network',
+        'top-1',
+        'paper',
+        'top-5',
+        'paper',
+        'parameters (M)',
+        'full size (M)',
+        'paper',
+        'multiply-adds (G)',
+        'full size (G)',
+        'paper',
+    )
+    rows, shown = [], set()
+    for label, figures in results.items():
+        name = paper_results.PAPER_NAMES.get(label)
+        paper_name = (names or {}).get(label, name)
+        paper = printed.get(paper_name)
+        shown.add(paper_name)
+        cost = paper_results.COSTS.get(name)
+        rows.append(
+            (
+                label,
+                reporting.percent(figures, 'top1'),
+                reporting.printed(paper and paper.top1),
+                reporting.percent(figures, 'top5'),
+                reporting.printed(paper and getattr(paper, 'top5', None)),
+                f'{figures["parameters"] / 1e6:.4g}',
+                f'{figures["full_size_parameters"] / 1e6:.2f}',
+                reporting.printed(cost and cost.parameters),
+                f'{figures["multiply_adds"] / 1e9:.4g}',
+                f'{figures["full_size_multiply_adds"] / 1e9:.2f}',
+                reporting.printed(cost and cost.multiply_adds),
+            )
+        )
+    for name, paper in printed.items():
+        if name not in shown:  # of others: TRN
+            top5 = reporting.printed(getattr(paper, 'top5', None))
+            row = (f'the paper: {name}', '-', reporting.printed(paper.top1), '-', top5)
+            rows.append(row + ('-',) * (len(header) - len(row)))
+    return header, rows
+
+
+def conduct_table(
+    program, networks, preset, dataset, paper_dataset, printed, title, *, names=None, more=None
+):
+    """An experiment whose outcome is a table of networks.
+
+    Args:
+      program: its name.
+      networks: names of networks.
+      preset: 'paper' or 'tiny'.
+      dataset: what they are trained on.
+      paper_dataset: what the paper's figures are of.
+      printed: dict from the paper's network names to its figures.
+      title: of the report.
+      names: as of `accuracy_rows`.
+      more: a function of (study, trained, run) that gives further paragraphs of the report, or None.
+    """
+
+    def summarise(study, trained, this):
+        results = accuracies(trained)
+        drawn = {label: networks[0] for label, networks in trained.items()}
+        paragraphs = more(study, drawn, this) if more is not None else []
+        report = reporting.join(
+            f'# {title}',
+            reporting.tiny_note(trained),
+            markdown_table(*accuracy_rows(results, printed, names)),
+            f'Ours: top-1 and top-5 in percent of the videos of {dataset}, seen whole. The paper: of '
+            f'{paper_dataset}. Parameters and multiply-adds are of the network and of one clip as they were trained; full '
+            'size: at full width, 64x224x224, 400 classes, as in `cost_table`.',
+            *paragraphs,
+            '## Networks',
+            reporting.networks_table(trained),
+        )
+        return results, report
+
+    recipes = named_recipes(networks, dataset, presets.find_preset(preset, dataset))
+    conduct(program, recipes, summarise, {'dataset': dataset})

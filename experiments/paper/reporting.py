@@ -1,0 +1,84 @@
+"""How the experiments' reports write their figures: ours in percent, the paper's beside them."""
+
+from data import catalog
+from s3dg.program.markdown import markdown_table
+
+
+def percent(figures, name):
+    """A share in [0, 1] as percent, e.g. '98.5', or '98.5 ± 0.3' where there are several seeds."""
+    share = figures.get(name)
+    if share is None:
+        return '-'
+    deviation = figures.get(f'{name}_deviation')
+    return (
+        f'{share:.1%}'[:-1]
+        if deviation is None
+        else f'{share:.1%} ± {deviation:.1%}'.replace('%', '')
+    )
+
+
+def printed(figure):
+    """A figure of the paper as it prints it; '-' where it gives none."""
+    return '-' if figure is None else str(figure)
+
+
+def networks_table(trained):
+    """A Markdown table of the networks behind a report, what they started from, and where they lie.
+
+    Args:
+      trained: dict from label to a list of `Trained`.
+    """
+    rows = {}
+    for label, networks in trained.items():
+        for one in networks:
+            if one.start is not None:
+                rows[one.start.run.path] = _network_row(one.start.recipe.label, one.start)
+            rows[one.run.path] = _network_row(label, one)
+    header = ('network', 'trained on', 'seed', 'steps', 'clips a step', 'folder')
+    return markdown_table(header, rows.values())
+
+
+def _network_row(label, one):
+    return (
+        label,
+        f'{one.plan.dataset}/{one.plan.config}',
+        one.seed,
+        one.run.figure('step'),
+        one.plan.training.batch_size,
+        f'`{one.run.path}`',
+    )
+
+
+def tiny_note(trained):
+    """What a reader of a report must know where it is of the embedded dataset; empty elsewhere.
+
+    Args:
+      trained: dict from label to a list of `Trained`.
+    """
+    plan = next(iter(trained.values()))[0].plan
+    if plan.dataset not in catalog.EMBEDDED:
+        return ''
+    height, width = plan.video_format.crop_size
+    return (
+        f'Small networks ({plan.network.width:g} of the width, clips of {plan.video_format.clip_frames} frames of '
+        f'{height}x{width}) on generated videos, {plan.dataset}: what they show can be compared with the paper, '
+        'their figures cannot.'
+    )
+
+
+def changes_note(settings):
+    """What a reader must know where flags gave the networks other values than the preset's; else empty.
+
+    Args:
+      settings: of the run.
+    """
+    changes = settings.get('overridden', {})
+    if not changes:
+        return ''
+    given = ', '.join(f'`{name}={value}`' for name, value in changes.items())
+    return f"Not the {settings['preset']} preset's, but given by flags: {given}."
+
+
+def join(*paragraphs):
+    """The paragraphs of a report, without the empty ones, as Markdown."""
+    return '\n\n'.join(paragraph.strip('\n') for paragraph in paragraphs if paragraph) + '\n'

@@ -1,0 +1,195 @@
+"""Flags of programs that train: those that override fields of a preset, and how they are applied."""
+
+import dataclasses
+
+from absl import flags
+
+from s3dg.program.entry import UsageError
+from s3dg.program.network_fields import parse_fields
+from s3dg.program.number_flags import (
+    MOST_CLIPS,
+    MOST_FRAMES,
+    MOST_PIXELS,
+    MOST_STEPS,
+    define_count,
+    define_number,
+)
+from s3dg.training.schedules import StepSchedule
+
+FLAGS = flags.FLAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say of trainings; None leaves it to the preset, or the data.
+
+    Attributes:
+      network_fields: fields of `NetworkConfig`, of --set.
+      steps: of trainings that others do not start from.
+      pretraining_steps: of those that others start from.
+      batch_size, micro_batch_size, momentum, weight_decay, frames, evaluation_frames: as in `Preset`.
+      crop: height and width.
+      flip: whether half of the clips are mirrored.
+      freeze_batch_norm, freeze_until, sync_batch_norm, dtype: as in `Plan`.
+      jit, deterministic, checkpoint_every, log_every, evaluate_every: as in `TrainingConfig`.
+    """
+
+    network_fields: dict = dataclasses.field(default_factory=dict)
+    steps: int | None = None
+    pretraining_steps: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    micro_batch_size: int | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    frames: int | None = None
+    evaluation_frames: int | None = None
+    crop: int | None = None
+    flip: bool | None = None
+    freeze_batch_norm: bool = False
+    freeze_until: str | None = None
+    sync_batch_norm: bool = False
+    dtype: str = 'float32'
+    jit: bool = False
+    deterministic: bool = False
+    checkpoint_every: int = 500
+    log_every: int = 50
+    evaluate_every: int = 0
+
+    def for_pretraining(self):
+        """What of these is for a training that others start from.
+
+        That is its length, how it runs and fits into memory, and what its network must share with those that
+        start from it. The rest is of the trainings that follow: what they start from stays what it is.
+        """
+        shared = {name: getattr(self, name) for name in (*_COURSE, *_MACHINE)}
+        fields = {k: v for k, v in self.network_fields.items() if k not in _FINE_TUNED_FIELDS}
+        return Options(network_fields=fields, steps=self.pretraining_steps, **shared)
+
+    def changes(self):
+        """What of these are given and decide the result, as dict from flag to value."""
+        usual = dataclasses.asdict(Options())
+        given = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in _COURSE and value != usual[name]
+        }
+        fields = given.pop('network_fields', {})
+        return {**given, **{f'set.{name}': value for name, value in fields.items()}}
+
+
+# Options that do not decide the result of a training.
+_COURSE = ('jit', 'checkpoint_every', 'log_every', 'evaluate_every')
+# Options that fit a training to the machine.
+_MACHINE = ('dtype', 'deterministic', 'micro_batch_size')
+# Fields of `NetworkConfig` that a network may have otherwise than the one that it starts from.
+_FINE_TUNED_FIELDS = ('dropout_rate', 'batch_norm_decay', 'kernel_initializer')
+# Options that stand for a field of `Preset` as they are.
+_PRESET_FIELDS = ('micro_batch_size', 'frames', 'evaluation_frames', 'momentum', 'weight_decay')
+
+
+def read_options():
+    """The `Options` that the flags give.
+
+    Raises:
+      UsageError: naming the flag that cannot be.
+    """
+    fields = parse_fields(FLAGS.set)
+    for name in ('num_classes', 'channels'):
+        if name in fields:
+            raise UsageError(f'--set: {name} is what the dataset has.')
+    names = {field.name for field in dataclasses.fields(Options)} & set(FLAGS)
+    values = {name: FLAGS[name].value for name in names}
+    flip = {'auto': None, 'yes': True, 'no': False}[FLAGS.flip]
+    return Options(**{**values, 'flip': flip, 'network_fields': fields})
+
+
+def define_training_flags():
+    """The flags that override a preset, and those of a training's course."""
+    flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. temporal_from=Mixed_4b.')
+    define_count(
+        'steps', None, 'Length of the training; the schedule is stretched to it.', MOST_STEPS
+    )
+    define_count('batch_size', None, 'Clips per step; the rate is scaled with it.', MOST_CLIPS)
+    define_count(
+        'micro_batch_size',
+        None,
+        'Clips one replica sees at once; the rest of its share of the step is accumulated.',
+        MOST_CLIPS,
+    )
+    define_number('learning_rate', None, 'First rate; the schedule is scaled to it.', 1000)
+    define_number('momentum', None, 'Of the SGD; below 1.', 1)
+    define_number('weight_decay', None, 'L2, on kernels.', 1000)
+    define_count('frames', None, 'Frames of a training clip.', MOST_FRAMES)
+    define_count('evaluation_frames', None, 'Frames of an evaluation window.', MOST_FRAMES)
+    define_count('crop', None, 'Height and width of the crop, pixels.', MOST_PIXELS)
+    flags.DEFINE_enum(
+        'flip',
+        'auto',
+        ['auto', 'yes', 'no'],
+        'Mirror half of the training clips; auto: unless the labels of the dataset name directions.',
+    )
+    flags.DEFINE_bool(
+        'freeze_batch_norm', False, 'Keep batch norm as it is; wise for small batches.'
+    )
+    flags.DEFINE_string('freeze_until', None, 'Freeze everything below this endpoint (or logits).')
+    flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
+    flags.DEFINE_bool('sync_batch_norm', False, 'Batch statistics over all replicas together.')
+    define_count(
+        'checkpoint_every', Options.checkpoint_every, 'Steps between checkpoints.', MOST_STEPS
+    )
+    define_count('log_every', Options.log_every, 'Steps between lines of progress.', MOST_STEPS)
+    define_count(
+        'evaluate_every',
+        Options.evaluate_every,
+        'Steps between evaluations; 0: only at the end.',
+        MOST_STEPS,
+        least=0,
+    )
+
+
+def override(preset, options, report):
+    """The preset with what the flags give; reports how the rate was scaled.
+
+    Args:
+      preset: a `Preset`.
+      options: the `Options`.
+      report: takes a line.
+
+    Raises:
+      UsageError, ConfigError: for a value that cannot be.
+    """
+    schedule, rate = preset.schedule, options.learning_rate
+    if options.steps is not None:
+        schedule = schedule.with_steps(options.steps)
+    batch_size = preset.batch_size if options.batch_size is None else options.batch_size
+    if rate is not None:
+        first = schedule.rates[0][1] if isinstance(schedule, StepSchedule) else schedule.rate
+        schedule = schedule.scaled(rate / first)
+    elif batch_size != preset.batch_size:
+        factor = batch_size / preset.batch_size
+        schedule = schedule.scaled(factor)
+        report(
+            f'batch of {batch_size} instead of {preset.batch_size} clips: learning rate scaled by '
+            f'{factor:.4g} (--learning_rate overrides)'
+        )
+    given = {name: getattr(options, name) for name in _PRESET_FIELDS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.crop is not None:
+        given['crop_size'] = (options.crop, options.crop)
+    return dataclasses.replace(preset, schedule=schedule, batch_size=batch_size, **given)
+
+
+def resolve_accumulation(preset, replicas):
+    """How many micro-batches each replica runs per step: the fewest that are small enough.
+
+    Raises:
+      UsageError: where a flag cannot be.
+    """
+    most, batch_size = preset.micro_batch_size, preset.batch_size
+    if batch_size % replicas:
+        raise UsageError(
+            f'--batch_size must be a multiple of the {replicas} replicas, found {batch_size}.'
+        )
+    share = batch_size // replicas
+    return next(n for n in range(1, share + 1) if share % n == 0 and share // n <= most)

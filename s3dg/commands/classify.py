@@ -1,0 +1,93 @@
+"""Names what is seen in video files: the five most probable classes of each.
+
+  s3dg classify --model=runs/quickstart/saved_model video.mp4 another.mov
+
+Videos may have any size, rate and length: they are resampled to the network's rate, resized, and seen in
+windows as in evaluation. The model is a `.keras` file or a SavedModel, with the same answers. A file that cannot be read is named, the others are classified, and the exit code is 1.
+"""
+
+import json
+import sys
+
+import numpy as np
+from absl import flags
+
+from s3dg.answers import NonFiniteAnswerError
+from s3dg.errors import VideoError
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import required
+from s3dg.program.loading import load_model, require_classes, require_rgb
+from s3dg.program.number_flags import define_count
+from s3dg.video.sampling import check_crop
+from s3dg.video.windows import read_windows
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    flags.DEFINE_string('model', None, 'The .keras file, or the folder of the SavedModel.')
+    define_count('top', 5, 'Classes printed per video.', 1_000_000)
+    flags.DEFINE_bool('json', False, 'Print one JSON object per line and video instead of text.')
+
+
+def video_probabilities(model, path):
+    """Probabilities, float32 (classes,), of a video file; warns where it is damaged.
+
+    Args:
+      model: an `ExportedNetwork` or `LoadedNetwork`.
+      path: the file.
+
+    Raises:
+      VideoError: where it cannot be used.
+    """
+    video_format = model.video_format
+    windows = read_windows(
+        path,
+        video_format.evaluation_frames,
+        frames_per_second=video_format.frames_per_second,
+        frame_size=video_format.frame_size,
+        short_side=video_format.short_side,
+        warn=lambda faults: print(f'warning: {path}: {faults}', file=sys.stderr, flush=True),
+    )
+    logits = np.mean([_logits(model, window) for window in windows], axis=0)
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
+
+
+def _logits(model, window):
+    check_crop(window.shape[1:3], model.video_format.crop_size)
+    return model.serve(window[None])['logits'].numpy()[0]
+
+
+def most_probable(model, probabilities, number):
+    """The `number` most probable classes as (name, probability), falling."""
+    names = model.class_names or [f'class {i}' for i in range(len(probabilities))]
+    order = np.argsort(-probabilities, kind='stable')[:number]
+    return [(names[i], float(probabilities[i])) for i in order]
+
+
+def main(arguments):
+    required('model')
+    if not arguments:
+        raise UsageError('No video given: s3dg classify --model=MODEL VIDEO...')
+    model = load_model(FLAGS.model)
+    require_rgb(model, FLAGS.model)
+    require_classes(model, FLAGS.model)
+    failed = 0
+    for path in arguments:
+        try:
+            classes = most_probable(model, video_probabilities(model, path), FLAGS.top)
+        except (VideoError, NonFiniteAnswerError) as error:
+            failed += 1
+            entry.report_error(f'{path}: {error}')
+            continue
+        if FLAGS.json:
+            top = [{'class': name, 'probability': p} for name, p in classes]
+            print(json.dumps({'video': path, 'classes': top}), flush=True)
+        else:
+            print(path)
+            for name, probability in classes:
+                print(f'  {probability:7.2%}  {name}', flush=True)
+    return 1 if failed else 0

@@ -1,0 +1,114 @@
+"""Exports a trained network as a SavedModel that takes videos of any size.
+
+  s3dg export --model=runs/train/model.keras --output=runs/train/saved_model
+
+The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/saving/export.py), its batch
+norm is folded into the convolutions. What it answers is compared with the network's own answer on a
+test video before it takes the place of an earlier one.
+"""
+
+import numpy as np
+from absl import flags
+
+from s3dg.answers import require_finite
+from s3dg.program import entry
+from s3dg.program.flags import define_workdir_flags, required
+from s3dg.program.loading import load_network
+from s3dg.program.markdown import markdown_table
+from s3dg.program.workdir import Run, file_identity, home_path
+from s3dg.saving import export, saved_model
+
+FLAGS = flags.FLAGS
+
+# Folding reorders float32 roundings; more than this is a fault, and the export fails.
+TOLERANCE = 1e-4
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    define_workdir_flags('export')
+    flags.DEFINE_string('model', None, 'The .keras file.')
+    flags.DEFINE_string('output', None, 'Folder of the SavedModel.')
+
+
+def generated_video(network):
+    """A generated video of the size the network's frames have: uint8 (1, frames, H, W, channels)."""
+    video_format = network.video_format
+    height, width = video_format.frame_size or video_format.crop_size
+    generator = np.random.default_rng(0)
+    shape = (1, video_format.evaluation_frames, height, width, network.config.channels)
+    coarse = generator.integers(0, 256, (1, shape[1], -(-height // 16), -(-width // 16), shape[-1]))
+    return coarse.repeat(16, 2).repeat(16, 3)[:, :, :height, :width].astype('uint8')
+
+
+def export_network(network, output):
+    """Exports, having compared with the network; what is at `output` is replaced only then.
+
+    Returns:
+      (endpoint names, largest difference of a probability; of an embedding, as a share of its largest
+      dimension).
+
+    Raises:
+      ExportError: where they differ by more than `TOLERANCE`.
+      NonFiniteAnswerError: where one of them answers with what is no number.
+    """
+    found = []
+
+    def compare(folder):
+        found.append(largest_difference(network, folder))
+        if not found[0] <= TOLERANCE:
+            raise export.ExportError(
+                f"{output}: the answers to be exported differ from the network's by {found[0]:.2g}, "
+                f'expected at most {TOLERANCE}; nothing is exported.'
+            )
+
+    return export.export(network, output, check=compare), found[0]
+
+
+def largest_difference(network, folder):
+    """How far the answers of a SavedModel are from the network's, as of `export_network`."""
+    video = generated_video(network)
+    height, width = network.video_format.crop_size
+    top, left = ((video.shape[i + 2] - size) // 2 for i, size in enumerate((height, width)))
+    outputs = network(video[:, :, top : top + height, left : left + width], training=False).numpy()
+    require_finite(outputs, "the network's answer")
+    served = export.ExportedNetwork(folder).serve(video)
+    if network.config.head == 'embedding':
+        scale = np.abs(outputs).max()
+        return float(np.abs(served['embedding'].numpy() - outputs).max() / scale)
+    odds = np.exp(outputs - outputs.max())
+    return float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
+
+
+def _is_whole(folder):
+    """Whether a SavedModel is there, as it was exported."""
+    try:
+        saved_model.read_metadata(folder)
+    except export.ExportError:
+        return False
+    return True
+
+
+def main(arguments):
+    del arguments
+    required('model')
+    required('output')
+    network = load_network(FLAGS.model)
+    export.check_output(FLAGS.output)
+    settings = {'model': file_identity(FLAGS.model), 'output': FLAGS.output}
+    is_there = _is_whole(home_path(FLAGS.output))
+    this = Run(
+        'export', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=not is_there
+    )
+    if this.results is not None and is_there:
+        entry.report(f'{this.path}: finished already, {FLAGS.output}; --overwrite exports again')
+        return
+    endpoints, difference = export_network(network, FLAGS.output)
+    results = {'endpoints': endpoints, 'max_difference': difference, 'saved_model': FLAGS.output}
+    rows = [('SavedModel', FLAGS.output), ('endpoints', ', '.join(endpoints))]
+    rows.append(("largest difference from the network's answer", f'{difference:.1e}'))
+    this.finish(results, f'# Export\n\n{markdown_table(("what", "value"), rows)}')
+    entry.report(
+        f'{FLAGS.output}: endpoints {", ".join(endpoints)}; answers within {difference:.1e} of the '
+        f"network's"
+    )

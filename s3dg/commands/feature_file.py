@@ -1,0 +1,202 @@
+"""Files of features, one `.npz` per video: of which videos, how named, recognised and written."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from s3dg import files
+from s3dg.errors import S3dgError
+from s3dg.files.readers import read_npz
+from s3dg.program.entry import UsageError
+from s3dg.program.workdir import file_identity, home_path
+from s3dg.video.reading import VIDEO_SUFFIXES
+
+# What tells in a file of features which video it is of: its path, size and time of change.
+_SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}
+_LONGEST_NAME = 255  # bytes, of Linux's file systems
+_KEPT_OF_NAME = 200
+_SOURCE_KINDS = {'video': ('U', 0), 'video_bytes': ('iu', 0), 'video_changed': ('f', 0)}
+
+
+class FeatureFileError(S3dgError, ValueError):
+    """A file of features that is damaged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """A video to extract features of.
+
+    Attributes:
+      path: the file, as it was given.
+      depth: how many parts of its path, from the end, its file of features is named after at least.
+    """
+
+    path: pathlib.Path
+    depth: int = 1
+
+    @property
+    def absolute(self) -> pathlib.Path:
+        return pathlib.Path(os.path.abspath(self.path))
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A video, the file for its features, and whether that is there and of the video as it is now."""
+
+    video: Video
+    path: pathlib.Path
+    is_done: bool
+
+
+def find_videos(arguments):
+    """The videos that the arguments name, each once: files, and the video files of folders.
+
+    Hidden files and folders are left out, and in folders whatever is no video by its name.
+
+    Returns:
+      `Video`s, those of a folder sorted by their path.
+
+    Raises:
+      UsageError: for a folder without videos.
+    """
+    found = {}
+    for argument in arguments:
+        path = home_path(argument)
+        videos = [Video(path)]
+        if os.path.isdir(path):  # not `path.is_dir()`, which fails where a name is too long
+            videos = [
+                Video(file, len(file.relative_to(path).parts)) for file in _video_files(path, set())
+            ]
+            if not videos:
+                suffixes = ' '.join(sorted(VIDEO_SUFFIXES))
+                raise UsageError(f'{path}: found no videos, expected files of {suffixes}.')
+        for item in videos:
+            found.setdefault(item.absolute, item)
+    return list(found.values())
+
+
+def _video_files(folder, seen):
+    """Video files below a folder; `seen` keeps links from leading in circles."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith('.'):
+            continue
+        if entry.is_dir():
+            yield from _video_files(entry, seen)
+        elif entry.suffix.lower() in VIDEO_SUFFIXES:
+            yield entry
+
+
+def choose_targets(videos: Sequence[Video], folder: pathlib.Path) -> list[Target]:
+    """Where the features of each video go: below `folder`, after the end of the video's path.
+
+    A file is named after as few parts of the path as tell its video from the others: from `depth`
+    on, one more folder for every video that has the name already, in this call or an earlier one.
+    So a name, once used, stays that video's.
+    """
+    owners, targets = {}, []
+    for video in videos:
+        source = video_source(video)
+        for path in _names(video, folder):
+            found = read_source(path)
+            owner = owners.get(path, found and found['path'])
+            if owner in (None, str(video.absolute)):
+                owners[path] = str(video.absolute)
+                targets.append(Target(video, path, found is not None and found == source))
+                break
+        else:
+            raise UsageError(f'{video.path}: {folder} has a file for every end of its path.')
+    return targets
+
+
+def _names(video, folder) -> Iterator[pathlib.Path]:
+    parts = video.absolute.parts[1:]
+    for depth in range(video.depth, len(parts) + 1):
+        path = folder.joinpath(*parts[-depth:])
+        yield path.with_name(_file_name(path.name))
+
+
+def _file_name(video) -> str:
+    """The name of the file for a video of this name; a digest stands for what no file's name has room for."""
+    encoded = os.fsencode(video)
+    if len(encoded) + len('.npz') <= _LONGEST_NAME:
+        return f'{video}.npz'
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    kept = encoded[:_KEPT_OF_NAME].decode('utf-8', 'ignore')
+    return f'{kept}-{digest}.npz'
+
+
+def video_source(video: Video) -> dict | None:
+    """Path, bytes and time of change of a video; None where there is no such file."""
+    try:
+        return file_identity(video.absolute)
+    except OSError:
+        return None
+
+
+def read_source(path: pathlib.Path) -> dict | None:
+    """The `video_source` that a file of features was made from; None where there is no whole one."""
+    if not path.is_file():
+        return None
+    try:
+        arrays = read_npz(path, _SOURCE_KINDS, FeatureFileError, 'it is written anew')
+    except FeatureFileError:
+        return None  # a file system's crash, not ours: files appear whole
+    return {key: arrays[name].item() for key, name in _SOURCE_ARRAYS.items()}
+
+
+def source_arrays(source: Mapping) -> dict:
+    """The arrays by which `read_source` recognises the video."""
+    return {name: source[key] for key, name in _SOURCE_ARRAYS.items()}
+
+
+def write_npz(
+    path: pathlib.Path,
+    arrays: Mapping,
+    name: str,
+    shape: Sequence[int],
+    blocks: Iterable[np.ndarray],
+) -> None:
+    """Writes a `.npz` with one array that is never in memory whole.
+
+    The file, which `np.load` reads as any other, appears under its name when it is complete; missing
+    parent folders are made.
+
+    Args:
+      path: file to write.
+      arrays: the other arrays, numbers or strings, by name.
+      name: of the large array.
+      shape: its shape.
+      blocks: its rows in order, float32 (rows, *shape[1:]), any number at a time.
+
+    Raises:
+      ValueError: where the blocks do not add up to `shape`.
+      OSError: with the name of the file, where it cannot be written (a full disk).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.unfinished(path) as temporary, zipfile.ZipFile(temporary, 'w') as file:
+        for key, value in arrays.items():
+            with file.open(f'{key}.npy', 'w') as member:
+                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+        with file.open(f'{name}.npy', 'w', force_zip64=True) as member:
+            _write_rows(member, shape, blocks)
+
+
+def _write_rows(member, shape, blocks):
+    header = {'descr': '<f4', 'fortran_order': False, 'shape': tuple(map(int, shape))}
+    np.lib.format.write_array_header_1_0(member, header)
+    rows = 0
+    for block in blocks:
+        if block.shape[1:] != header['shape'][1:]:
+            raise ValueError(f'found rows of shape {block.shape[1:]}, expected {shape[1:]}')
+        member.write(np.ascontiguousarray(block, '<f4').data)
+        rows += len(block)
+    if rows != shape[0]:
+        raise ValueError(f'found {rows} rows, expected {shape[0]}')

@@ -1,0 +1,185 @@
+"""Makes a network of a released checkpoint, which is brought by you.
+
+  s3dg import-weights --source=torchvision --checkpoint=s3d-d76dad2f.pth --output=s3d.keras
+  s3dg import-weights --source=slim --checkpoint=kinetics600/model.ckpt --output=s3d_g.keras
+  s3dg import-weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=s3d_g \
+      --output=start.keras
+
+Sources: inception_v1 (TF-slim's ImageNet network, inflated into --network, to train from), slim (the authors'
+S3D-G, S3D and I3D), deepmind_i3d (RGB, flow, Kinetics-600), torchvision, kylemin, howto100m (the video tower).
+Network, stem, input range and, for Kinetics, class names are set by the file. The result is for `train --init`,
+`evaluate`, `extract_features` and `export`. A file that does not fit in every variable is refused, and then
+nothing is written. Takes seconds, so the same command again does it again.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from s3dg import weights
+from s3dg.config import NETWORKS
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import define_workdir_flags, required
+from s3dg.program.markdown import markdown_table
+from s3dg.program.network_fields import parse_fields
+from s3dg.program.workdir import RESULTS_FILE, Run, file_identity, home_path, workdir_path
+from s3dg.saving import keras_file
+from s3dg.weights.class_names import LABEL_SETS, kinetics_labels
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    define_workdir_flags('import_weights', 'Replace --output, also where it is not of an import.')
+    FLAGS.set_default('workdir', None)
+    FLAGS['workdir'].help += ' Default runs/import_weights/NAME for --output=NAME.keras.'
+    flags.DEFINE_enum('source', None, list(weights.SOURCES), 'Where the checkpoint comes from.')
+    flags.DEFINE_string('checkpoint', None, 'The released file; for TensorFlow also its prefix.')
+    flags.DEFINE_string('output', None, 'The .keras file to write.')
+    flags.DEFINE_enum(
+        'network',
+        None,
+        list(NETWORKS),
+        'What inception_v1 is inflated into; not for other sources.',
+    )
+    flags.DEFINE_string(
+        'class_names',
+        None,
+        'kinetics400, kinetics600, or a text file with one name per line, in the order of the logits; '
+        'needed where the source does not say.',
+    )
+    flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. dropout_rate=0.5.')
+
+
+def read_class_names(given):
+    """The class names that --class_names gives, or None.
+
+    Raises:
+      UsageError: where it is neither a known set nor a readable file.
+    """
+    if given is None:
+        return None
+    for number, name in LABEL_SETS.items():
+        if given == name:
+            return kinetics_labels(number)
+    path = home_path(given)
+    if not path.is_file():
+        known = ', '.join(LABEL_SETS.values())
+        raise UsageError(f'--class_names: expected {known} or a text file, found {given!r}.')
+    try:
+        lines = path.read_text(encoding='utf-8-sig').rstrip().split('\n')
+    except UnicodeDecodeError as error:
+        raise UsageError(f'--class_names: {given} is not a UTF-8 text file.') from error
+    names = [line.strip() for line in lines]
+    for number, name in enumerate(names, start=1):
+        if not name or name in names[: number - 1]:
+            what = f'{name!r} for the second time' if name else 'no name'
+            raise UsageError(f'--class_names: {given} has {what} in line {number}.')
+    return tuple(names)
+
+
+def check_flags():
+    """Refuses what cannot be before anything is read.
+
+    Raises:
+      UsageError: saying which flag.
+    """
+    for name in ('source', 'checkpoint', 'output'):
+        required(name)
+    if pathlib.Path(FLAGS.output).suffix != '.keras':
+        raise UsageError(f'--output: expected a name ending in .keras, found {FLAGS.output}.')
+    if home_path(FLAGS.output).is_dir():
+        raise UsageError(f'--output: expected a file, found {FLAGS.output}, which is a folder.')
+    inflated = FLAGS.source == 'inception_v1'
+    if inflated and FLAGS.network is None:
+        raise UsageError('--network is needed: which network inception_v1 is inflated into.')
+    if not inflated and FLAGS.network is not None:
+        raise UsageError(f'--network: the file of source {FLAGS.source} says which it holds.')
+
+
+def check_replaceable(output, workdir):
+    """Refuses to replace a file that no import has made, or that was changed since.
+
+    Raises:
+      UsageError: naming it.
+    """
+    if FLAGS.overwrite or not output.exists():
+        return
+    try:
+        before = json.loads((workdir_path(workdir) / RESULTS_FILE).read_text())
+        ours = before['written'] == file_identity(output)
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise UsageError(
+            f'--output: {output} is there already, and not as an import into {workdir} has written it; give '
+            f'another name, or --overwrite to replace it.'
+        )
+
+
+def main(arguments):
+    del arguments
+    check_flags()
+    output = home_path(FLAGS.output)
+    workdir = FLAGS.workdir
+    if workdir is None:
+        workdir = f'runs/import_weights/{output.stem}'
+    check_replaceable(output, workdir)
+    names = read_class_names(FLAGS.class_names)
+    fields = parse_fields(FLAGS.set)
+    if FLAGS.network is not None and names is not None:
+        fields.setdefault('num_classes', len(names))
+    imported = weights.load(
+        FLAGS.source, FLAGS.checkpoint, network=FLAGS.network, class_names=names, **fields
+    )
+    network, left_out = imported.network, imported.variables_left_out
+    settings = {name: FLAGS[name].value for name in ('source', 'checkpoint', 'output', 'network')}
+    settings.update({'class_names': FLAGS.class_names, 'set': fields})
+    this = Run('import_weights', workdir, settings, replaces=True, goes_on=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    keras_file.save(network, output)
+    results = {
+        'source': FLAGS.source,
+        'model': str(output),
+        'written': file_identity(output),
+        'variables_used': imported.variables_used,
+        'variables_left_out': left_out,
+        'layers_kept': imported.layers_kept,
+        'network': network.config.to_dict(),
+        'video_format': network.video_format.to_dict(),
+    }
+    this.finish(results, _markdown(imported, output))
+    entry.report(f'{output}: {imported.variables_used} variables used, {len(left_out)} left out')
+    if imported.layers_kept:
+        gates = len(imported.layers_kept) - 1
+        also = f' and {gates} gates' if gates else ''
+        entry.report(f'as initialised, not from the file: {imported.layers_kept[-1]}{also}')
+    if network.class_names is None and network.config.head == 'classifier':
+        entry.report('the classes have no names; --class_names gives them')
+
+
+def _markdown(imported, output):
+    network = imported.network
+    rows = [
+        ('network', output),
+        ('variables used', imported.variables_used),
+        ('variables left out', len(imported.variables_left_out)),
+        ('layers as initialised', ', '.join(imported.layers_kept) or 'none'),
+        ('outputs', network.config.num_classes),
+        ('first class', network.class_names[0] if network.class_names else 'without names'),
+    ]
+    return '\n'.join(
+        [
+            f'# Weights of {FLAGS.source}\n',
+            markdown_table(('what', 'value'), rows),
+            '## Left out\n',
+            '\n'.join(f'- {name}' for name in imported.variables_left_out) or 'Nothing.',
+            '\n## Network\n',
+            markdown_table(
+                ('field', 'value'), [(k, str(v)) for k, v in network.config.to_dict().items()]
+            ),
+        ]
+    )

@@ -1,0 +1,101 @@
+"""What answers for videos: a `.keras` file or a SavedModel, called alike and with the same answers."""
+
+import tensorflow as tf
+
+from s3dg.answers import require_finite
+from s3dg.errors import S3dgError
+from s3dg.files import folders
+from s3dg.program.entry import MissingFileError, UsageError
+from s3dg.program.workdir import home_path
+from s3dg.saving import keras_file
+from s3dg.saving.export import ExportedNetwork
+
+
+class LoadedNetwork:
+    """A `Network`, called as an `ExportedNetwork` is.
+
+    Attributes:
+      class_names, config, video_format: as of the network.
+
+    Args:
+      network: the `Network`.
+    """
+
+    def __init__(self, network):
+        self.class_names = network.class_names
+        self.config, self.video_format = network.config, network.video_format
+        # Every window has the same shape, so it is traced once.
+        self._forward = tf.function(lambda clips: network(clips, training=False))
+
+    def serve(self, video):
+        """Logits, float32 (batch, classes), of a window of videos, as a dict.
+
+        Args:
+          video: uint8 (batch, frames, height, width, channels): as many frames as the network is evaluated
+            on, of the size that it wants before the crop.
+
+        Raises:
+          NonFiniteAnswerError: when the network answers with NaN or infinity.
+        """
+        height, width = self.video_format.crop_size
+        top, left = (video.shape[2] - height) // 2, (video.shape[3] - width) // 2
+        clips = video[:, :, top : top + height, left : left + width]
+        logits = tf.cast(self._forward(tf.constant(clips)), 'float32')
+        return {'logits': require_finite(logits, 'logits')}
+
+
+def load_model(path):
+    """The `LoadedNetwork` of a `.keras` file, or the `ExportedNetwork` of a SavedModel's folder.
+
+    Raises:
+      UsageError, ExportError: where there is neither.
+    """
+    path = home_path(path)
+    if not path.exists():
+        folders.finish_swap(path)  # where an export was cut off
+    if path.is_dir():
+        return ExportedNetwork(path)
+    return LoadedNetwork(load_network(path))
+
+
+def load_network(path, flag='--model'):
+    """The `Network` saved at `path`, which flag `flag` gave.
+
+    Raises:
+      UsageError: where there is none.
+    """
+    path = home_path(path)
+    if not path.exists():
+        raise MissingFileError(f'{flag}: expected a .keras file, found {path}, which is not there.')
+    if not path.is_file() or path.suffix != '.keras':
+        is_folder = ', which is a folder' if path.is_dir() else ''
+        raise UsageError(f'{flag}: expected a .keras file, found {path}{is_folder}.')
+    try:
+        return keras_file.load(path)
+    except S3dgError as error:
+        raise UsageError(f'{flag}: {path}: {error}.') from error
+
+
+def require_classes(model, path):
+    """Refuses a network, or SavedModel, at `path` whose outputs are no classes.
+
+    Raises:
+      UsageError: saying what they are.
+    """
+    if model.config.head == 'embedding':
+        raise UsageError(
+            f'--model: {path} gives an embedding of {model.config.num_classes} dimensions, expected '
+            f'classes; train on a dataset with --init first.'
+        )
+
+
+def require_rgb(model, path):
+    """Refuses a network, or SavedModel, at `path` that does not take the frames of video files.
+
+    Raises:
+      UsageError: saying what it takes.
+    """
+    if model.config.channels != 3:
+        raise UsageError(
+            f'--model: {path} takes {model.config.channels} channels, video files have 3.'
+        )

@@ -1,0 +1,88 @@
+"""What must come before the imports of a program: a quiet TensorFlow, and signals that end it at once.
+
+The packages `experiments` and `s3dg.__main__` come here first; so nothing but the standard library is
+imported before the environment is set. `import s3dg` in a program of the user's own does nothing of
+the kind: what TensorFlow prints there is for that program to say.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import tempfile
+
+_LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
+_QUIET = 3  # nothing but what ends the process; what the user must know comes as an exception
+# The severities of TensorFlow's lines, from level 0 on, as they begin: 'I0000 00:00:1795620994.1'.
+_SEVERITIES = 'IWEF'
+_LOGGED = re.compile(rb'([IWEF])\d{4} \d\d:\d\d:')
+_PREAMBLE = b'WARNING: All log messages before absl::InitializeLog() is called'
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
+_errors = 2  # the file descriptor that messages go to
+
+
+def prepare(words):
+    """Sets the process up for a program that is called with these words, and imports TensorFlow.
+
+    What the user has put into the environment stays as it is.
+    """
+    for number in _STOPS:
+        signal.signal(number, end)
+    level = os.environ.setdefault(_LEVEL_VARIABLE, str(_wanted_level(words)))
+    level = int(level) if level.isdigit() else 0
+    # What the libraries print while they are loaded heeds no setting.
+    with _without_log_lines(level) if level > 0 else contextlib.nullcontext():
+        import s3dg.network  # noqa: F401  which imports TensorFlow, and registers its classes
+
+
+def end(number, frame=None):
+    """Ends the process at once, as a handler of signals, with a line and the exit code of shells."""
+    os.write(_errors, f'stopped by {NAMES[number]}\n'.encode())
+    os._exit(128 + number)
+
+
+def _wanted_level(words):
+    """The level that absl's flag --verbosity, if it is among the words, comes to."""
+    following = [*words[1:], '']
+    for word, after in zip(words, following, strict=False):
+        if word == '--':
+            break
+        given = re.fullmatch(r'--?(?:verbosity|v)(?:=(.*))?', word)
+        if given is None:
+            continue
+        value = after if given[1] is None else given[1]
+        if re.fullmatch(r'[-+]?\d+', value):  # else absl says what is wrong with it
+            return min(max(-int(value), 0), _QUIET)
+    return _QUIET
+
+
+@contextlib.contextmanager
+def _without_log_lines(level):
+    """Holds back what is written to standard error, and lets through what is not logged below `level`."""
+    global _errors
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed by the caller
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        _errors = kept
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            _errors = 2
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                severity = _LOGGED.match(line)
+                if line.startswith(_PREAMBLE) or (
+                    severity and _SEVERITIES.index(severity[1].decode()) < level
+                ):
+                    continue
+                os.write(2, line)

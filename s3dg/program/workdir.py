@@ -1,0 +1,239 @@
+"""The folder of a run, and the files that it leaves there."""
+
+import contextlib
+import json
+import os
+import pathlib
+
+from s3dg import files
+from s3dg.files import folders, locks
+from s3dg.files.readers import read_json
+from s3dg.program import run_files
+from s3dg.program.entry import UsageError
+
+CONFIG_FILE, RESULTS_FILE = 'config.json', 'results.json'
+_RESULTS_REMEDY = 'delete it to have it written again'
+
+
+class Run:
+    """The folder of a run: `config.json`, `results.json`, `report.md` and what the program adds.
+
+    No two processes write to one workdir: while a `Run` is there, others are refused. A finished run that is
+    only looked at is not locked, and may lie where nothing can be written.
+
+    Args:
+      program: name of the entry point.
+      workdir: the folder.
+      settings: every resolved value that decides the results, JSON-serialisable.
+      overwrite: whether to delete what an earlier run of the program left there. The new folder takes the place
+        of the old one in one step; one that holds other files than `run_files.WRITTEN` is refused.
+      free: settings, named 'training.log_every' and the like, or whole dicts of them, that may differ when a
+        run goes on.
+      replaces: a run with other settings is replaced by what `finish` writes, and nothing deleted: for programs
+        that leave but a report here.
+      goes_on: whether the program writes here also where the run is finished.
+      inputs: (flag, path or None) of all that the program reads, which is not to be deleted with the workdir.
+
+    Raises:
+      UsageError: where the folder holds a run with other settings or of another program, what is left of one, or
+        would be deleted with what this one reads, or with what is not ours.
+      InUseError: where another process is at work there.
+    """
+
+    def __init__(
+        self,
+        program,
+        workdir,
+        settings,
+        overwrite=False,
+        free=(),
+        replaces=False,
+        inputs=(),
+        goes_on=False,
+    ):
+        self.path = workdir_path(workdir)
+        self._is_replaced = False
+        # As they will be read back: no tuples.
+        self._settings = json.loads(json.dumps({'program': program, **settings}))
+        if goes_on or not self._is_finished(overwrite, replaces):
+            self._lock = _lock(self.path)
+        folders.finish_swap(self.path)
+        config = self.path / CONFIG_FILE
+        if config.exists():
+            before = read_settings(config)
+            if before['program'] != program:
+                raise UsageError(
+                    f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
+                )
+            if replaces:
+                self._is_replaced = overwrite or before != self._settings
+            elif overwrite:
+                self._start_anew(inputs)
+                return
+            else:
+                self._check_same(before, self._settings, free)
+        else:
+            self._check_no_remains()
+        # Resolved: a link may lead to what is not there yet.
+        self.path.resolve().mkdir(parents=True, exist_ok=True)
+        if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
+            write_json(config, self._settings)
+
+    def _is_finished(self, overwrite, replaces):
+        """Whether nothing is going to be written."""
+        if overwrite or not (self.path / RESULTS_FILE).exists():
+            return False
+        config = self.path / CONFIG_FILE
+        return not replaces or (config.exists() and read_settings(config) == self._settings)
+
+    def _start_anew(self, inputs):
+        _check_no_inputs(self.path, inputs)
+        with _of_workdir(), folders.unfinished_folder(self.path, run_files.WRITTEN) as new:
+            write_json(new / CONFIG_FILE, self._settings)
+
+    def _check_no_remains(self):
+        """Refuses files that would be taken for this run's, or written over."""
+        for name in sorted(os.listdir(self.path)) if self.path.is_dir() else ():
+            if run_files.is_written(name):
+                raise UsageError(
+                    f'--workdir: {self.path} holds {name} and no {CONFIG_FILE} that says of which run; '
+                    f'give another one, or delete it.'
+                )
+
+    def _check_same(self, before, now, free):
+        flat_before, flat_now = flatten(before), flatten(now)
+        free = tuple(f'{name}.' for name in free)
+        for name in sorted({*flat_before, *flat_now}):
+            if f'{name}.'.startswith(free):
+                continue
+            old, new = flat_before.get(name), flat_now.get(name)
+            if old != new:
+                raise UsageError(
+                    f'{self.path} holds a run with other settings: {name} was {old!r} and is now {new!r}. '
+                    f'Give another --workdir, or --overwrite to start anew.'
+                )
+
+    @property
+    def results(self):
+        """What a finished run has written; None before.
+
+        Raises:
+          UsageError: where that is damaged.
+        """
+        path = self.path / RESULTS_FILE
+        if self._is_replaced or not path.exists():
+            return None
+        return read_json(path, UsageError, _RESULTS_REMEDY)
+
+    def figure(self, name):
+        """A number among the results of a finished run.
+
+        Raises:
+          UsageError: where there is none of this name.
+        """
+        found = (self.results or {}).get(name)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            raise UsageError(
+                f'{self.path / RESULTS_FILE} is damaged: {name} is {found!r}, expected a number; '
+                f'{_RESULTS_REMEDY}'
+            )
+        return found
+
+    def finish(self, results, report):
+        """Writes `report.md` and, last, `results.json`, which marks the run as finished."""
+        if self._is_replaced:
+            (self.path / RESULTS_FILE).unlink(missing_ok=True)
+            write_json(self.path / CONFIG_FILE, self._settings)
+            self._is_replaced = False
+        files.write_text(self.path / 'report.md', report)
+        write_json(self.path / RESULTS_FILE, results)
+
+    def __truediv__(self, name):
+        return self.path / name
+
+
+def read_settings(path):
+    """What a run has written to its `config.json`.
+
+    Raises:
+      UsageError: where the file is not one of this project.
+    """
+    remedy = 'give another folder, or delete this one'
+    settings = read_json(path, UsageError, remedy)
+    if not isinstance(settings.get('program'), str):
+        raise UsageError(f'{path} was not written by this project, or is damaged; {remedy}')
+    return settings
+
+
+def flatten(values, prefix=''):
+    """Nested dicts as one, with keys like 'training.log_every'."""
+    if not isinstance(values, dict):
+        return {prefix: values}
+    pairs = ((f'{prefix}.{name}' if prefix else name, value) for name, value in values.items())
+    return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
+
+
+def _check_no_inputs(folder, inputs):
+    """Refuses a folder that is to be deleted, and holds what is to be read."""
+    for what, path in inputs:
+        if path is not None and home_path(path).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f'{what}: {path} lies in --workdir, which --overwrite deletes; give another --workdir.'
+            )
+
+
+def _lock(folder):
+    """The lock of a workdir, which is held as long as a reference to it is.
+
+    Raises:
+      InUseError: where another process is at work there.
+    """
+    try:
+        return locks.lock(locks.beside(folder))
+    except locks.InUseError as error:
+        raise locks.InUseError(
+            f'--workdir: another process is at work in {folder}; wait for its end, or give another one.'
+        ) from error
+
+
+@contextlib.contextmanager
+def _of_workdir():
+    """Makes faults of a folder faults of the flag."""
+    try:
+        yield
+    except folders.FolderError as error:
+        raise UsageError(f'--workdir: {error}') from error
+
+
+# Values as JSON in a file that is whole at any time.
+write_json = files.write_json
+
+
+def home_path(path):
+    """A path with ~ as the home folder; '~nobody' stays as it is."""
+    return pathlib.Path(os.path.expanduser(path))
+
+
+def workdir_path(workdir):
+    """The path of a run's folder, with ~ as the home folder.
+
+    Raises:
+      UsageError: where it is no name, or of a folder that is not for this alone: the current one, home, that of
+        the code, and all above them.
+    """
+    if not os.fspath(workdir):
+        raise UsageError('--workdir is empty, expected the name of a folder.')
+    path = home_path(workdir)
+    with _of_workdir():
+        folders.check_place(path)
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise UsageError(f'--workdir: {place} is a file, expected a folder.')
+    return path
+
+
+def file_identity(path):
+    """What tells a file from another of the same name: path, size and time of change."""
+    path = home_path(path)
+    stat = path.stat()
+    return {'path': str(path), 'bytes': stat.st_size, 'changed': stat.st_mtime}

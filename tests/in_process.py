@@ -1,0 +1,49 @@
+"""Runs entry points within the test's own process, where starting TensorFlow anew would take too long."""
+
+import contextlib
+
+from absl import flags
+
+from s3dg.program import entry
+from s3dg.program import entry as starting
+
+FLAGS = flags.FLAGS
+
+# What makes an experiment a matter of seconds: two steps, a tenth of the width, small clips.
+TINY = (
+    '--preset=tiny',
+    '--steps=2',
+    '--batch_size=2',
+    '--learning_rate=0.01',
+    '--set=width=0.1',
+    '--frames=8',
+    '--evaluation_frames=16',
+    '--crop=32',
+)
+
+
+@contextlib.contextmanager
+def flags_of(program, *words):
+    """The flags of a program, as if it had been called with `words`; gone at the end.
+
+    Args:
+      program: its module.
+      *words: e.g. '--preset=tiny'.
+    """
+    before = set(FLAGS)
+    try:
+        program.define_flags()
+        starting.parse_flags([program.__name__, *map(str, words)])
+        yield
+    finally:
+        for name in set(FLAGS) - before:
+            delattr(FLAGS, name)
+
+
+def call(program, *words):
+    """Calls a program; its exit code, None where it ends well."""
+    try:
+        with flags_of(program, *words):
+            return entry.guard(program.main)([program.__name__])
+    except SystemExit as ended:  # for a flag that cannot be
+        return ended.code

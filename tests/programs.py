@@ -1,0 +1,32 @@
+"""Runs the entry points as a user does: as processes in the root of the checkout."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from s3dg.commands import VERBS
+
+ROOT = pathlib.Path(__file__).parents[1]
+# As users have it: the programs are to be quiet by themselves.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != 'TF_CPP_MIN_LOG_LEVEL'}
+
+
+def command(program, *flags):
+    """The words that start a program: one of the checkout's, or a verb of `s3dg`."""
+    module = ['s3dg', program] if program in VERBS else [f'experiments.{program}']
+    return [sys.executable, '-m', *module, *map(str, flags)]
+
+
+def run(program, *flags, code=0):
+    """Runs a program to its end, which must be with exit code `code`; its CompletedProcess."""
+    done = subprocess.run(
+        command(program, *flags),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, f'{done.stdout[-1500:]}\n{done.stderr[-3000:]}'
+    return done

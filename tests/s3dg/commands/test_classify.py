@@ -1,0 +1,112 @@
+"""What `classify` makes of a video and of a model."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import s3dg
+from data.datasets.moving_shapes import motion_jpeg
+from s3dg.answers import NonFiniteAnswerError
+from s3dg.commands import classify
+from s3dg.commands import export as export_program
+from s3dg.errors import LONGEST_LINE, VideoError
+from s3dg.program import entry, loading
+from s3dg.saving import export
+from tests import in_process
+
+
+def test_frames_smaller_than_the_crop_are_refused(tmp_path):
+    path = tmp_path / 'small.mp4'
+    motion_jpeg.write_motion_jpeg(path, np.zeros((9, 48, 64, 3), 'uint8'), 25)
+    video_format = s3dg.VideoFormat(frame_size=None, crop_size=(56, 56), evaluation_frames=8)
+    model = SimpleNamespace(video_format=video_format)
+    with pytest.raises(VideoError, match='frames of 48x64 .* at least the crop of 56x56'):
+        classify.video_probabilities(model, path)
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    """A small network as a `.keras` file and as a SavedModel."""
+    folder = tmp_path_factory.mktemp('models')
+    video_format = s3dg.VideoFormat(
+        frame_size=None, short_side=48, crop_size=(32, 40), clip_frames=8, evaluation_frames=8
+    )
+    config = s3dg.named_config('s3d_g', num_classes=3, width=0.1, kernel_initializer='he_normal')
+    network = s3dg.Network(config, ('a', 'b', 'c'), video_format)
+    network.save(folder / 'model.keras')
+    export.export(network, folder / 'saved_model')
+    return folder / 'model.keras', folder / 'saved_model'
+
+
+@pytest.mark.parametrize('frames', [5, 8, 21])
+def test_a_saved_network_answers_as_its_saved_model(models, frames, tmp_path):
+    video = np.random.default_rng(frames).integers(0, 256, (frames, 50, 70, 3)).astype('uint8')
+    motion_jpeg.write_motion_jpeg(tmp_path / 'video.mp4', video, 25)
+    one, other = (
+        classify.video_probabilities(loading.load_model(path), tmp_path / 'video.mp4')
+        for path in models
+    )
+    np.testing.assert_allclose(one, other, atol=1e-4)
+    assert one.sum() == pytest.approx(1)
+
+
+def test_the_program_takes_either(models, tmp_path, capsys):
+    motion_jpeg.write_motion_jpeg(tmp_path / 'video.mp4', np.zeros((9, 50, 70, 3), 'uint8'), 25)
+    told = []
+    for path in models:
+        words = [f'--model={path}', '--top=2', str(tmp_path / 'video.mp4'), 'x' * 5000]
+        with in_process.flags_of(classify, words[0], words[1]):
+            code = entry.guard(classify.main, takes_arguments=True)(['classify', *words[2:]])
+        assert code == 1
+        out, errors = capsys.readouterr()
+        assert errors.startswith('error: xxx')
+        assert errors.count('\n') == 1
+        assert len(errors) <= LONGEST_LINE + len('error: \n')
+        told.append(out.splitlines()[1:])
+    assert [line.split()[1] for line in told[0]] == [line.split()[1] for line in told[1]]
+    assert in_process.call(classify, f'--model={tmp_path / "no.keras"}') == 2
+
+
+def test_an_answer_that_is_no_number_is_an_error(tmp_path, monkeypatch, capsys):
+    """It was printed as nan%, with exit code 0."""
+    paths = []
+    for name, level in (('bad.mp4', 255), ('good.mp4', 0)):
+        paths.append(tmp_path / name)
+        motion_jpeg.write_motion_jpeg(paths[-1], np.full((9, 48, 64, 3), level, 'uint8'), 25)
+
+    class Model:
+        video_format = s3dg.VideoFormat(
+            crop_size=(32, 32), frame_size=(40, 40), evaluation_frames=8
+        )
+        config = SimpleNamespace(head='classifier', channels=3, num_classes=2)
+        class_names = ('run', 'jump')
+
+        def __init__(self, path):
+            pass
+
+        def serve(self, video):
+            if video.mean() > 100:
+                raise NonFiniteAnswerError('logits: 2 of 2 numbers are NaN or infinite')
+            return {'logits': tf.constant([[0.0, 0.0]])}
+
+    monkeypatch.setattr(classify, 'load_model', Model)
+    with in_process.flags_of(classify, '--model=x'):
+        code = entry.guard(classify.main, takes_arguments=True)(['classify', *map(str, paths)])
+    written = capsys.readouterr()
+    assert code == 1
+    assert written.err == f'error: {paths[0]}: logits: 2 of 2 numbers are NaN or infinite\n'
+    assert written.out == f'{paths[1]}\n   50.00%  run\n   50.00%  jump\n'
+
+
+def test_a_damaged_export_is_made_again(models, tmp_path):
+    """The program says so of a whole one only, also where the run is finished."""
+    output = tmp_path / 'saved_model'
+    words = [f'--model={models[0]}', f'--output={output}', f'--workdir={tmp_path / "run"}']
+    for damage in (False, True):
+        if damage:
+            (output / 'variables' / 'variables.index').write_bytes(b'cut')
+        with in_process.flags_of(export_program, *words):
+            assert entry.guard(export_program.main)(['export']) is None
+        assert loading.load_model(output).class_names == ('a', 'b', 'c')

@@ -1,0 +1,502 @@
+"""Files of features, against endpoints called by hand on clips cut by hand from the frames."""
+
+import errno
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from data.datasets.moving_shapes.motion_jpeg import write_motion_jpeg
+from s3dg import network as networks
+from s3dg.commands import feature_file, features
+from s3dg.config import VideoFormat
+from s3dg.errors import VideoError
+from s3dg.files.disk import DiskError
+from s3dg.program.entry import UsageError
+from s3dg.video import windows as video_windows
+from s3dg.video.writing import write_video
+from tests import fuzzing, programs
+from tests.closeness import assert_close
+
+RATE = 10  # frames a second of the network; the videos have twice as many
+FORMAT = VideoFormat(
+    frames_per_second=RATE,
+    frame_size=(20, 24),
+    crop_size=(16, 16),
+    clip_frames=8,
+    evaluation_frames=16,
+)
+# Frames after resampling, and the first frames of windows of 8 every 6.
+LONG, LONG_STARTS = 23, (0, 6, 12, 15)
+SHORT, SHORT_STARTS = 5, (0,)
+
+
+def _write(path, length, seed):
+    """A lossless video of 20x24 at 20 frames a second; its crops at 10 a second, uint8 (length, 16, 16, 3)."""
+    frames = np.random.default_rng(seed).integers(0, 256, (2 * length, 20, 24, 3), dtype=np.uint8)
+    write_video(path, frames, 2 * RATE, 'FFV1')
+    # The frame on the screen in the middle of a tenth of a second begins there.
+    return frames[1::2, 2:18, 4:20]
+
+
+def _clips(frames, starts, window=8):
+    return np.stack(
+        [[frames[(start + k) % len(frames)] for k in range(window)] for start in starts]
+    )
+
+
+@pytest.fixture(scope='module')
+def network():
+    keras.utils.set_random_seed(0)
+    return networks.build(
+        's3d_g', 3, width=0.1, kernel_initializer='he_normal', video_format=FORMAT
+    )
+
+
+@pytest.fixture(scope='module')
+def long_video(tmp_path_factory):
+    path = tmp_path_factory.mktemp('long') / 'long.avi'
+    return path, _write(path, LONG, 0)
+
+
+def _extract(network, path, folder, endpoint, pool, window=8, stride=6, **options):
+    """Features of one video, as the file holds them."""
+    extractor = features.Extractor(network, endpoint, pool, window, **options)
+    (target,) = feature_file.choose_targets([feature_file.Video(path)], folder)
+    video_format = network.video_format
+    features.extract_video(extractor, target, video_format, stride, {}, 'video')
+    with np.load(target.path) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize(
+    ('endpoint', 'pool', 'axes', 'shape'),
+    [
+        ('Mixed_3b', 'none', (), (4, 2, 2)),
+        ('Mixed_3b', 'space', (2, 3), (4,)),
+        ('Mixed_3b', 'all', (1, 2, 3), ()),
+        ('Conv2d_1a_7x7', 'none', (), (4, 8, 8)),
+        ('AvgPool_0a_7x7', 'space', (), (1,)),
+        ('AvgPool_0a_7x7', 'all', (1,), ()),
+        ('logits', 'none', (), ()),
+    ],
+)
+def test_features_are_the_endpoints_of_the_windows(
+    network, long_video, tmp_path, endpoint, pool, axes, shape
+):
+    path, frames = long_video
+    # Batches of 3: the last is filled up.
+    found = _extract(network, path, tmp_path, endpoint, pool, batch_size=3)['features']
+    model = network if endpoint == 'logits' else network.endpoint(endpoint)
+    activations = model(_clips(frames, LONG_STARTS), training=False).numpy()
+    expected = activations.mean(axes) if axes else activations
+    assert found.dtype == np.float32
+    assert found.shape[:-1] == (4, *shape)
+    assert expected.std(axis=0).max() > 0.01 * np.abs(expected).max()  # windows differ
+    assert_close(found, expected, 1e-5)
+
+
+def test_times_of_frames_and_features(network, long_video, tmp_path):
+    path, _ = long_video
+    found = _extract(network, path, tmp_path / 'a', 'Mixed_3b', 'space')
+    assert found['frames_per_second'] == 10
+    assert found['frame_times'].dtype == found['feature_times'].dtype == np.float64
+    tenths = [range(start, start + 8) for start in LONG_STARTS]
+    np.testing.assert_allclose(10 * found['frame_times'], tenths)
+    # Four steps of two frames each.
+    middles = [[start + k + 0.5 for k in (0, 2, 4, 6)] for start in LONG_STARTS]
+    np.testing.assert_allclose(10 * found['feature_times'], middles)
+    for endpoint in ('Mixed_3b', 'logits'):
+        found = _extract(network, path, tmp_path / endpoint, endpoint, 'all')
+        np.testing.assert_allclose(
+            10 * found['feature_times'], [start + 3.5 for start in LONG_STARTS]
+        )
+
+
+def test_a_short_video_is_looped(network, tmp_path):
+    frames = _write(tmp_path / 'short.avi', SHORT, 1)
+    found = _extract(network, tmp_path / 'short.avi', tmp_path, 'Mixed_3b', 'space')
+    expected = network.endpoint('Mixed_3b')(_clips(frames, [0]), training=False).numpy()
+    assert_close(found['features'], expected.mean((2, 3)), 1e-5)
+    np.testing.assert_allclose(10 * found['frame_times'], [[0, 1, 2, 3, 4, 0, 1, 2]])
+    np.testing.assert_allclose(10 * found['feature_times'], [[0.5, 2.5, 2, 1.5]])
+
+
+@pytest.mark.parametrize(
+    ('frames', 'steps', 'positions', 'expected'),
+    [
+        (4, 2, 2, [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]),
+        # Two of three positions averaged, as the head does.
+        (3, 2, 3, [[0.5, 0.5, 0], [0, 0.5, 0.5]]),
+        # Five thirds of a frame each.
+        (5, 3, 3, [[0.6, 0.4, 0, 0, 0], [0, 0.2, 0.6, 0.2, 0], [0, 0, 0, 0.4, 0.6]]),
+        (1, 1, 1, [[1]]),
+    ],
+)
+def test_frames_are_shared_out_among_the_steps(frames, steps, positions, expected):
+    found = features.step_weights(frames, steps, positions)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_head_s_steps_stand_between_the_positions_that_it_averages(network):
+    # 32 frames make 4 positions at Mixed_5c, in the middle of frames 3|4, 11|12, 19|20, 27|28.
+    extractor = features.Extractor(network, 'AvgPool_0a_7x7', 'space', 32)
+    np.testing.assert_allclose(extractor.time_weights @ np.arange(32), [7.5, 15.5, 23.5])
+
+
+def test_features_are_float32_in_any_precision(network, long_video, tmp_path):
+    path, _ = long_video
+    exact = _extract(network, path, tmp_path / 'exact', 'Mixed_3b', 'all')['features']
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy('mixed_bfloat16')
+    try:
+        rough = networks.Network(network.config, video_format=FORMAT)
+    finally:
+        keras.config.set_dtype_policy(before)
+    networks.copy_weights(network, rough)
+    found = _extract(rough, path, tmp_path / 'rough', 'Mixed_3b', 'all')['features']
+    assert found.dtype == np.float32
+    difference = np.abs(found - exact).max()
+    assert 0 < difference < 0.05 * exact.max()
+
+
+def test_videos_without_a_rate_wanted_keep_their_own(network, tmp_path):
+    _write(tmp_path / 'v.avi', 6, 2)
+    own = networks.Network(network.config, video_format=FORMAT.replace(frames_per_second=None))
+    found = _extract(own, tmp_path / 'v.avi', tmp_path, 'Conv2d_1a_7x7', 'all')
+    assert found['frames_per_second'] == 20
+    np.testing.assert_allclose(20 * found['frame_times'], [range(8), range(4, 12)])
+
+
+def test_windows_too_short_for_the_network_are_refused():
+    # Without padding MaxPool_5a drops the only position that 4 frames leave.
+    network = networks.build('s3d', 3, width=0.1, pool_padding='symmetric', video_format=FORMAT)
+    for endpoint in ('Mixed_5c', 'AvgPool_0a_7x7', 'logits'):
+        with pytest.raises(UsageError, match=f'--window: 4 frames .* nothing at {endpoint}'):
+            features.Extractor(network, endpoint, 'all', 4)
+    assert features.Extractor(network, 'Mixed_4f', 'space', 4).shape[0] == 1
+
+
+def test_files_and_folders_are_found_once(tmp_path):
+    names = ('b.mp4', 'deep/er/c.AVI', 'deep/notes.txt', '.hidden/d.mp4', 'a.webm', '.e.mp4')
+    for name in names:
+        (tmp_path / 'videos' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'videos' / name).touch()
+    (tmp_path / 'videos' / 'deep' / 'back').symlink_to(tmp_path / 'videos')
+    folder = tmp_path / 'videos'
+    found = feature_file.find_videos([folder / 'b.mp4', folder, folder / 'deep' / '..' / 'a.webm'])
+    assert [(video.path.relative_to(folder).as_posix(), video.depth) for video in found] == [
+        ('b.mp4', 1),
+        ('a.webm', 1),
+        ('deep/er/c.AVI', 3),
+    ]
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UsageError, match='empty: found no videos, expected files of .3g2 .3gp'):
+        feature_file.find_videos([tmp_path / 'empty'])
+
+
+def _videos(root, *names):
+    """Files of different sizes, given one by one."""
+    for size, name in enumerate(names, 1):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(bytes(size))
+    return feature_file.find_videos([root / name for name in names])
+
+
+def _mark_done(target):
+    source = feature_file.source_arrays(feature_file.video_source(target.video))
+    feature_file.write_npz(target.path, source, 'features', (1,), [np.zeros(1, 'f4')])
+
+
+def _names(targets, folder):
+    return [(target.path.relative_to(folder).as_posix(), target.is_done) for target in targets]
+
+
+def test_videos_of_one_name_get_folders_of_their_paths(tmp_path):
+    folder = tmp_path / 'features'
+    videos = _videos(tmp_path, 'x/a.mp4', 'y/x/a.mp4', 'y/a.mp4', 'z/x/a.mp4', 'z/x/a.avi')
+    targets = feature_file.choose_targets(videos, folder)
+    expected = ['a.mp4', 'x/a.mp4', 'y/a.mp4', 'z/x/a.mp4', 'a.avi']
+    assert _names(targets, folder) == [(f'{name}.npz', False) for name in expected]
+    # Below a given folder, the path from there.
+    found = feature_file.find_videos([tmp_path / 'y'])
+    targets = feature_file.choose_targets(found, folder)
+    assert _names(targets, folder) == [('a.mp4.npz', False), ('x/a.mp4.npz', False)]
+
+
+def test_a_name_stays_the_video_s_that_has_it(tmp_path):
+    folder = tmp_path / 'features'
+    first, second = _videos(tmp_path, 'x/a.mp4', 'y/a.mp4')
+    for video, name in ((second, 'a.mp4.npz'), (first, 'x/a.mp4.npz')):
+        (target,) = feature_file.choose_targets([video], folder)
+        assert _names([target], folder) == [(name, False)]
+        _mark_done(target)
+    targets = feature_file.choose_targets([first, second], folder)
+    assert _names(targets, folder) == [('x/a.mp4.npz', True), ('a.mp4.npz', True)]
+
+
+def test_what_is_there_must_be_whole_and_of_the_video_as_it_is(tmp_path):
+    folder = tmp_path / 'features'
+    videos = _videos(tmp_path, 'a.mp4', 'b.mp4', 'c.mp4', 'd.mp4')
+    targets = feature_file.choose_targets(videos, folder)
+    for target in targets:
+        _mark_done(target)
+    (tmp_path / 'a.mp4').write_bytes(b'other video')
+    content = targets[1].path.read_bytes()
+    targets[1].path.write_bytes(content[: len(content) // 2])
+    targets[2].path.write_bytes(b'')
+    found = feature_file.choose_targets(videos, folder)
+    assert [target.path for target in found] == [target.path for target in targets]
+    assert [target.is_done for target in found] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    'examples', [fuzzing.FEW, pytest.param(fuzzing.MANY, marks=pytest.mark.slow)]
+)
+def test_damaged_features_are_of_no_video_or_of_the_right_kind(tmp_path, examples):
+    source = {'path': '/videos/a.mp4', 'bytes': 3, 'changed': 4.5}
+
+    def read(path):
+        found = feature_file.read_source(path)
+        assert found is None or list(map(type, found.values())) == [str, int, float]
+
+    path = tmp_path / 'a.mp4.npz'
+    arrays = feature_file.source_arrays(source)
+    feature_file.write_npz(path, arrays, 'features', (2, 3), [np.ones((2, 3), 'f4')])
+    fuzzing.check(read, path.read_bytes(), path, examples)
+
+
+def test_a_large_array_is_written_row_by_row(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(7, 2, 3)).astype('f4')
+    blocks = (rows[i : i + 3] for i in range(0, 7, 3))
+    path = tmp_path / 'deep' / 'a.npz'
+    path.parent.mkdir()
+    path.with_name('.s3dg-unfinished-abcdefgh.npz').write_bytes(b'left by a kill' * 1000)
+    arrays = {'times': np.arange(4.0), 'name': 'Mixed_5c', 'rate': 25.0}
+    feature_file.write_npz(path, arrays, 'features', (7, 2, 3), blocks)
+    with np.load(path) as file:
+        assert sorted(file) == ['features', 'name', 'rate', 'times']
+        np.testing.assert_array_equal(file['features'], rows)
+        assert file['features'].dtype == np.float32
+        assert file['times'].tolist() == [0, 1, 2, 3]
+        assert (str(file['name']), float(file['rate'])) == ('Mixed_5c', 25)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def _breaking_off():
+    yield np.zeros((2, 3), 'f4')
+    raise VideoError('truncated')
+
+
+@pytest.mark.parametrize(
+    ('blocks', 'error'),
+    [
+        ([np.zeros((2, 3), 'f4')], ValueError),
+        ([np.zeros((4, 3), 'f4')], ValueError),
+        ([np.zeros((3, 2), 'f4')], ValueError),
+        (_breaking_off(), VideoError),
+    ],
+)
+def test_a_file_that_cannot_be_completed_is_not_there(tmp_path, blocks, error):
+    with pytest.raises(error):
+        feature_file.write_npz(tmp_path / 'a.npz', {}, 'features', (3, 3), blocks)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_named(tmp_path):
+    """A limit on the size of files stands for the disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    blocks = (np.zeros((1, 1000), 'f4') for _ in range(100))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            feature_file.write_npz(tmp_path / 'a.npz', {}, 'features', (100, 1000), blocks)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.filename == str(tmp_path / 'a.npz')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_before_the_disk_was_full_is_kept(tmp_path, monkeypatch):
+    targets = [
+        feature_file.Target(feature_file.Video(tmp_path / name), tmp_path / f'{name}.npz', False)
+        for name in ('a', 'b')
+    ]
+
+    def extract(extractor, target, *_):
+        if target is targets[1]:
+            raise OSError(errno.ENOSPC, 'No space left on device', str(target.path))
+        return 3
+
+    monkeypatch.setattr(features, 'extract_video', extract)
+    with pytest.raises(
+        DiskError, match='b.npz: No space left on device; the files of features bef'
+    ):
+        features.extract_all(None, targets, None, 1, {})
+
+
+@pytest.fixture(scope='module')
+def work(network, tmp_path_factory):
+    """The program's flags for three videos, two of one name, and a broken one; its first run."""
+    work = tmp_path_factory.mktemp('work')
+    network.save(work / 'model.keras')
+    crops = {
+        name: _write(work / name, length, seed)
+        for seed, (name, length) in enumerate(
+            (('given/a.avi', LONG), ('given/deep/a.avi', SHORT), ('other/a.avi', 12))
+        )
+    }
+    (work / 'given' / 'broken.mp4').write_text('this is no video')
+    flags = (
+        f'--model={work / "model.keras"}',
+        f'--workdir={work / "run"}',
+        '--endpoint=Mixed_3b',
+        '--pool=space',
+        '--stride=6',
+    )
+    done = programs.run('features', *flags, work / 'given', work / 'other' / 'a.avi', code=1)
+    return work, flags, crops, done
+
+
+# The second file called a.avi is named after its folder too.
+FILES = {
+    'given/a.avi': ('a.avi.npz', LONG_STARTS),
+    'given/deep/a.avi': ('deep/a.avi.npz', SHORT_STARTS),
+    'other/a.avi': ('other/a.avi.npz', (0, 4)),
+}
+
+
+def _check_features(network, file, crops, starts):
+    activations = network.endpoint('Mixed_3b')(_clips(crops, starts), training=False).numpy()
+    with np.load(file) as found:
+        expected = activations.mean((2, 3))
+        assert_close(found['features'], expected, 1e-5)
+
+
+def test_every_video_has_its_file_and_the_broken_one_its_reason(network, work):
+    work, _, crops, done = work
+    for name, (file, starts) in FILES.items():
+        path = work / 'run' / 'features' / file
+        _check_features(network, path, crops[name], starts)
+        with np.load(path) as found:
+            assert str(found['video']) == str(work / name)
+            assert str(found['endpoint']) == 'Mixed_3b'
+            assert str(found['model']) == str(work / 'model.keras')
+    results = json.loads((work / 'run' / 'results.json').read_text())
+    assert (results['videos'], results['skipped'], results['done_before']) == (3, 1, 0)
+    assert results['windows'] == 7
+    broken = str(work / 'given' / 'broken.mp4')
+    reason = 'not a video: FFmpeg cannot open it'
+    assert results['skipped_videos'] == [{'video': broken, 'reason': reason}]
+    assert results['files'] == {
+        str(work / name): str(work / 'run' / 'features' / file) for name, (file, _) in FILES.items()
+    }
+    errors = [line for line in done.stderr.splitlines() if line.startswith('error:')]
+    assert errors == [f'error: {broken}: {reason}']
+    report = (work / 'run' / 'report.md').read_text()
+    assert broken in report
+    assert 'deep/a.avi.npz' in report
+
+
+def test_more_videos_may_follow_and_what_is_there_stays(network, work):
+    work, flags, _, _ = work
+    features = work / 'run' / 'features'
+    before = {file: (features / file).stat().st_mtime_ns for file, _ in FILES.values()}
+    crops = _write(work / 'more' / 'b.avi', 30, 7)
+    done = programs.run(
+        'features',
+        *flags,
+        # Neither decides the features; five windows in two batches of four.
+        '--logical_cpus=2',
+        '--batch_size=2',
+        *(work / name for name in FILES),
+        work / 'more' / 'b.avi',
+    )
+    assert '3 of 4 videos are done already' in done.stdout
+    assert {file: (features / file).stat().st_mtime_ns for file in before} == before
+    _check_features(network, features / 'b.avi.npz', crops, (0, 6, 12, 18, 22))
+    results = json.loads((work / 'run' / 'results.json').read_text())
+    assert (results['videos'], results['done_before'], results['skipped']) == (4, 3, 0)
+
+
+def test_mistakes_end_in_one_line(work):
+    work, flags, _, _ = work
+    flow = networks.build('s3d', 3, width=0.1, channels=2, video_format=FORMAT)
+    flow.save(work / 'flow.keras')
+    video = work / 'other' / 'a.avi'
+    for arguments, message in (
+        ((*flags, '--stride=5', video), 'stride was 6 and is now 5'),
+        ((f'--model={work / "flow.keras"}', video), 'takes 2 channels, video files have 3'),
+    ):
+        done = programs.run('features', *arguments, code=2)
+        assert message in done.stderr.splitlines()[-1]
+        assert 'Traceback' not in done.stderr
+
+
+# Started by a small process of its own, for a child inherits the peak of the process that starts it.
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
+def _peak_memory(program, *flags):
+    """Peak resident memory of a program, in bytes."""
+    done = subprocess.run(
+        [sys.executable, '-c', _MEASURE, *programs.command(program, *flags)],
+        cwd=programs.ROOT,
+        env=programs.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout) * 1024
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_video(tmp_path):
+    """Ten minutes against ten seconds, whose features are kept whole: 442 and 8 megabytes."""
+    video_format = VideoFormat(5, None, None, (96, 96), clip_frames=8)
+    networks.build('fast_s3d', 2, width=0.5, video_format=video_format).save(
+        tmp_path / 'model.keras'
+    )
+    picture = np.zeros((96, 96, 3), np.uint8)
+    peaks = []
+    for seconds, windows in ((10, 7), (600, 375)):
+        write_motion_jpeg(tmp_path / f'{seconds}.mp4', [picture] * 5 * seconds, 5)
+        workdir = tmp_path / str(seconds)
+        flags = (f'--model={tmp_path / "model.keras"}', f'--workdir={workdir}')
+        flags += ('--endpoint=Conv2d_1a_7x7', '--pool=none', tmp_path / f'{seconds}.mp4')
+        peaks.append(_peak_memory('features', *flags))
+        file = workdir / 'features' / f'{seconds}.mp4.npz'
+        assert file.stat().st_size > windows * 4 * 48 * 48 * 32 * 4
+        os.remove(file)
+    assert peaks[1] - peaks[0] < 256 * 2**20
+
+
+def test_a_name_too_long_for_its_features_is_shortened_and_stays_its_own(tmp_path):
+    long = [tmp_path / (letter * 250 + '.mp4') for letter in 'ab']
+    same_start = tmp_path / ('a' * 249 + 'b.mp4')
+    wide = tmp_path / ('\u00e9' * 125 + '.mp4')
+    for path in (*long, same_start, wide, tmp_path / 'c.mp4'):
+        path.touch()
+    nowhere = 'x' * 5000 + '.mp4'
+    found = feature_file.find_videos([*map(str, long), str(same_start), str(wide), nowhere])
+    targets = feature_file.choose_targets(found, tmp_path / 'features')
+    names = [target.path.name for target in targets]
+    assert len(set(names)) == 5
+    for name in names:
+        assert len(os.fsencode(name)) <= 255
+        assert name.endswith('.npz')
+    assert names == [
+        target.path.name for target in feature_file.choose_targets(found, tmp_path / 'features')
+    ]
+    with pytest.raises(VideoError):
+        video_windows.frame_times(found[-1].path)
