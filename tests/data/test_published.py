@@ -45,7 +45,7 @@ def test_classes_are_as_many_as_the_names():
         LABELS.read_text().splitlines()
     )
     for module in (jhmdb_dataset_builder, ucf101_24_dataset_builder):
-        dataset = module.__name__.split('.')[1]
+        dataset = module.__name__.split('.')[-2]
         assert published.published_facts(dataset).classes == len(module._LABELS)
 
 

@@ -62,7 +62,7 @@ class Builder(VideoBuilder, skip_registration=True):
     @functools.cached_property
     def _lists(self) -> dict[tuple[str, str], pathlib.Path]:
         """The list of every (class, number)."""
-        lists = {}
+        found = {}
         for file in lists.list_files(self._list_folder, ('.txt',)):
             path = self._list_folder / file
             match = _LIST.fullmatch(path.name)
@@ -70,17 +70,17 @@ class Builder(VideoBuilder, skip_registration=True):
                 continue
             class_name, number = match.groups()
             lists.check_name(class_name, self._list_folder)
-            if (class_name, number) in lists:
+            if (class_name, number) in found:
                 raise DatasetError(
-                    f'{path}: found a list that is also in {lists[class_name, number].parent},'
+                    f'{path}: found a list that is also in {found[class_name, number].parent},'
                     ' expected one of them'
                 )
-            lists[class_name, number] = path
-        if not lists:
+            found[class_name, number] = path
+        if not found:
             raise DatasetError(
                 f'{self._list_folder}: found no lists, expected CLASS_test_split1.txt and so on'
             )
-        return lists
+        return found
 
 
 def _read_list(path, class_name) -> Iterator[tuple[str, str, str]]:

@@ -37,7 +37,7 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def split_videos(self) -> dict[str, list[Video]]:
         names = (f'{_PREFIX}{{}}.json', '{}.json')
-        lists = listing.read_splits(self.manual_dir, names, _read_list)
+        splits = listing.read_splits(self.manual_dir, names, _read_list)
         folders = (
             _VIDEOS,
             f'{_VIDEOS}/{_VIDEOS}',
@@ -47,7 +47,7 @@ class Builder(VideoBuilder, skip_registration=True):
             '.',
         )
         return listing.to_videos(
-            lists, self.label_names(), str(self._labels_file), self.manual_dir, folders, '.webm'
+            splits, self.label_names(), str(self._labels_file), self.manual_dir, folders, '.webm'
         )
 
     @functools.cached_property

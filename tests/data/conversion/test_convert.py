@@ -37,7 +37,7 @@ def test_what_is_stored_and_what_is_skipped(folder, tmp_path):
         (video_id, str(folder / video_id), reason)
         for video_id, reason in small_conversion.BROKEN.items()
     }
-    assert (tmp_path / 'data/datasets/video_folder/mine/1.0.0') == pathlib.Path(result.data_path)
+    assert (tmp_path / 'data/video_folder/mine/1.0.0') == pathlib.Path(result.data_path)
     stored = records(result.data_path)
     assert len(stored) == 20
     for video_id, example in stored.items():

@@ -200,9 +200,9 @@ def test_a_second_process_is_refused(tmp_path):
 
 _SECOND = """
 import sys
-from experiments import run
+from s3dg.program.workdir import Run
 try:
-    print(run.Run('train', sys.argv[1], {'a': 1}).results)
+    print(Run('train', sys.argv[1], {'a': 1}).results)
 except Exception as error:
     print(error)
 """
