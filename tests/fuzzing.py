@@ -74,8 +74,8 @@ def check(
       examples: number of copies.
 
     Raises:
-      AssertionError: where a copy takes too long, or too much memory, or its error is no short line;
-        hypothesis then says by which edits it came about.
+      AssertionError: a copy takes too long or too much memory, or its error is no short line;
+        hypothesis then prints the edits that made the copy.
     """
     path.write_bytes(whole)
     read(path)

@@ -1,4 +1,4 @@
-"""Runs entry points within the test's own process, where starting TensorFlow anew would take too long."""
+"""Runs entry points within the test's own process, for starting TensorFlow anew takes long."""
 
 import contextlib
 

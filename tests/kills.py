@@ -15,7 +15,8 @@ def killed_at(step: int, action: Callable[[], object], exchanges: bool, after=No
     """Runs an action in a process of its own, which is killed before its `step`th step, from 1 on.
 
     Args:
-      step: which call of those of `os` that make, write out, rename or delete something, or exchange two folders.
+      step: which of the calls of `os` that make, write out, rename or delete something, or
+        exchange two folders.
       action: what to do.
       exchanges: whether the system can exchange two folders in one step.
       after: (module, name) of a function: steps are counted from its first call on.

@@ -1,4 +1,4 @@
-"""Video files for tests: made by OpenCV directly, or by FFmpeg's encoders as people's programs do."""
+"""Video files for tests: made by OpenCV, or by FFmpeg's encoders as people's programs do."""
 
 import fractions
 import pathlib

@@ -39,7 +39,7 @@ def of_python_2_as_text(value) -> bytes:
 
 
 def of_python_3(value, protocol: int = 2) -> bytes:
-    """As Python 3 writes it, with the names of NumPy 1: in protocol 2 bytes come as `_codecs.encode`."""
+    """A pickle by Python 3 with NumPy 1's names; protocol 2 writes bytes as `_codecs.encode`."""
     assert protocol < 4  # which has names in another form
     return pickle.dumps(value, protocol).replace(_NEW_NAME, _OLD_NAME)
 

@@ -21,7 +21,7 @@ def rgb_frames(count):
 
 
 def known_fields(frames, algorithm):
-    """In place of optical flow: x says the column, y the row in even fields and the number in odd ones."""
+    """A stand-in for optical flow: x is the column, y the row (even fields) or the number (odd)."""
     assert algorithm == 'tvl1'
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     for k in range(len(list(frames)) - 1):
@@ -76,7 +76,7 @@ def read_rgb(clip):
 
 
 def read_flow(clip):
-    """(first frame, top, level of the first column, of the last one) of a clip of `known_fields`."""
+    """(first frame, top, level of the first column, of the last) of a clip of `known_fields`."""
     even = int(np.ptp(clip[1, ..., 1].astype(int)) < np.ptp(clip[0, ..., 1].astype(int)))
     rows, numbers = (clip[0], clip[1]) if even else (clip[1], clip[0])
     first = round((level(numbers[..., 1]) - 5) / 10) - even

@@ -1,4 +1,4 @@
-"""What is known of datasets before they are on disk, against the builders' own lists and by hand."""
+"""Facts of datasets that are not on disk yet, against the builders' own lists and by hand."""
 
 import pathlib
 import statistics

@@ -1,5 +1,4 @@
-"""A small dataset with boxes: three videos of four frames, one of them without boxes, one unlabelled
-split."""
+"""A small dataset with boxes: three videos of four frames, one without boxes, and a bare split."""
 
 import pathlib
 

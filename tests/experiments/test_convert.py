@@ -1,4 +1,4 @@
-"""A published dataset, from its files to TFRecords and on to a trained network, through the programs."""
+"""A published dataset, from its files to TFRecords to a trained network, by the programs."""
 
 import json
 import pathlib

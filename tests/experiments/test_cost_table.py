@@ -39,7 +39,7 @@ def test_figures_that_the_paper_does_not_give_are_left_empty(name, compared, mul
 
 
 def _table(multiply_adds, compared=True):
-    """The rows of the whole table, every network costing the same unless `multiply_adds` names it."""
+    """The rows of the whole table; networks cost the same unless `multiply_adds` names them."""
     variants = cost_table.find_variants(num_classes=400)
     costs = {v.name: [Cost(8_770_000, 1, multiply_adds.get(v.name, 10**9))] for v in variants}
     return cost_table.table_rows(variants, costs, compared)

@@ -1,4 +1,7 @@
-"""The paper's experiments, whole, on a few videos and networks of two steps: what they leave, and what they reuse."""
+"""The paper's experiments, whole, on a few videos and networks of two steps.
+
+What they leave behind, and what they reuse.
+"""
 
 import json
 import pathlib
@@ -250,7 +253,7 @@ def test_filter_statistics(conducted):
         assert list(offsets) == ['-1', '0', '1']
         assert offsets['-1'] == offsets['0'] == offsets['1']
         moved = after[layer]
-        # Of 8 frames one is left at Mixed_5c: those before and after it are padding, and teach nothing.
+        # Of 8 frames one is left at Mixed_5c: its neighbours are padding, and teach nothing.
         assert (moved['-1'] == moved['1']) == (layer == 'Mixed_5c')
         assert moved['0'] not in (moved['-1'], moved['1'])
     # Inflated from the 2D network: its kernels over three.
@@ -309,7 +312,7 @@ def test_feature_embedding(conducted):
 
 
 def wins(logits, label):
-    """Whether the class is ahead of all others: two streams that are quite sure of other classes tie."""
+    """Whether the class is ahead of all others: two streams sure of different classes tie."""
     logits = logits.astype('float32')
     return (logits >= logits[label]).sum() == 1
 

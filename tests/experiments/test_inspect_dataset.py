@@ -1,4 +1,4 @@
-"""Looking at a dataset: the figures, the files of a run, and what a report makes of strange names."""
+"""Looking at a dataset: its figures, the files of a run, and strange names in a report."""
 
 import csv
 import json

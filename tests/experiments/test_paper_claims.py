@@ -1,7 +1,7 @@
 """Two of the paper's claims, by whole runs of the tiny preset: Tables 1 and 5, minutes each.
 
-The other experiments run whole, but with networks of two steps, in tests/experiments/test_experiments.py; what their
-tiny presets show is in README.md.
+The other experiments run whole, but with networks of two steps, in test_experiments.py; what
+their tiny presets show is in README.md.
 """
 
 import json
@@ -45,7 +45,7 @@ def test_the_order_of_frames_is_read_by_3d_networks_only(results, folder):
     assert blind['top1'] <= 0.6
     # The published I2D is between them: not quite blind.
     assert gaps['i2d_order_blind'] < gaps['i2d'] < gaps['i3d']
-    # Top-1 too, but for two standard deviations of a share of so many videos, half of which it gets right.
+    # Top-1 too, within two standard deviations of a share of one half among these videos.
     noise = 2 * math.sqrt(0.25 / videos.num_examples)
     assert blind['top1'] - noise <= published['top1'] <= found['i3d']['top1']
 

@@ -38,8 +38,8 @@ EXPERIMENTS = (
     transfer,
 )
 
-# Section 4.1 and 5.2 of the paper, and deepmind/kinetics-i3d for Kinetics-Full: steps, (step, rate) pairs,
-# clips per step on how many GPUs, frames that a validation video is looped to.
+# Sections 3.2 and 3.3 of the paper, and deepmind/kinetics-i3d for Kinetics-Full: steps,
+# (step, rate) pairs, GPUs, the number of frames to which a validation video is looped.
 KINETICS = (115_000, [[0, 0.1], [97_000, 0.01], [108_000, 0.001]], 56, 250)
 KINETICS_FLOW = (
     155_000,
@@ -76,7 +76,7 @@ class StoodIn:
 
 @pytest.fixture
 def resolve(monkeypatch):
-    """A function from (program, replicas, *flags) to the plans of its trainings, by label, as config.json has them."""
+    """(program, replicas, *flags) to the plans of its trainings by label, as in config.json."""
 
     def resolved(program, replicas, *words):
         captured = []
@@ -303,7 +303,7 @@ def test_dry_run_without_data(program, tmp_path, capsys):
 
 
 def test_dry_run_by_hand(tmp_path, capsys):
-    """Table 2: three networks, 115,000 steps of 336 clips; 3 x 111.15 G multiply-adds a clip for I3D."""
+    """Three networks, 115,000 steps of 336 clips; I3D: 3 x 111.15 G multiply-adds a clip."""
     assert in_process.call(kinetics, '--dry_run', f'--data_dir={tmp_path}', '--gpu_rate=1') is None
     rows = [line.split(' | ') for line in capsys.readouterr().out.splitlines() if ' | ' in line]
     by_network = {row[0].strip('| '): row for row in rows}

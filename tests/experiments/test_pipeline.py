@@ -1,4 +1,4 @@
-"""A user's own videos, from files of all kinds to named classes, through the programs themselves."""
+"""A user's own videos, from files of all kinds to named classes, by the programs themselves."""
 
 import csv
 import json

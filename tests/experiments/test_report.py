@@ -1,4 +1,4 @@
-"""The page of all runs, where there are none; tests/experiments/test_experiments.py has one of finished runs."""
+"""The page of all runs where there are none; test_experiments.py has one of finished runs."""
 
 import json
 import os

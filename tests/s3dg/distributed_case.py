@@ -1,7 +1,7 @@
 """Run as a program: trains a small network on given clips on one or several logical CPUs.
 
-A failed collective poisons its process, and logical devices are fixed before TensorFlow starts: each case
-of test_distribution.py is a process of its own. Writes what it finds to an .npz file.
+A failed collective poisons its process, and logical devices are fixed before TensorFlow starts:
+each case of test_distribution.py is a process of its own. Writes what it finds to an .npz file.
 """
 
 import argparse
@@ -24,8 +24,9 @@ BATCH, CLASSES = 8, 5
 def create_clips(shape):
     """An endless row of examples whose clip and label depend on their number alone.
 
-    Smooth patterns: of fine noise deep layers see the mean only, nearly the same in every example, and
-    batch norm blows its last digits up; of coarse blocks max-pools see ties, which rounding decides.
+    The patterns are smooth. Of fine noise, deep layers see only the mean, nearly the same in every
+    example, and batch norm magnifies its last digits. In coarse blocks, max-pools see ties, which
+    rounding decides.
     """
     time, height, width, channels = shape
 
@@ -58,7 +59,7 @@ def create_network(arguments):
 
 
 def named(variables):
-    """Variables by number and name: paths differ between a network made and one read from a file."""
+    """Variables by number and name: paths differ between a built network and one from a file."""
     return {f'{i:03}/{v.name}': v for i, v in enumerate(variables)}
 
 

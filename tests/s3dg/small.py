@@ -6,7 +6,7 @@ from s3dg import head, layers
 
 
 def small_network(classes, dropout_rate=0.2, synchronized=False):
-    """Every kind of layer once: clips (batch, time, height, width, 3) to logits (batch, classes)."""
+    """Each kind of layer once: clips (batch, time, height, width, 3) to logits (batch, classes)."""
     keras.utils.set_random_seed(0)
     options = {'normalization': {'momentum': 0.9, 'synchronized': synchronized}}
     clip = keras.Input((None, None, None, 3), name='clip')

@@ -25,7 +25,7 @@ def _chain(*parts, size=(None, None, None, 3)):
 
 
 def test_a_small_network_by_hand():
-    # 5x7x9 becomes 5x4x5 after the spatial and 3x4x5 after the temporal part of the stem, all else keeps it.
+    # The stem takes 5x7x9 to 5x4x5 (spatial part) and to 3x4x5 (temporal part); all else keeps it.
     rows = cost.layer_costs(small_network(classes=10), frames=5, height=7, width=9)
     found = {
         row.path: (row.kind, row.output_shape, row.parameters, row.parameters_total) for row in rows
@@ -132,8 +132,8 @@ def test_a_clip_of_which_nothing_is_left_is_refused():
         cost.layer_costs(network, 1, 2, 2)
 
 
-# Trainable parameters with 400 classes of the released code's networks, counted on its own graphs; and
-# torchvision's s3d, as its documentation gives it: batch norm with a scale, also after temporal
+# Trainable parameters with 400 classes: the released code's networks, counted on its own graphs;
+# and torchvision's s3d, as in its documentation: batch norm with a scale, also after temporal
 # convolutions, and the separable stem.
 TORCHVISION = {
     'stem_separable': True,
@@ -254,7 +254,7 @@ def test_fast_s3d_by_hand(branches, billions):
     assert f'{once / 1e9:.2f}' == billions
 
 
-# What the profiler counts beside these (bias and batch-norm arithmetic, means, ReLUs) is not accounted.
+# The profiler counts more (bias and batch-norm arithmetic, means, ReLUs), which is left out here.
 PROFILED = ('Conv2D', 'Conv3D', 'MatMul')
 
 

@@ -106,10 +106,10 @@ def test_accumulated_micro_batches_are_one_batch(cases):
 @pytest.mark.slow
 @pytest.mark.parametrize('batch_norm', ['synchronized', 'frozen'])
 def test_two_replicas_train_the_whole_s3d_g_as_one(batch_norm, tmp_path):
-    """Synchronised, in float64: the gradients of a fresh, deep batch-norm network magnify a last digit.
+    """Synchronised, in float64: gradients of a fresh, deep batch-norm network magnify a last digit.
 
-    In float32 one device drifts as far from itself when the examples of each batch are merely put in
-    another order.
+    In float32 one device drifts as far from itself when only the order of the examples in each
+    batch changes.
     """
     dtype = 'float64' if batch_norm == 'synchronized' else 'float32'
     flags = ['--network=s3d_g', f'--batch_norm={batch_norm}', f'--dtype={dtype}']

@@ -14,7 +14,7 @@ def _random(*shape):
 
 @pytest.mark.parametrize('time', [1, 2, 7, 8])
 def test_head_equals_the_published_pool_and_mean(time):
-    """slim: a 2x7x7 average pool of stride 1, a 1x1x1 convolution, the mean of its logits over time."""
+    """slim: a 2x7x7 average pool of stride 1, a 1x1x1 convolution, the mean of logits over time."""
     x = _random(2, time, 7, 7, 5)
     classifier = head.Classifier(4)
     logits = classifier(head.WindowedAveragePool()(x))
@@ -27,7 +27,7 @@ def test_head_equals_the_published_pool_and_mean(time):
 
 @pytest.mark.parametrize('size', [(7, 7), (8, 8), (9, 16), (5, 20), (4, 4)])
 def test_head_with_a_window_equals_torchvisions_pool_and_mean(size):
-    """torchvision: a 2x7x7 average pool of stride 1, the classifier, the mean over all that is left."""
+    """torchvision: a 2x7x7 average pool of stride 1, the classifier, the mean over the rest."""
     x = _random(2, 4, *size, 5)
     pool = head.WindowedAveragePool(spatial_window=7)
     window = [min(7, side) for side in size]

@@ -30,7 +30,8 @@ ENDPOINT_TABLE = {
     'Mixed_5c': (8, 7, 1024),
 }
 
-# Trainable parameters with 400 classes: of the released networks (slim), and paper.md's count by hand.
+# Trainable parameters with 400 classes: of the released networks (slim), and counted by hand from
+# the paper's tables.
 PARAMETERS = {'i3d': 12_689_984, 's3d_slim': 8_299_520, 's3d_g_slim': 9_518_848}
 PARAMETERS_IN_THOUSANDS = {'s3d': 9_685, 's3d_g': 10_910}
 
@@ -124,7 +125,7 @@ def test_saved_and_loaded_networks_are_equal_to_the_bit(name, tmp_path):
 
 
 def test_variants_differ():
-    """The same weights where they fit, and yet other logits: no two variants are the same network."""
+    """Equal weights where they fit, and yet other logits: no two variants are the same network."""
     clip = _clip(1, 16, 32, 32, 3)
     logits = {name: _randomize(s3dg.build(name, **SMALL))(clip).numpy() for name in s3dg.NETWORKS}
     names = sorted(logits)

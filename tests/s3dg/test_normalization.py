@@ -81,7 +81,7 @@ def test_frozen_is_inference_and_keeps_its_statistics(layer, x):
 
 
 def test_gradient_flows_through_the_batch_statistics(layer, x):
-    """A sum of normalised values is constant, so its gradient vanishes; a fixed mean would leave one."""
+    """A sum of normalised values is constant: no gradient. A fixed mean would leave one."""
     inputs = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(inputs)

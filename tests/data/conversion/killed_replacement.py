@@ -1,4 +1,4 @@
-"""Converts a dataset anew while being killed at every step of the swap; prints what was seen as JSON.
+"""Converts a dataset anew, killed at every step of the swap; prints what was seen as JSON.
 
 python killed_replacement.py FOLDER DATA_DIR
 """

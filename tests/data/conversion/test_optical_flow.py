@@ -1,4 +1,4 @@
-"""Optical flow: its 8 bits by hand, and known motion through all that a stored field goes through."""
+"""Optical flow: its 8 bits by hand, and known motion from conversion to the stored field."""
 
 import cv2
 import numpy as np

@@ -372,7 +372,7 @@ def test_what_an_earlier_version_began_goes_on(folder, undisturbed, tmp_path, mo
 def test_a_swap_that_an_earlier_version_did_not_end_is_ended(
     folder, undisturbed, tmp_path, monkeypatch
 ):
-    """It was killed between its two renames: there was none, and the next run deleted the new one."""
+    """A version killed between its two renames left none, and the next run deleted the new one."""
     place = pathlib.Path(convert(folder, tmp_path).data_path)
     shutil.copytree(place, place.with_name('1.0.0.replaced'))
     place.rename(place.with_name('1.0.0.converting'))

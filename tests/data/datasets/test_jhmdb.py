@@ -38,11 +38,14 @@ UNUSABLE = {
     'pullup/short_0': '3 frames, but its boxes go on to the 5th',
     'push/much_shorter_0': '8 frames of the 10 that were annotated',
     'run/version_7_3_0': (
-        'puppet_mask.mat cannot be read (a MATLAB file of version 7.3, HDF5; save it again with -v7)'
+        'puppet_mask.mat cannot be read '
+        '(a MATLAB file of version 7.3, HDF5; save it again with -v7)'
     ),
     'shoot_ball/truncated_0': 'puppet_mask.mat cannot be read (',
     'shoot_bow/other_0': "puppet_mask.mat holds 'part_masks', expected 'part_mask'",
-    'sit/cell_0': "puppet_mask.mat holds 'part_mask' of type cell and shape (1, 2), expected numbers",
+    'sit/cell_0': (
+        "puppet_mask.mat holds 'part_mask' of type cell and shape (1, 2), expected numbers"
+    ),
     'stand/text_0': 'puppet_mask.mat cannot be read (',
 }
 

@@ -1,4 +1,4 @@
-"""Kinetics-400 from generated CSVs and videos in the layouts that circulate, broken ones among them."""
+"""Kinetics-400 from generated CSVs and videos in the layouts that circulate, some broken."""
 
 import pathlib
 

@@ -68,7 +68,10 @@ def test_the_bytes_of_the_published_file(saved):
     """An entry of `pyannot.pkl`, byte by byte, after `pickletools.dis`."""
     name = 'Fencing/v_Fencing_g1_c1'
     assert len(name) == 23
-    dtype = b'cnumpy\ndtype\nX\x03\x00\x00\x00U23K\x00K\x01\x87R(K\x03X\x01\x00\x00\x00<NNNK\x5cK\x04K\x00tb'
+    dtype = (
+        b'cnumpy\ndtype\nX\x03\x00\x00\x00U23K\x00K\x01\x87R'
+        b'(K\x03X\x01\x00\x00\x00<NNNK\x5cK\x04K\x00tb'
+    )
     key = (
         b'cnumpy.core.multiarray\nscalar\n' + dtype + b'C\x5c' + name.encode('utf-32-le') + b'\x86R'
     )

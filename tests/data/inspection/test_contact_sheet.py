@@ -1,4 +1,4 @@
-"""Contact sheets, charts and the colours of flow: that what is to be seen is there, where it should be."""
+"""Contact sheets, charts and the colours of flow: every part is there, and in its place."""
 
 import cv2
 import numpy as np

@@ -20,7 +20,7 @@ def look(opened, splits=('train', 'validation'), videos=4, seed=0):
 
 
 def test_counts(ramp_dataset):
-    """Of the lengths 2, 5, 8, 9, 16, 17 and 24, four videos each and class in training, else one."""
+    """Each length (2, 5, 8, 9, 16, 17, 24) has four videos of each class in training, else one."""
     found = look(ramp_dataset)
     assert list(found) == ['train', 'validation']
     train = found['train']

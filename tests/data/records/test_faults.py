@@ -1,4 +1,4 @@
-"""Damaged records in training and evaluation: a line that names the shard or the video, never a traceback."""
+"""Damaged records in training and evaluation: one line names the shard or the video."""
 
 import shutil
 

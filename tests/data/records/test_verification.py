@@ -305,21 +305,28 @@ def _jpeg(height, width, channels):
     return cv2.imencode('.jpg', (ramp % 251).astype(np.uint8))[1].tobytes()
 
 
+def _png(height, width):
+    return cv2.imencode('.png', np.zeros((height, width, 3), np.uint8))[1].tobytes()
+
+
 @pytest.mark.parametrize(
     ('damage', 'fault'),
     [
         (lambda good: b'', 'is empty (0 bytes)'),
         (lambda good: b'garbage', 'is no JPEG: its start marker is missing'),
-        (lambda good: cv2.imencode('.png', np.zeros((24, 32, 3), np.uint8))[1].tobytes(), 'is no JPEG: its start marker is missing'),
+        (lambda good: _png(24, 32), 'is no JPEG: its start marker is missing'),
         (lambda good: good[:-2], 'is cut off: its end marker is missing'),
         (lambda good: good[: len(good) // 2], 'is cut off: its end marker is missing'),
         (lambda good: good[:2] + good[-2:], 'cannot be decoded'),
-        (lambda good: good[:-8] + b'\xff\xc4' + good[-6:], 'is damaged: there is a marker among its coded pixels'),
+        (
+            lambda good: good[:-8] + b'\xff\xc4' + good[-6:],
+            'is damaged: there is a marker among its coded pixels',
+        ),
         (lambda good: _jpeg(24, 31, 3), 'is 24x31 (height x width), expected 24x32'),
         (lambda good: _jpeg(32, 24, 3), 'is 32x24 (height x width), expected 24x32'),
         (lambda good: _jpeg(24, 32, 1), 'is gray, expected colour'),
     ],
-)  # fmt: skip
+)
 def test_frames_that_are_not_as_they_should_be(damaged, damage, fault):
     def change(features):
         frames = features['video'].bytes_list.value

@@ -1,4 +1,4 @@
-"""Verification of datasets with boxes: good ones have no problems, and every kind of damage is found."""
+"""Verification of datasets with boxes: good ones pass, and every kind of damage is found."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Which trained network is reused for what, and what is refused before training: without training any."""
+"""Which trained network is reused, and what is refused before training; none is trained here."""
 
 import json
 import types
@@ -238,7 +238,8 @@ def test_flags_that_change_the_result_are_written_down(make_study):
         changes = read_options().changes()
     assert changes == {'steps': 7, 'dtype': 'mixed_bfloat16', 'set.width': 0.1}
     assert reporting.changes_note({'preset': 'tiny', 'overridden': changes}) == (
-        "Not the tiny preset's, but given by flags: `steps=7`, `dtype=mixed_bfloat16`, `set.width=0.1`."
+        "Not the tiny preset's, but given by flags: "
+        '`steps=7`, `dtype=mixed_bfloat16`, `set.width=0.1`.'
     )
     assert reporting.changes_note({'preset': 'tiny'}) == ''
 
@@ -388,8 +389,8 @@ def test_layers_that_are_not_temporal_are_refused_before_training(data_dir, tmp_
             16,
             [
                 '336 clips per step: 16 replicas x 7 micro-batches x 3 clips',
-                '16 replicas divide 336 clips so that batch norm sees 3 at once, not 6: another number of them, '
-                '--batch_size or --sync_batch_norm changes that',
+                '16 replicas divide 336 clips so that batch norm sees 3 at once, not 6: '
+                'another number of them, --batch_size or --sync_batch_norm changes that',
             ],
         ),
     ],

@@ -105,7 +105,7 @@ def test_what_cannot_be_submitted(tmp_path, ids, logits, names, message):
 
 @pytest.fixture(scope='module')
 def something(tmp_path_factory):
-    """Something-Something, release 1, as published, but small: folders of frames, lists, a test split."""
+    """Something-Something, release 1, laid out as published: frames, lists, a test split."""
     manual = tmp_path_factory.mktemp('something')
     labels = ('Pulling something', 'Something falling', 'Holding something')
     lists = {'train': [], 'validation': [], 'test': []}

@@ -37,7 +37,7 @@ SHORT, SHORT_STARTS = 5, (0,)
 
 
 def _write(path, length, seed):
-    """A lossless video of 20x24 at 20 frames a second; its crops at 10 a second, uint8 (length, 16, 16, 3)."""
+    """A lossless 20x24 video at 20 frames/s; its crops at 10/s, uint8 (length, 16, 16, 3)."""
     frames = np.random.default_rng(seed).integers(0, 256, (2 * length, 20, 24, 3), dtype=np.uint8)
     write_video(path, frames, 2 * RATE, 'FFV1')
     # The frame on the screen in the middle of a tenth of a second begins there.
@@ -438,7 +438,7 @@ def test_mistakes_end_in_one_line(work):
         assert 'Traceback' not in done.stderr
 
 
-# Started by a small process of its own, for a child inherits the peak of the process that starts it.
+# Started by a small process of its own: a child inherits the peak of the process that starts it.
 _MEASURE = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)

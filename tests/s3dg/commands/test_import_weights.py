@@ -1,4 +1,4 @@
-"""Released checkpoints through the command line: the published networks' figures, and clear refusals."""
+"""Released checkpoints by the command line: the published figures, and clear refusals."""
 
 import json
 

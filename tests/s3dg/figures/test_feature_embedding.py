@@ -79,8 +79,9 @@ def test_chance_by_hand():
 
 
 def test_agreement_by_hand():
-    # Two groups far apart on a line, the last of each with the other's label. Standardising keeps the order of
-    # distances. Of its two nearest, each video of the first group, and of the second alike, sees:
+    # Two groups far apart on a line, the last of each with the other's label. Standardising keeps
+    # the order of distances. Among its two nearest, each video of the first group (the second is
+    # alike) sees:
     # 0 -> 1, 2: two of its label; 1 -> 0, 2: two; 2.1 -> 1, 3.3: one; 3.3 -> 2.1, 1: none.
     places = np.array([0, 1, 2.1, 3.3, 10, 11, 12.1, 13.3])
     features = np.stack([places, np.zeros(8)], axis=1)

@@ -1,4 +1,4 @@
-"""Statistics of kernels per temporal offset: held against NumPy's, of an I3D inflated from a 2D network."""
+"""Statistics of kernels per temporal offset, against NumPy's; an I3D inflated from a 2D network."""
 
 import json
 
@@ -32,7 +32,7 @@ def _inflated():
 
 
 def _expected(values):
-    """From the definitions: quartiles by interpolation between sorted values, whiskers by 1.5 times the box."""
+    """From the definitions: quartiles interpolated between sorted values, whiskers of 1.5 boxes."""
     values = np.sort(np.asarray(values, 'float64').ravel())
 
     def quantile(share):

@@ -72,7 +72,7 @@ def test_contact_sheet_holds_the_frames(tmp_path):
 
 
 def _families():
-    """Four curves of eight points that meet at both ends, three of the points quite near each other."""
+    """Four curves of eight points that meet at both ends; three points lie close together."""
     ends = [plots.AccuracyPoint(37e9, 0.70, 'I2D'), plots.AccuracyPoint(110e9, 0.78, 'I3D', 0.005)]
     costs = [38e9, 38.5e9, 40e9, 52e9, 60e9, 85e9]
     curves = []

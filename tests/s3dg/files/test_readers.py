@@ -1,4 +1,4 @@
-"""Readers of JSON, CSV and .npz: what they take, and that nothing else comes of a damaged file than a line."""
+"""Readers of JSON, CSV and .npz: what they take, and the one line that a damaged file gets."""
 
 import json
 import zipfile

@@ -17,7 +17,8 @@ from s3dg.program.entry import UsageError
         (
             'abc',
             'abd',
-            "3 classes, expected 3; 1 places differ: class 2 is 'c', expected 'd'; 2 names are in both",
+            "3 classes, expected 3; 1 places differ: class 2 is 'c', expected 'd'; "
+            '2 names are in both',
         ),
         (
             'ab',
@@ -29,12 +30,14 @@ from s3dg.program.entry import UsageError
             'a',
             'abcdef',
             "1 classes, expected 6; 5 places differ: class 1 is not there, expected 'b'; "
-            "class 2 is not there, expected 'c'; class 3 is not there, expected 'd'; 1 names are in both",
+            "class 2 is not there, expected 'c'; class 3 is not there, expected 'd'; "
+            '1 names are in both',
         ),
         (
             'ab',
             'a',
-            "2 classes, expected 1; 1 places differ: class 1 is 'b', expected none; 1 names are in both",
+            "2 classes, expected 1; 1 places differ: class 1 is 'b', expected none; "
+            '1 names are in both',
         ),
     ],
 )

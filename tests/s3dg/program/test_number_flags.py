@@ -1,4 +1,4 @@
-"""Every flag of every program that is a number, and every field of --set, with what no number may be."""
+"""Every number flag of every program, and every field of --set, with values they must refuse."""
 
 import dataclasses
 import importlib

@@ -1,4 +1,4 @@
-"""What the entry points share: the folder of a run, words of the command line, errors in one line."""
+"""What the entry points share: a run's folder, words of the command line, errors in one line."""
 
 import json
 import subprocess
@@ -188,9 +188,8 @@ def test_a_second_process_is_refused(tmp_path):
     this = Run('train', work, {'a': 1})
     words = [sys.executable, '-c', _SECOND, str(work)]
     done = subprocess.run(words, cwd=programs.ROOT, capture_output=True, text=True, check=False)
-    assert (
-        done.stdout
-        == f'--workdir: another process is at work in {work}; wait for its end, or give another one.\n'
+    assert done.stdout == (
+        f'--workdir: another process is at work in {work}; wait for its end, or give another one.\n'
     )
     this.finish({}, '')
     del this

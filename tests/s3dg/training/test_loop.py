@@ -1,4 +1,4 @@
-"""The training loop on one device: what a step does, stopping and going on, freezing, what is refused."""
+"""The training loop on one device: its steps, stopping and going on, freezing, refusals."""
 
 import contextlib
 import dataclasses
@@ -127,7 +127,7 @@ def float64():
 
 
 def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
-    """56 micro-batches, as on one GPU in place of 56: two steps with momentum equal two of the whole batch."""
+    """One GPU takes 56 micro-batches: two steps with momentum equal two of the whole batch."""
 
     def create():
         network = _network(dropout_rate=0.0)
@@ -288,7 +288,7 @@ def tensorflow_says(caplog):
 
 @pytest.mark.parametrize('state', [None, b'', b'model_checkpoint_path: "ckpt-', b'\xff\xfe'])
 def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state, tensorflow_says):
-    """Lost or cut, it made a training begin anew, and write over its checkpoints, without a word."""
+    """Without it, training silently began anew and wrote over its checkpoints."""
     config = dataclasses.replace(_config(), checkpoint_every=1)
     loop.train(_network, _clips(), config, tmp_path)
     folder = tmp_path / 'checkpoints'

@@ -1,7 +1,7 @@
 """Video files as people have them: containers, codecs and clocks that public trackers report.
 
-All are made here, by FFmpeg's encoders, of frames whose gray level says which one it is; the frames and
-the times that come back are known by hand.
+FFmpeg's encoders make them here, of frames whose gray level says which one it is; the frames and
+times that come back are known by hand.
 """
 
 import json
@@ -99,8 +99,10 @@ def test_variable_rate(tmp_path, name):
     ],
 )
 def test_interlaced_video_gives_both_fields(tmp_path, name, codec, pixels, size):
-    """Rows of the two fields differ by 60 levels, as they do where something moves; every picture must
-    be its own, and no other's that lies in memory yet."""
+    """The rows of the two fields differ by 60 levels, as they do where something moves.
+
+    Every picture must be its own, not another that is still in memory.
+    """
     path = tmp_path / name
     frames = []
     for level in range(40, 160, 20):
@@ -181,7 +183,7 @@ def test_a_single_picture(tmp_path):
 
 
 def test_an_edit_list_hides_frames(tmp_path):
-    """As of a recording whose beginning was cut off without coding it anew: decoding begins before."""
+    """A recording whose beginning was cut off without coding it anew: decoding begins earlier."""
     times = (np.arange(COUNT) - 10) / 25
     write(tmp_path / 'v.mp4', times=times, container_options={'avoid_negative_ts': 'disabled'})
     with av.open(str(tmp_path / 'v.mp4')) as container:

@@ -213,7 +213,7 @@ def test_senseless_arguments_are_refused(tmp_path, arguments):
 
 
 def test_changing_frame_size_needs_a_stated_one(tmp_path):
-    """As in a recording whose window was resized on the way: two streams of JPEG, one after the other."""
+    """A recording whose window was resized: two streams of JPEG, one after the other."""
     for name, height in (('a', 32), ('b', 48)):
         frames = video_files.stepped_frames(3, height, 64)
         video_files.write_with_ffmpeg(

@@ -36,8 +36,12 @@ KINDS = {
     'gif': ('v.gif', {'codec': 'gif', 'pixels': 'rgb8'}, 'block'),
 }
 SAID = {
-    'seconds': r'^truncated: its pictures end after (\d\.\d) of 1\.9 seconds, \d\d% of it is missing$',
-    'index': r'^truncated mp4: its index \("moov" atom\) is missing, [\d,]+ of at least [\d,]+ bytes',
+    'seconds': (
+        r'^truncated: its pictures end after (\d\.\d) of 1\.9 seconds, \d\d% of it is missing$'
+    ),
+    'index': (
+        r'^truncated mp4: its index \("moov" atom\) is missing, [\d,]+ of at least [\d,]+ bytes'
+    ),
     'block': r'^truncated: its last block goes on to byte [\d,]+, the file ends with byte [\d,]+$',
     'bytes': r'^truncated: [\d,]+ of [\d,]+ bytes are there, 50% of it is missing$',
 }

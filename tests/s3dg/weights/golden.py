@@ -1,8 +1,8 @@
 """Figures of published networks: what they compute with pseudo-weights on a generated clip.
 
-`figures/NAME.json` holds the names and shapes of a published checkpoint's variables, `figures/NAME.npz` the
-logits that the published network computes with the `pseudo_weights` of those names, and the mean and
-standard deviation of each endpoint.
+`figures/NAME.json` holds the names and shapes of a published checkpoint's variables.
+`figures/NAME.npz` holds the logits that the published network computes with the `pseudo_weights` of
+those names, and the mean and standard deviation of each endpoint.
 """
 
 import json
@@ -58,7 +58,7 @@ def endpoint_error(name, endpoint, activations):
 
 
 def kylemin_names(state):
-    """torchvision's S3D variables under kylemin's names, but for the 'module.' that those begin with."""
+    """torchvision's S3D variables under kylemin's names, without their prefix 'module.'."""
     renamed = {}
     for name, array in state.items():
         first, layer, *numbers, leaf = name.split('.')

@@ -1,7 +1,7 @@
-"""Pseudo-weights keyed by variable name, and a test clip: the inputs behind every golden beside this file.
+"""Pseudo-weights keyed by variable name, and a test clip: the inputs of the goldens beside it.
 
-A golden NAME.npz holds what a published network computes with these weights on this clip, NAME.json the names and
-shapes of its checkpoint's variables. Nothing but numpy is needed to make the inputs again.
+A golden NAME.npz holds what a published network computes with these weights on this clip, NAME.json
+the names and shapes of its checkpoint's variables. Making the inputs again takes only numpy.
 """
 
 import zlib
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def pseudo_weight(name, shape, salt=''):
-    """The float32 array that the variable `name` of `shape` holds in every golden with this `salt`."""
+    """The float32 array of `shape` that the variable `name` holds in goldens with this `salt`."""
     rng = np.random.default_rng(zlib.crc32((salt + name).encode()))
     shape = tuple(int(s) for s in shape)
     leaf = name.lower()
@@ -26,7 +26,7 @@ def pseudo_weight(name, shape, salt=''):
 
 
 def clip(shape, seed=7):
-    """A smooth moving pattern of shape (T, H, W, C), uint8; each golden says how its network normalises it."""
+    """A smooth moving pattern, uint8 (T, H, W, C); a golden says how its network scales it."""
     t, h, w, c = shape
     rng = np.random.default_rng(seed)
     tt, yy, xx = np.meshgrid(np.arange(t), np.arange(h), np.arange(w), indexing='ij')

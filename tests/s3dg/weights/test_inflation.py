@@ -43,10 +43,10 @@ def test_a_still_video_gives_what_its_image_gives_at_every_step(network, fields)
             assert golden.endpoint_error(IMAGE, endpoint, x[:, step]) < 1e-4, (endpoint, step)
 
 
-# How many time steps at each end the zeros beyond a 128-frame clip reach: by hand, from kernel sizes and
-# strides. A kernel of 3 carries a reach of r to r + 1; the stem, of 7 at stride 2, is reached by 2 rows before
-# and 3 after: 1 step before, 2 after. A pool of stride 2 halves a reach, taking in its window: the one of 3 sees
-# steps 2i ... 2i + 2, that of 2 sees 2i and 2i + 1.
+# How many time steps at each end the zeros beyond a 128-frame clip reach: by hand, from kernel
+# sizes and strides. A kernel of 3 carries a reach of r to r + 1. The stem, of 7 at stride 2, pads
+# 2 rows before and 3 after: they reach 1 step and 2 steps. A pool of stride 2 halves a reach, its
+# window included: the one of 3 sees steps 2i ... 2i + 2, that of 2 sees 2i and 2i + 1.
 REACH = {
     'Conv2d_1a_7x7': (1, 2),
     'MaxPool_2a_3x3': (1, 2),

@@ -1,4 +1,4 @@
-"""Released checkpoints, from arrays of their names: the networks they become and what those compute."""
+"""Released checkpoints, from arrays of their names: the networks they become and their answers."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_torch_s3d_computes_what_torchvisions_does(source):
     x = golden.golden_clip('torchvision_s3d').astype('float32')
     if source == 'kylemin':
         arrays = golden.kylemin_names(arrays)
-        # The same normalised input: torchvision's normalisation, and the inverse of kylemin's [-1, 1].
+        # The same normalised input: torchvision's scaling, and the inverse of kylemin's [-1, 1].
         mean, std = np.array([0.43216, 0.394666, 0.37645]), np.array([0.22803, 0.22145, 0.216989])
         x = (((x / 255.0 - mean) / std + 1.0) * 127.5).astype('float32')
     imported = weights.from_arrays(source, arrays)

@@ -1,4 +1,4 @@
-"""Imported networks against the published ones in plain torch: any stem, any switching endpoint, any size."""
+"""Imported networks against the published ones in plain torch: stems, endpoints and sizes."""
 
 import numpy as np
 import pytest
@@ -117,7 +117,8 @@ def test_torch_s3d(source, size):
     _check(network, x, expected)
 
 
-# 32x128x128: even throughout; the others reach MaxPool_4a_3x3 with odd sizes, where its padding is not SAME.
+# 32x128x128 is even throughout; the others reach MaxPool_4a_3x3 with odd sizes, where its padding
+# is not SAME.
 @pytest.mark.parametrize('size', [(32, 128, 128), (20, 200, 232), (10, 104, 90)])
 def test_howto100m(size):
     shapes = torch_reference.howto100m_shapes()

@@ -1,9 +1,10 @@
 """The networks behind released checkpoints, in plain torch: what an imported network must answer.
 
-Written from the descriptions of the published networks and for clarity only; nothing of `s3dg` is used.
-Each function takes the arrays of a checkpoint by their names in it, and a clip as the network takes it,
-already scaled: float32 (1, T, H, W, C). It returns a dict of float32 arrays, channels last: every endpoint by
-Inception-v1's name (1, t, h, w, channels), and 'logits' or 'embedding' (1, number).
+Written for clarity, from the descriptions of the published networks; it uses nothing of `s3dg`.
+Each function takes the arrays of a checkpoint by their names in it, and a clip as the network takes
+it, already scaled: float32 (1, T, H, W, C). It returns a dict of float32 arrays, channels last:
+every endpoint by Inception-v1's name (1, t, h, w, channels), and 'logits' or 'embedding'
+(1, number).
 
 Sources: TF-slim nets/{inception_v1,i3d,s3dg}.py, deepmind/kinetics-i3d i3d.py, torchvision
 models/video/s3d.py, kylemin/S3D model.py, antoine77340/S3D_HowTo100M s3dg.py.
@@ -125,7 +126,7 @@ def _symmetric_pool(x, size, strides):
 
 
 def _zero_padded_pool(x, size, strides):
-    """HowTo100M's pool: the same zeros for every input size, and an incomplete last window counts."""
+    """HowTo100M's pool: the same zeros for every input size; an incomplete last window counts."""
     totals = [max(window - stride, 0) for window, stride in zip(size, strides, strict=True)]
     x = _pad(x, [(total // 2, total - total // 2) for total in totals])
     return functional.max_pool3d(x, size, strides, ceil_mode=True)
@@ -176,7 +177,7 @@ def _endpoints(x, names, branches, convolution, pool):
 
 
 def _logits(x, kernel, bias, window):
-    """Average pool of stride 1, reduced where the activations are smaller; 1x1x1 convolution; mean."""
+    """Average pool of stride 1, at most as large as its input; 1x1x1 convolution; mean."""
     window = [min(rows, size) for rows, size in zip(x.shape[2:], window, strict=True)]
     x = functional.conv3d(functional.avg_pool3d(x, window, 1), kernel, torch.from_numpy(bias))
     return x.mean(dim=(2, 3, 4)).numpy()
@@ -190,8 +191,9 @@ def _tensorflow_batch_norm(x, arrays, name):
 def slim(arrays, clip):
     """TF-slim's I3D, S3D, S3D-G and, on a clip of one frame, the 2D Inception-v1.
 
-    Separable convolutions and gates are where their weights are. No batch norm has a scale; after a
-    temporal convolution there is none, but a bias. 'logits' is missing where the head's weights are.
+    Convolutions are separable, and gated, where the arrays hold such weights. No batch norm has a
+    scale; a temporal convolution has a bias, and no batch norm. Without the head's weights there
+    are no 'logits'.
 
     Args:
       arrays: 'InceptionV1/...' to arrays.
@@ -285,7 +287,7 @@ def torchvision_s3d(state, clip, whole_frames=False):
 
 
 def _space_to_depth(x):
-    """Every 2x2x2 positions become one, its channels in the order (time, height, width, channel)."""
+    """2x2x2 positions become one, with channels in the order (time, height, width, channel)."""
     batch, channels, *sizes = x.shape
     time, height, width = (size // 2 for size in sizes)
     x = x.reshape(batch, channels, time, 2, height, 2, width, 2)
@@ -301,10 +303,10 @@ def _howto100m_gate(name):
 
 
 def howto100m(state, clip):
-    """The video tower of the HowTo100M S3D-G: gates with bias, a linear embedding of the global mean.
+    """HowTo100M's S3D-G, its video tower: gates with bias, a linear embedding of the global mean.
 
-    Its pools pad the same zeros for every size: MaxPool_4a_3x3 is SAME only where the sizes before it are
-    even. Nothing before a pool is negative, so that zeros never win.
+    Its pools pad the same zeros for every size: MaxPool_4a_3x3 is SAME only where the sizes before
+    it are even. Nothing before a pool is negative, so zeros never win.
 
     Args:
       state: 'conv1.conv1.weight' ... 'fc.bias' to arrays; others are not looked at.
