@@ -303,7 +303,7 @@ def peak_memory(processes):
 
 def main(arguments):
     del arguments
-    task = required('task')
+    task = required('task', FLAGS.task)
     processes = FLAGS.processes or os.cpu_count() or 1
     settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
     this = Run('benchmark', FLAGS.workdir, settings, replaces=True, goes_on=True)

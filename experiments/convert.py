@@ -129,7 +129,7 @@ def check_flags():
 def convert():
     """Converts as the flags say: (builder, `Conversion`)."""
     if FLAGS.dataset not in catalog.EMBEDDED:
-        required('manual_dir')
+        required('manual_dir', FLAGS.manual_dir)
     builder = catalog.make_builder(
         FLAGS.dataset, FLAGS.config, FLAGS.data_dir, FLAGS.manual_dir, **config_fields()
     )
@@ -186,7 +186,7 @@ def verify(opened, listing):
 
 def main(arguments):
     del arguments
-    required('dataset')
+    required('dataset', FLAGS.dataset)
     check_flags()
     settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
     this = Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)

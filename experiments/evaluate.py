@@ -24,7 +24,7 @@ from s3dg.program.flags import (
 from s3dg.program.loading import load_network, require_classes
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_CLIPS, define_count
-from s3dg.program.runtime import start_runtime
+from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.workdir import Run, file_identity
 
 FLAGS = flags.FLAGS
@@ -75,9 +75,9 @@ def report_other_rate(network, builder):
 
 def main(arguments):
     del arguments
-    required('model')
-    required('dataset')
-    strategy = start_runtime()
+    required('model', FLAGS.model)
+    required('dataset', FLAGS.dataset)
+    strategy = start_runtime(RuntimeOptions.of(FLAGS))
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     with strategy.scope():
         network = load_network(FLAGS.model)

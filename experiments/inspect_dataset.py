@@ -259,7 +259,7 @@ def write_report(results, names):
 
 def main(arguments):
     del arguments
-    required('dataset')
+    required('dataset', FLAGS.dataset)
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     info = builder.info
     record_checks.modality(info)  # or an error, before anything is read

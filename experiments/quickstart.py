@@ -22,7 +22,7 @@ from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
-from s3dg.program.runtime import start_runtime
+from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.workdir import Run
 from s3dg.saving.export import ExportedNetwork
 
@@ -80,7 +80,7 @@ def main(arguments):
     started = time.monotonic()
     if FLAGS.dataset != DATASET:
         raise UsageError(f'--dataset: the quickstart is for {DATASET}; see experiments.train.')
-    strategy = start_runtime()
+    strategy = start_runtime(RuntimeOptions.of(FLAGS))
     builder = catalog.open_dataset(DATASET, FLAGS.config, FLAGS.data_dir, entry.report)
     plan = train.resolve_plan(builder, strategy, entry.report)
     this = Run(

@@ -26,7 +26,7 @@ from s3dg.program.flags import (
     define_workdir_flags,
     required,
 )
-from s3dg.program.runtime import start_runtime
+from s3dg.program.runtime import RuntimeOptions, start_runtime
 
 FLAGS = flags.FLAGS
 
@@ -83,8 +83,8 @@ def resolve_plan(builder, strategy, report):
 
 def main(arguments):
     del arguments
-    required('dataset')
-    strategy = start_runtime()
+    required('dataset', FLAGS.dataset)
+    strategy = start_runtime(RuntimeOptions.of(FLAGS))
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     plan = resolve_plan(builder, strategy, entry.report)
     this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)

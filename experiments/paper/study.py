@@ -28,7 +28,7 @@ from s3dg.program.flags import (
 )
 from s3dg.program.loading import load_network
 from s3dg.program.number_flags import MOST_SEED, MOST_STEPS, define_count, define_number
-from s3dg.program.runtime import start_runtime
+from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.workdir import RESULTS_FILE, Run, flatten, home_path, read_settings, workdir_path
 from s3dg.training.evaluation import Predictions, compute_metrics
 
@@ -351,7 +351,9 @@ def conduct(program, recipes, summarise, settings=None, check=None):
         return
     workdir = workdir_path(FLAGS.workdir)
     networks_dir = home_path(FLAGS.networks_dir or workdir.parent / 'networks')
-    study = Study(networks_dir, FLAGS.data_dir, start_runtime(), entry.report)
+    study = Study(
+        networks_dir, FLAGS.data_dir, start_runtime(RuntimeOptions.of(FLAGS)), entry.report
+    )
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
     is_finished = (workdir / RESULTS_FILE).exists() and not FLAGS.overwrite
     try:

@@ -69,7 +69,7 @@ def most_probable(model, probabilities, number):
 
 
 def main(arguments):
-    required('model')
+    required('model', FLAGS.model)
     if not arguments:
         raise UsageError('No video given: s3dg classify --model=MODEL VIDEO...')
     model = load_model(FLAGS.model)

@@ -91,8 +91,8 @@ def _is_whole(folder):
 
 def main(arguments):
     del arguments
-    required('model')
-    required('output')
+    required('model', FLAGS.model)
+    required('output', FLAGS.output)
     network = load_network(FLAGS.model)
     export.check_output(FLAGS.output)
     settings = {'model': file_identity(FLAGS.model), 'output': FLAGS.output}

@@ -45,7 +45,7 @@ from s3dg.program.flags import define_runtime_flags, define_workdir_flags, requi
 from s3dg.program.loading import load_network, require_rgb
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_CLIPS, MOST_FRAMES, define_count
-from s3dg.program.runtime import start_runtime
+from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.workdir import Run, file_identity
 from s3dg.progress import ProgressLine
 from s3dg.video import sampling, windows
@@ -263,7 +263,7 @@ def check_flags(arguments):
     Raises:
       UsageError: saying what.
     """
-    required('model')
+    required('model', FLAGS.model)
     if not arguments:
         raise UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
 
@@ -299,7 +299,7 @@ def extract_all(extractor, targets, video_format, stride, arrays):
 def main(arguments):
     check_flags(arguments)
     videos = feature_file.find_videos(arguments)
-    strategy = start_runtime()
+    strategy = start_runtime(RuntimeOptions.of(FLAGS))
     with strategy.scope():
         network = load_network(FLAGS.model)
     require_rgb(network, FLAGS.model)

@@ -88,7 +88,7 @@ def check_flags():
       UsageError: saying which flag.
     """
     for name in ('source', 'checkpoint', 'output'):
-        required(name)
+        required(name, FLAGS[name].value)
     if pathlib.Path(FLAGS.output).suffix != '.keras':
         raise UsageError(f'--output: expected a name ending in .keras, found {FLAGS.output}.')
     if home_path(FLAGS.output).is_dir():

@@ -58,7 +58,7 @@ def guard(main, takes_arguments=False):
 
     def guarded(argv):
         try:
-            _check_flags_given()
+            _check_flags_given(FLAGS)
             if len(argv) > 1 and not takes_arguments:
                 raise UsageError(f'Unexpected argument {argv[1]!r}; this program takes flags only.')
             return main(argv[1:])
@@ -80,28 +80,28 @@ def guard(main, takes_arguments=False):
             if where is None:
                 if error.errno not in _OF_OPEN_FILES:
                     raise
-                where = _full_places() if error.errno == errno.ENOSPC else 'an open file'
+                where = _full_places(FLAGS) if error.errno == errno.ENOSPC else 'an open file'
             report_error(f'{where}: {os.strerror(error.errno)}')
             return 1
 
     return guarded
 
 
-def _check_flags_given():
+def _check_flags_given(values):
     """Refuses flags without a value, as an empty variable of a shell gives them: none means a default.
 
     Raises:
       UsageError: naming one.
     """
-    for defined in FLAGS.flags_by_module_dict().values():
+    for defined in values.flags_by_module_dict().values():
         for flag in defined:
             if flag.present and flag.value == '':
                 raise UsageError(f'--{flag.name} is empty, expected a value.')
 
 
-def _full_places():
+def _full_places(values):
     """Of the folders that the program may write to, those on a disk that is full; never nothing."""
-    flagged = {f'--{name}': FLAGS[name].value for name in _WRITTEN if name in FLAGS}
+    flagged = {f'--{name}': values[name].value for name in _WRITTEN if name in values}
     found = []
     for name, folder in {**flagged, 'temporary files': tempfile.gettempdir()}.items():
         path = os.path.abspath(os.path.expanduser(folder or '.'))

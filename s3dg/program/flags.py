@@ -5,8 +5,6 @@ from absl import flags
 from s3dg.program.entry import UsageError
 from s3dg.program.number_flags import MOST_SEED, define_count
 
-FLAGS = flags.FLAGS
-
 DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PRESETS = ('paper', 'tiny')
 _MOST_LOGICAL_CPUS = 16  # each has a copy of the network; 64 take minutes to build one
@@ -53,13 +51,12 @@ def define_runtime_flags():
     )
 
 
-def required(name):
-    """The value of flag `name`.
+def required(name, value):
+    """The value that flag `name` has.
 
     Raises:
       UsageError: where it was not given.
     """
-    value = FLAGS[name].value
     if value is None or value == '':
         raise UsageError(f'--{name} is needed.')
     return value

@@ -1,24 +1,55 @@
 """The devices and the precision that a program runs its networks with."""
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 from absl import flags
 
 from s3dg.training.loop import create_strategy
 
-FLAGS = flags.FLAGS
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeOptions:
+    """What the runtime flags say.
+
+    Attributes:
+      seed: of all random choices.
+      strategy: a name known to `create_strategy`.
+      logical_cpus: how many devices to split the CPU into; 0 leaves it whole.
+      dtype: the Keras dtype policy.
+      deterministic: whether every run gives the same result to the last bit.
+    """
+
+    seed: int
+    strategy: str
+    logical_cpus: int
+    dtype: str
+    deterministic: bool
+
+    @classmethod
+    def of(cls, values: flags.FlagValues) -> 'RuntimeOptions':
+        """The options in parsed flags, which `define_runtime_flags` has defined."""
+        return cls(**{field.name: values[field.name].value for field in dataclasses.fields(cls)})
 
 
-def start_runtime():
-    """Sets TensorFlow up as the runtime flags say; the strategy to run under. Called once, first."""
-    if FLAGS.logical_cpus > 0:
+def start_runtime(options):
+    """Sets TensorFlow up; called once, before anything else of TensorFlow's.
+
+    Args:
+      options: `RuntimeOptions`.
+
+    Returns:
+      The strategy to run under.
+    """
+    if options.logical_cpus > 0:
         cpu = tf.config.list_physical_devices('CPU')[0]
-        parts = [tf.config.LogicalDeviceConfiguration()] * FLAGS.logical_cpus
+        parts = [tf.config.LogicalDeviceConfiguration()] * options.logical_cpus
         tf.config.set_logical_device_configuration(cpu, parts)
     for gpu in tf.config.list_physical_devices('GPU'):
         tf.config.experimental.set_memory_growth(gpu, True)
-    keras.utils.set_random_seed(FLAGS.seed)
-    if FLAGS.deterministic:
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    keras.config.set_dtype_policy(FLAGS.dtype)
-    return create_strategy(FLAGS.strategy)
+    keras.config.set_dtype_policy(options.dtype)
+    return create_strategy(options.strategy)
