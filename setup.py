@@ -1,8 +1,16 @@
-"""Installs the package `s3dg`; `data` and `experiments` are used from the checkout."""
+"""Installs the package `s3dg` and its program; `data` and `experiments` are used from the checkout."""
 
 from setuptools import find_packages, setup
 
+# What the programs in `experiments` and the datasets in `data` need besides.
+EXPERIMENTS = [
+    'tensorflow-datasets~=4.9.10',
+    'importlib_resources>=6,<8',
+    'loky>=3.4,<4',
+]
+
 TESTS = [
+    *EXPERIMENTS,
     'pytest>=8,<10',
     'pytest-xdist>=3,<4',
     'hypothesis>=6,<7',
@@ -18,23 +26,23 @@ setup(
     packages=find_packages(include=['s3dg', 's3dg.*']),
     package_data={'s3dg.weights': ['labels/*.txt']},
     python_requires='>=3.11,<3.14',
+    entry_points={'console_scripts': ['s3dg = s3dg.__main__:main']},
     install_requires=[
         'tensorflow~=2.21',
         'tensorboard>=2.20,<3',
-        'tensorflow-datasets~=4.9.10',
-        'importlib_resources>=6,<8',
+        'h5py>=3,<4',
         'numpy>=2,<3',
         'av>=16,<19',
         'opencv-contrib-python-headless>=4.13,<6',
         'absl-py>=2,<3',
-        'loky>=3.4,<4',
         'matplotlib>=3.8,<4',
         'scikit-learn>=1.4,<2',
     ],
     extras_require={
+        'experiments': EXPERIMENTS,
         'test': TESTS,
         'gpu': ['tensorflow[and-cuda]~=2.21'],
-        'beam': ['apache-beam>=2.72,<3'],
+        'beam': [*EXPERIMENTS, 'apache-beam>=2.72,<3'],
         'torch': ['torch>=2.4,<3'],
     },
 )
