@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.datasets import description
 from data.datasets.builder import VideoBuilder
 from data.datasets.hmdb51 import hmdb51_dataset_builder
@@ -136,7 +136,7 @@ def open_dataset(
             raise DatasetError(
                 f'{name}: found config {config!r}, expected one of {", ".join(known)}'
             )
-        conversion.convert(make_builder(name, config, root), report=report)
+        convert_dataset(make_builder(name, config, root), report=report)
     with _described(path):
         opened = tfds.builder_from_directory(str(path))
     description.check(opened)

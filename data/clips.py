@@ -11,9 +11,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data.example import ID, LABEL, VIDEO
-from data.records import examples as records
-from data.records.examples import ClipError
+from data.records import read
+from data.records.decode import Decoder, reversed_in_time
 from data.records.heads import stored_files
+from data.records.read import ClipError
 
 # Keys of a batch.
 CLIP = 'clip'
@@ -73,7 +74,7 @@ def training_clips(
       num_shards: number of pipelines that share the work.
       shard_index: which of them this is.
       deterministic: give the same order in every run, at some cost in speed.
-      shuffle_buffer: records held for shuffling; by default as many as fit in `records.SHUFFLE_BYTES`.
+      shuffle_buffer: records held for shuffling; by default as many as fit in `read.SHUFFLE_BYTES`.
 
     Returns:
       Dataset of {"clip": uint8 (batch, frames, crop height, crop width, channels), "label": int32
@@ -83,7 +84,7 @@ def training_clips(
       ClipError: if the split is unknown or empty, stored frames are smaller than the crop, or an
         argument is out of range.
     """
-    info, decoder = records.split_info(builder, split), records.Decoder(builder)
+    info, decoder = read.split_info(builder, split), Decoder(builder)
     height, width = _crop(builder, decoder, info, crop_size)
     _check_positive(frames=frames, batch_size=batch_size, num_shards=num_shards)
     _check_shard(num_shards, shard_index)
@@ -96,7 +97,7 @@ def training_clips(
     by_file = num_shards > 1 and not deterministic and len(paths) >= num_shards
     # Taking every n-th record is a partition only if all workers see the same order.
     common_order = deterministic or (num_shards > 1 and not by_file)
-    buffer = shuffle_buffer or records.shuffle_size(info)
+    buffer = shuffle_buffer or read.shuffle_size(info)
 
     def epoch_records(epoch):
         order = tf.argsort(_file_keys(seed, epoch, len(paths)), stable=True)
@@ -104,7 +105,7 @@ def training_clips(
             order = order[shard_index::num_shards]
         files = tf.data.Dataset.from_tensor_slices(tf.gather(tf.constant(paths), order))
         stored = files.interleave(
-            records.read,
+            read.records,
             cycle_length=min(FILES_AT_ONCE, len(paths)),
             num_parallel_calls=min(FILES_AT_ONCE, len(paths)),
             deterministic=common_order,
@@ -130,7 +131,7 @@ def training_clips(
         stored = stored.skip(skipped).shard(num_shards, shard_index)
 
     def choose(epoch, record):
-        example = records.parse(record)
+        example = read.parse(record)
         random = _RandomChoices(seed, epoch, example[ID])
         encoded = example[VIDEO]
         length = tf.size(encoded)
@@ -156,7 +157,7 @@ def training_clips(
     dataset = dataset.batch(batch_size, drop_remainder=True)
     dataset = dataset.map(decode, BATCHES_AT_ONCE, deterministic=deterministic)
     dataset = dataset.prefetch(PREFETCHED_BATCHES)
-    return dataset.with_options(records.options(deterministic))
+    return dataset.with_options(read.options(deterministic))
 
 
 def evaluation_windows(
@@ -194,7 +195,7 @@ def evaluation_windows(
     Raises:
       ClipError: as `training_clips`.
     """
-    info, decoder = records.split_info(builder, split), records.Decoder(builder)
+    info, decoder = read.split_info(builder, split), Decoder(builder)
     height, width = _crop(builder, decoder, info, crop_size)
     _check_positive(frames=frames, batch_size=batch_size, num_shards=num_shards)
     if most_frames is not None:
@@ -202,7 +203,7 @@ def evaluation_windows(
     _check_shard(num_shards, shard_index)
 
     def windows(record):
-        example = records.parse(record)
+        example = read.parse(record)
         encoded = example.pop(VIDEO)
         encoded = encoded[:most_frames]
         length = tf.size(encoded)
@@ -221,7 +222,7 @@ def evaluation_windows(
         top, left = room[0] // 2, room[1] // 2
         pixels = pixels[:, top : top + height, left : left + width]
         if reverse:
-            pixels = records.reversed_in_time(pixels, decoder.flow)
+            pixels = reversed_in_time(pixels, decoder.flow)
         return {
             CLIP: tf.ensure_shape(pixels, [frames, height, width, decoder.channels]),
             LABEL: tf.cast(example[LABEL], tf.int32),
@@ -230,12 +231,12 @@ def evaluation_windows(
             WINDOWS: count,
         }
 
-    stored = records.read(stored_files(info))
+    stored = read.records(stored_files(info))
     stored = stored.apply(tf.data.experimental.assert_cardinality(info.num_examples))
     dataset = stored.shard(num_shards, shard_index).flat_map(windows)
     dataset = dataset.map(clip, tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.batch(batch_size).prefetch(PREFETCHED_BATCHES)
-    return dataset.with_options(records.options(deterministic=True))
+    return dataset.with_options(read.options(deterministic=True))
 
 
 def _hash(*words) -> tf.Tensor:

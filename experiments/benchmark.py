@@ -34,10 +34,10 @@ import tensorflow as tf
 from absl import flags
 
 from data import catalog, clips, workers
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.example import VIDEO
-from data.records import examples as records
-from data.records import heads as record_heads
+from data.records.heads import stored_files
+from data.records.read import parse, records
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags, required
@@ -199,7 +199,7 @@ def benchmark_reading(videos_dir, scratch, processes):
 
 
 def benchmark_conversion(videos_dir, scratch, processes):
-    """Rates in frames a second of the bare loop and of `conversion.convert`."""
+    """Rates in frames a second of the bare loop and of `convert_dataset`."""
     turns = itertools.count()
 
     def builder():
@@ -216,7 +216,7 @@ def benchmark_conversion(videos_dir, scratch, processes):
         return sum(count for _, count in results)
 
     def convert(_):
-        return conversion.convert(builder(), processes=processes).frames
+        return convert_dataset(builder(), processes=processes).frames
 
     sides = [Side('bare_loop', bare), Side('conversion', convert)]
     return 'frames', sides
@@ -225,12 +225,11 @@ def benchmark_conversion(videos_dir, scratch, processes):
 def benchmark_input(videos_dir, scratch, threads):
     """Rates in clips a second of bare decoding loops and of `clips.training_clips`."""
     builder = catalog.make_builder('video_folder', 'input', scratch / 'data', videos_dir)
-    conversion.convert(builder, processes=threads, report=entry.report)
+    convert_dataset(builder, processes=threads, report=entry.report)
     opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
-    files = record_heads.stored_files(opened.info.splits['train'])
+    files = stored_files(opened.info.splits['train'])
     stored = [
-        records.parse(record)[VIDEO].numpy()[:CLIP_FRAMES]
-        for record in records.read(files).take(FLAGS.clips)
+        parse(record)[VIDEO].numpy()[:CLIP_FRAMES] for record in records(files).take(FLAGS.clips)
     ]
     shortest = min(map(len, stored))
     if shortest < CLIP_FRAMES:

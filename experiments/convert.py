@@ -18,7 +18,7 @@ from absl import flags
 
 from data import catalog
 from data.conversion import beam
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.example import CHANNELS
 from data.records import outcomes, verification
 from s3dg.program import entry
@@ -137,7 +137,7 @@ def convert():
     if FLAGS.runner is not None:
         words = [f'--{option.lstrip("-")}' for option in FLAGS.beam_option]
         write = beam.writer(FLAGS.runner, words)
-    done = conversion.convert(
+    done = convert_dataset(
         builder,
         processes=FLAGS.processes,
         write=write,

@@ -21,7 +21,7 @@ from absl import flags
 from data import clips
 from data.datasets.something_something_v2 import action_groups
 from data.records import faults
-from data.records import heads as record_heads
+from data.records.heads import labels
 from experiments.paper import reporting, study
 from experiments.paper.study import conduct, over_seeds
 from experiments.training import presets, training_run
@@ -111,7 +111,7 @@ def shown_videos(study, dataset, most, neighbours, seed):
     builder = study.builder(dataset, 'rgb')
     names, group_of = groups_of(dataset, training_run.class_names(builder))
     split = training_run.choose_split(builder, None, 'dataset')
-    videos = choose_videos(record_heads.labels(builder, split), group_of, most, seed)
+    videos = choose_videos(labels(builder, split), group_of, most, seed)
     least = max(neighbours + 1, feature_embedding.FEWEST_VIDEOS)
     if len(videos) < least:
         raise UsageError(

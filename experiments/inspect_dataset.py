@@ -19,7 +19,7 @@ from data import boxes, catalog
 from data.example import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
 from data.inspection import charts, contact_sheet, survey
 from data.records import cells
-from data.records import checks as record_checks
+from data.records.checks import modality
 from s3dg import files
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -117,7 +117,7 @@ def draw_pictures(builder, found, folder):
     box_names = ()
     if boxes.BOXES in info.features:
         box_names = info.features[boxes.BOXES][boxes.LABEL].names
-    flow = record_checks.modality(info) == 'flow'
+    flow = modality(info) == 'flow'
     for split, one in found.items():
         chosen = [
             (
@@ -262,7 +262,7 @@ def main(arguments):
     required('dataset', FLAGS.dataset)
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     info = builder.info
-    record_checks.modality(info)  # or an error, before anything is read
+    modality(info)  # or an error, before anything is read
     names, rate = info.features[LABEL].names, info.metadata['frames_per_second']
     splits = choose_splits(builder, FLAGS.split)
     folder = home_path(builder.data_dir)

@@ -20,7 +20,7 @@ nothing would be left for the fusion to show.
 
 from absl import flags
 
-from data.records import heads as record_heads
+from data.records.heads import labels
 from experiments.paper import reporting, study
 from experiments.paper import results as paper_results
 from experiments.paper.study import conduct, over_seeds
@@ -75,9 +75,7 @@ def check_same_videos(study, dataset):
             f'{describe_difference(names["flow"], names["rgb"])}; convert both from the same videos.'
         )
     split = training_run.choose_split(builders['rgb'], None, 'dataset')
-    ids = {
-        modality: set(record_heads.labels(builder, split)) for modality, builder in builders.items()
-    }
+    ids = {modality: set(labels(builder, split)) for modality, builder in builders.items()}
     for modality, other in (('rgb', 'flow'), ('flow', 'rgb')):
         missing = sorted(ids[other] - ids[modality])
         if missing:

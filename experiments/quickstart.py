@@ -14,7 +14,7 @@ from absl import flags
 
 from data import catalog
 from data.datasets.moving_shapes import motion_jpeg, shapes
-from data.records import examples as records
+from data.records.decode import stored_videos
 from experiments import train
 from experiments.training import training_run
 from s3dg.commands import classify, export
@@ -41,7 +41,7 @@ def define_flags():
 def draw_samples(builder, names, predicted, path):
     """A contact sheet of one held-out video per class, titled with what it is and is taken for."""
     samples = {}
-    for example in records.stored_videos(builder, 'validation'):
+    for example in stored_videos(builder, 'validation'):
         samples.setdefault(example['label'], example)
         if len(samples) == len(names):
             break

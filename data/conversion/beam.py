@@ -29,8 +29,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import encoding
-from data.conversion import convert as conversion
 from data.conversion import staging
+from data.conversion.convert import ConversionError, Serializer, Write
 from data.conversion.staging import Shard
 from data.datasets.builder import VideoBuilder
 from data.errors import DatasetError
@@ -40,8 +40,8 @@ from s3dg import files
 from s3dg.errors import VideoError
 
 
-def writer(runner: str, options: Sequence[str] = ()) -> conversion.Write:
-    """A way for `conversion.convert` to write shards: on Apache Beam.
+def writer(runner: str, options: Sequence[str] = ()) -> Write:
+    """A way for `data.conversion.convert` to write shards: on Apache Beam.
 
     Args:
       runner: name of a Beam runner ("DirectRunner", "FlinkRunner", "DataflowRunner", ...).
@@ -60,11 +60,11 @@ def writer(runner: str, options: Sequence[str] = ()) -> conversion.Write:
         if left:
             report(f'{info.full_name}: {len(left)} of {len(every)} shards go to {runner}')
             try:
-                _run(beam_runner, beam_options, left, builder, conversion.Serializer(info))
+                _run(beam_runner, beam_options, left, builder, Serializer(info))
             finally:
                 undone = _left(every, known)
             if undone:
-                raise conversion.ConversionError(
+                raise ConversionError(
                     f'{info.full_name}: {runner} left {len(undone)} of {len(left)} shards'
                     ' unwritten; run again to finish'
                 )

@@ -16,11 +16,11 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from data import encoding
-from data.conversion import staging
+from data.conversion import shards, staging
 from data.datasets.builder import VideoBuilder, published_differences
 from data.errors import DatasetError, Report
 from data.example import VIDEO
-from data.records import outcomes, shards
+from data.records import outcomes, tfrecord
 from data.records.outcomes import Skipped
 from s3dg import files
 from s3dg.errors import VideoError
@@ -29,7 +29,7 @@ from s3dg.files.disk import writing
 from s3dg.progress import ProgressLine
 
 # Files beside the shards that go with the dataset.
-_KEPT_FILES = (staging.PLAN_FILE, outcomes.STORED_FILE, outcomes.SKIPPED_FILE)
+_KEPT_FILES = (outcomes.PLAN_FILE, outcomes.STORED_FILE, outcomes.SKIPPED_FILE)
 
 # All that a dataset's folder holds; one with other files is not replaced.
 DATASET_FILES = (
@@ -74,7 +74,7 @@ class Conversion:
     reused: bool
 
 
-def convert(
+def convert_dataset(
     builder: VideoBuilder,
     *,
     processes: int | None = None,
@@ -161,10 +161,10 @@ def _find_converted(builder, final, overwrite) -> Conversion | None:
 
 
 def _reuse(builder, final) -> Conversion:
-    plan = staging.read_plan(final / staging.PLAN_FILE)
+    plan = staging.read_plan(final / outcomes.PLAN_FILE)
     if plan is None:
         raise ConversionError(
-            f'{final}: found a dataset not made by this conversion, without {staging.PLAN_FILE} or'
+            f'{final}: found a dataset not made by this conversion, without {outcomes.PLAN_FILE} or'
             ' with a damaged one; convert again with --overwrite to replace it'
         )
     same_settings = plan['settings'] == staging.settings(builder)
@@ -319,7 +319,7 @@ def _declare(builder, info, layout, known, folder, final, limit) -> dict[str, in
         )
     splits = []
     for split, split_shards in layout.items():
-        counts = [shards.count_records(shard.path) for shard in split_shards]
+        counts = [tfrecord.count_records(shard.path) for shard in split_shards]
         lengths = [count for count, _ in counts]
         if not sum(lengths):
             raise ConversionError(

@@ -17,10 +17,12 @@ import pathlib
 
 import tensorflow_datasets as tfds
 
+from data.conversion import shards
 from data.datasets.builder import VideoBuilder
 from data.errors import DatasetError, Report
 from data.listing import Video, check_splits
-from data.records import outcomes, shards
+from data.records import outcomes, tfrecord
+from data.records.outcomes import PLAN_FILE
 from s3dg import files
 from s3dg.files import folders
 from s3dg.files.readers import read_json
@@ -28,7 +30,6 @@ from s3dg.files.readers import read_json
 VIDEOS_PER_SHARD = 64
 LEAST_SHARDS = 8
 
-PLAN_FILE = 'plan.json'
 # Fields of tfds.core.BuilderConfig that say nothing about what is stored, and the place of the
 # videos, which does not either: the digest of the list of videos does.
 _NOT_SETTINGS = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)} | {
@@ -219,7 +220,7 @@ def resume(every: list[Shard], known: outcomes.Outcomes) -> list[Remaining]:
 def _accounted(shard: Shard, known: outcomes.Outcomes) -> bool:
     """Whether all is known of each video of a complete shard; a power cut may lose some of it."""
     try:
-        count, _ = shards.count_records(shard.path)
+        count, _ = tfrecord.count_records(shard.path)
     except DatasetError:
         return False
     stored = sum(item.id in known.frames for item in shard.videos)

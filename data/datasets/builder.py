@@ -157,7 +157,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     A concrete builder, in a folder of its own by the TFDS convention, states its labels
     (`label_names`), its videos (`split_videos`), what it knows of a video besides its class
     (`extra_features`, `annotate`) and, in README.md and CITATIONS.bib, its description. It is
-    converted by `data.conversion.convert.convert`, which resumes after a kill; `download_and_prepare` works
+    converted by `data.conversion.convert.convert_dataset`, which resumes after a kill; `download_and_prepare` works
     too, and does not resume.
     """
 

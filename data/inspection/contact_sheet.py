@@ -15,9 +15,8 @@ from matplotlib.patheffects import withStroke
 from data import boxes, workers
 from data.errors import DatasetError
 from data.inspection import flow_colours
-from data.records import heads as record_heads
 from data.records import pictures
-from data.records.heads import Head
+from data.records.heads import ADVICE, Head, read_frames
 from s3dg import files
 from s3dg.video import optical_flow
 
@@ -97,7 +96,7 @@ def read_rows(
 
     def jobs():
         for head, _, _ in videos:
-            encoded = record_heads.read_frames(head)
+            encoded = read_frames(head)
             numbers = choose_frames(len(encoded), head.boxes[boxes.FRAME])
             yield numbers, [encoded[number] for number in numbers], flow
 
@@ -114,8 +113,7 @@ def _row(video, numbers, frames, flow, box_labels) -> Row:
     for number, frame in zip(numbers, frames, strict=False):  # one, where they killed the process
         if frame is None:
             raise DatasetError(
-                f'{head.path}: frame {number} of {head.id!r} cannot be decoded;'
-                f' {record_heads.ADVICE}'
+                f'{head.path}: frame {number} of {head.id!r} cannot be decoded; {ADVICE}'
             )
     if flow:
         frames = [optical_flow.from_image(frame) for frame in frames]

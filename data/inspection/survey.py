@@ -13,9 +13,8 @@ import tensorflow_datasets as tfds
 from data import boxes
 from data.errors import DatasetError, Report
 from data.example import LABEL, UNKNOWN_LABEL
-from data.records import heads as record_heads
 from data.records import outcomes
-from data.records.heads import Head
+from data.records.heads import ADVICE, Head, read_heads
 from s3dg.progress import ProgressLine
 
 
@@ -105,7 +104,7 @@ def survey(
             if not expected:
                 continue
             before = one.videos
-            for head in record_heads.read_heads(path, lengths):
+            for head in read_heads(path, lengths):
                 sound.check(head)
                 _count(one, head)
                 choice.offer(head)
@@ -113,8 +112,7 @@ def survey(
                 progress(done)
             if one.videos - before != expected:
                 raise DatasetError(
-                    f'{path}: found {one.videos - before} records, expected {expected};'
-                    f' {record_heads.ADVICE}'
+                    f'{path}: found {one.videos - before} records, expected {expected}; {ADVICE}'
                 )
             one.bytes += pathlib.Path(path).stat().st_size
         one.chosen = choice.result()
@@ -181,7 +179,7 @@ class _Soundness:
         if not sound:
             raise DatasetError(
                 f'{head.path}: {head.id!r} has no frames, or labels or boxes that cannot be;'
-                f' {record_heads.ADVICE}'
+                f' {ADVICE}'
             )
 
 

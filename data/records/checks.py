@@ -1,13 +1,9 @@
-"""Checks of a single shard, record or frame, for `data.records.verification`.
+"""Checks of a single record or frame, for `data.records.verification`.
 
 Nothing here starts TensorFlow's runtime.
 """
 
 import dataclasses
-import pathlib
-import struct
-import tempfile
-from collections.abc import Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -16,57 +12,8 @@ from google.protobuf import message
 from data import boxes
 from data.errors import DatasetError
 from data.example import CHANNELS, ID, LABEL, UNKNOWN_LABEL, VIDEO
-from data.records import shards
-from data.records.heads import FOOTER_BYTES, HEADER_BYTES, box_columns, masked_checksum
+from data.records.heads import box_columns
 from s3dg.errors import S3dgError
-
-# Shards.
-
-
-@dataclasses.dataclass(frozen=True)
-class Damage:
-    """In place of a record: why there is none."""
-
-    fault: str
-
-
-def read_shard(path: pathlib.Path) -> Iterator[bytes | Damage]:
-    """Yields the records of a TFRecord file, and a `Damage` for each that is not whole.
-
-    What follows a record with a wrong checksum is read; what follows one whose length cannot be
-    trusted is lost. TensorFlow's own reader ends at either, and takes a file that was cut within the
-    first bytes of a record for a complete one.
-
-    Raises:
-      OSError, tf.errors.OpError: if the file cannot be read.
-    """
-    position = 0
-    with path.open('rb') as file, tempfile.TemporaryDirectory() as folder:
-        size = path.stat().st_size
-        for record in shards.read_records(path):
-            yield record
-            position += HEADER_BYTES + len(record) + FOOTER_BYTES
-        alone = pathlib.Path(folder) / 'record'
-        while position < size:
-            file.seek(position)
-            header = file.read(HEADER_BYTES)
-            if len(header) < HEADER_BYTES:
-                yield Damage(f'cut off: {len(header)} bytes of it are left')
-                return
-            length, checksum = struct.unpack('<QI', header)
-            if checksum != masked_checksum(header[:8]):
-                yield Damage('its length is corrupt; nothing after it can be read')
-                return
-            end = position + HEADER_BYTES + length + FOOTER_BYTES
-            if end > size:
-                yield Damage(f'cut off: {size - position} of {end - position} bytes are left')
-                return
-            # TensorFlow checks the content, so that long checksums are not computed here.
-            file.seek(position)
-            alone.write_bytes(file.read(end - position))
-            yield next(shards.read_records(alone), Damage('corrupt: its checksum is wrong'))
-            position = end
-
 
 # Records.
 

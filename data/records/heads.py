@@ -6,7 +6,6 @@ Nothing is decoded and no checksum of a record is compared; `data.records.verifi
 import dataclasses
 import os
 import pathlib
-import struct
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
@@ -18,11 +17,10 @@ from google.protobuf import message
 from data import boxes
 from data.errors import DatasetError
 from data.example import ID, LABEL, VIDEO
+from data.records import tfrecord
 
 # For what is said of damage that is met on the way.
 ADVICE = 'see what is wrong with the dataset by experiments.convert --verify'
-
-HEADER_BYTES, FOOTER_BYTES = 12, 4  # of a TFRecord: length and its checksum; checksum
 
 # Tags of the protocol buffers' fields that are met on the way; each is followed by a length. An
 # Example holds Features (1), those a map of entries (1) of a name (1) and a Feature (2), and that of a
@@ -67,8 +65,8 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
         size = os.fstat(file.fileno()).st_size
         while position < size:
             try:
-                end = _record_end(file, position, size)
-                features, video = _read_features(file, end)
+                span = _enter_record(file, position)
+                features, video = _read_features(file, span.end)
                 video_id = features[ID].bytes_list.value[0].decode()
                 frames = (lengths or {}).get(video_id)
                 if frames is None:
@@ -78,7 +76,7 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
             except (_UnexpectedError, message.DecodeError, UnicodeDecodeError, IndexError):
                 raise _damaged(path, position) from None
             yield head
-            position = end + FOOTER_BYTES
+            position = span.next
 
 
 def stored_files(info: tfds.core.SplitInfo) -> list[str]:
@@ -92,7 +90,7 @@ def stored_files(info: tfds.core.SplitInfo) -> list[str]:
         if not count:
             continue
         size = os.stat(path).st_size if os.path.exists(path) else None
-        if size is None or size < count * (HEADER_BYTES + FOOTER_BYTES):
+        if size is None or size < count * tfrecord.LEAST_BYTES:
             held = 'nothing' if size is None else f'{size} bytes'
             raise DatasetError(f'{path}: found {held}, expected {count} records; {ADVICE}')
         found.append(str(path))
@@ -117,8 +115,8 @@ def read_frames(head: Head) -> list[bytes]:
     """
     try:
         with head.path.open('rb') as file:
-            end = _record_end(file, head.position, os.fstat(file.fileno()).st_size)
-            example = tf.train.Example.FromString(file.read(end - file.tell()))
+            span = _enter_record(file, head.position)
+            example = tf.train.Example.FromString(file.read(span.end - span.start))
         frames = list(example.features.feature[VIDEO].bytes_list.value)
     except (_UnexpectedError, message.DecodeError):
         frames = []
@@ -154,28 +152,12 @@ class _UnexpectedError(ValueError):
     """The bytes are not those of a record of a video."""
 
 
-def _record_end(file: BinaryIO, position: int, size: int) -> int:
-    """Goes to the content of the record at `position`; where that ends."""
-    file.seek(position)
-    header = file.read(HEADER_BYTES)
-    if len(header) < HEADER_BYTES:
+def _enter_record(file: BinaryIO, position: int) -> tfrecord.Span:
+    """Goes to the content of the record at `position`."""
+    span = tfrecord.find(file, position)
+    if isinstance(span, tfrecord.Damage):
         raise _UnexpectedError
-    length, checksum = struct.unpack('<QI', header)
-    end = position + HEADER_BYTES + length
-    if checksum != masked_checksum(header[:8]) or end + FOOTER_BYTES > size:
-        raise _UnexpectedError
-    return end
-
-
-def masked_checksum(content: bytes) -> int:
-    """The masked CRC-32C of the TFRecord format, bit by bit: for a few bytes."""
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    crc ^= 0xFFFFFFFF
-    return (crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF
+    return span
 
 
 def _read_features(

@@ -17,6 +17,8 @@ STORED_COLUMNS = ('id', 'frames', 'faults')
 _FIRST_STORED_COLUMNS = ('id', 'frames')  # of datasets converted by earlier versions
 SKIPPED_FILE = 'skipped.csv'
 SKIPPED_COLUMNS = ('id', 'path', 'reason')
+# Beside them where `data.conversion` made the dataset, which makes them too.
+PLAN_FILE = 'plan.json'
 
 
 _REMEDY = (

@@ -17,12 +17,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import workers
-from data.conversion import staging
 from data.errors import Report
 from data.example import LABEL, UNKNOWN_LABEL
 from data.listing import Video
-from data.records import checks as record_checks
-from data.records import outcomes, pictures
+from data.records import checks, outcomes, pictures, tfrecord
 from s3dg.progress import ProgressLine
 
 FRAMES_PER_JOB = 8
@@ -137,8 +135,8 @@ class _Verifier:
         self._folder = pathlib.Path(opened.data_dir)
         self._splits = opened.info.splits
         self._label_names = opened.info.features[LABEL].names
-        self._parser = record_checks.Parser(opened.info)
-        self._picture = record_checks.Picture(opened.info)
+        self._parser = checks.Parser(opened.info)
+        self._picture = checks.Picture(opened.info)
         self._listing = listing
         self._listed = {
             item.id: (split, item.label)
@@ -167,7 +165,7 @@ class _Verifier:
             return None, {}
         if not (self._folder / outcomes.STORED_FILE).exists():
             # One made by TFDS alone has none.
-            if (self._folder / staging.PLAN_FILE).exists():
+            if (self._folder / outcomes.PLAN_FILE).exists():
                 self._problem(outcomes.STORED_FILE, 'not there, expected it beside the records')
             return None, known.skipped
         return known.frames, known.skipped
@@ -188,7 +186,7 @@ class _Verifier:
             return
         found = 0
         try:
-            for record in record_checks.read_shard(path):
+            for record in tfrecord.read_all(path):
                 yield from self._check_record(split, path.name, found, record)
                 found += 1
         except (OSError, tf.errors.OpError) as error:
@@ -198,12 +196,12 @@ class _Verifier:
             self._problem(split, path.name, f'found {found} records, expected {declared}')
 
     def _check_record(self, split, file, number, record):
-        if isinstance(record, record_checks.Damage):
+        if isinstance(record, tfrecord.Damage):
             self._problem(split, file, f'record {number}', record.fault)
             return
         try:
             content = self._parser.parse(record)
-        except record_checks.RecordError as error:
+        except checks.RecordError as error:
             self._problem(split, file, f'record {number}', str(error))
             return
         self.examples[split] += 1
@@ -220,7 +218,7 @@ class _Verifier:
         """Notes the faults of a record's decoded frames."""
         faults = self._picture.faults(decoded)
         if faults:
-            self._problem(place, record_checks.summary('frame', faults, len(decoded)))
+            self._problem(place, checks.summary('frame', faults, len(decoded)))
 
     def _check_id(self, split, file, place, video_id):
         if video_id in self._stored:

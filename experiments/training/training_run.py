@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from data import clips
-from data.records import examples as records
-from data.records import faults
+from data.records import faults, read
+from data.records.decode import Decoder
 from experiments.training import presets
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
 from s3dg.figures import plots
@@ -114,7 +114,7 @@ def class_names(builder):
 
 def channels(builder):
     """Channels of the clips of a dataset: 3 for RGB, 2 for flow."""
-    return records.Decoder(builder).channels
+    return Decoder(builder).channels
 
 
 def choose_split(builder, name, flag):
@@ -136,7 +136,7 @@ def choose_split(builder, name, flag):
             f'--{flag}: {builder.info.full_name} has no split {name!r}; '
             f'its splits are {", ".join(splits)}.'
         )
-    if not records.is_labelled(builder, name):
+    if not read.is_labelled(builder, name):
         raise UsageError(
             f'--{flag}: the labels of split {name!r} of {builder.info.full_name} are not published.'
         )

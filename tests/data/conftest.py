@@ -5,7 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data import catalog
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from tests import video_files
 
 
@@ -16,18 +16,18 @@ def shapes_dataset(tmp_path_factory):
     builder = catalog.make_builder(
         'moving_shapes', 'rgb_small', data_dir, train_per_class=4, validation_per_class=2
     )
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     return catalog.open_dataset('moving_shapes', 'rgb_small', data_dir)
 
 
-@pytest.fixture(scope='session')
-def convert_dataset():
+@pytest.fixture(scope='session', name='convert_dataset')
+def convert_and_read():
     """Converts a dataset in this process and reads it back with TFDS: (Conversion, opened builder,
     {split: {id: example as NumPy arrays}})."""
 
     def convert(name, config, data_dir, manual_dir, max_skipped_fraction=1.0, **fields):
         builder = catalog.make_builder(name, config, data_dir, manual_dir, **fields)
-        done = conversion.convert(builder, processes=0, max_skipped_fraction=max_skipped_fraction)
+        done = convert_dataset(builder, processes=0, max_skipped_fraction=max_skipped_fraction)
         opened = catalog.open_dataset(name, config, data_dir)
         examples = {
             split: {
@@ -86,5 +86,5 @@ def ramp_dataset(tmp_path_factory):
         frame_size=None,
         jpeg_quality=100,
     )
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     return catalog.open_dataset('video_folder', 'ramps', root / 'data')

@@ -6,7 +6,7 @@ import pathlib
 import tensorflow as tf
 
 from data import catalog
-from data.conversion import convert as conversion
+from data.conversion.convert import Conversion, convert_dataset
 
 # Videos that cannot be used, with the reasons.
 BROKEN = {
@@ -34,10 +34,10 @@ def make(folder, data_dir, **fields):
     return catalog.make_builder('video_folder', 'mine', data_dir, folder, **fields)
 
 
-def convert(folder, data_dir, processes=0, fields=None, **arguments) -> conversion.Conversion:
+def convert(folder, data_dir, processes=0, fields=None, **arguments) -> Conversion:
     """Converts in this process, where functions can be replaced."""
     builder = make(folder, data_dir, **(fields or {}))
-    return conversion.convert(builder, processes=processes, **arguments)
+    return convert_dataset(builder, processes=processes, **arguments)
 
 
 def files(data_path: str | os.PathLike) -> dict[str, bytes]:

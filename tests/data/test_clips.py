@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from data import catalog, clips
-from data.conversion import convert as conversion
-from data.records import examples as records
+from data.conversion.convert import convert_dataset
+from data.records.decode import stored_videos
 from s3dg.video import sampling
 
 HEIGHT, WIDTH = 48, 64  # of the ramp videos
@@ -296,7 +296,7 @@ def test_evaluation_frames_equal_opencv_to_the_bit(shapes_dataset):
     )
     assert batch['id'][0] == features['id'].bytes_list.value[0]
     np.testing.assert_array_equal(batch['clip'][0], np.stack(frames[:16])[:, 4:68, 4:68])
-    stored = next(records.stored_videos(shapes_dataset, 'validation'))
+    stored = next(stored_videos(shapes_dataset, 'validation'))
     np.testing.assert_array_equal(stored['video'], frames)
     assert stored['id'].encode() == batch['id'][0]
     assert stored['label'] == batch['label'][0]
@@ -352,7 +352,7 @@ def test_a_video_too_small_for_the_crop_is_named(tmp_path, write_video_file, num
     builder = catalog.make_builder(
         'video_folder', 'x', tmp_path, tmp_path / 'videos', frame_size=None
     )
-    conversion.convert(builder)
+    convert_dataset(builder)
     dataset = make(builder, frames=2, batch_size=1)
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         list(dataset.take(4))
@@ -380,4 +380,4 @@ def test_crop_is_checked_against_the_metadata(shapes_dataset):
     with pytest.raises(
         clips.ClipError, match="no split 'tests', expected one of train, validation"
     ):
-        next(records.stored_videos(shapes_dataset, 'tests'))
+        next(stored_videos(shapes_dataset, 'tests'))

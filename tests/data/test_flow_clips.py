@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from data import catalog, clips, encoding
-from data.conversion import convert as conversion
-from data.records import examples as records
+from data.conversion.convert import convert_dataset
+from data.records.decode import stored_videos
 
 HEIGHT, WIDTH, FRAMES = 48, 64, 8
 LENGTHS = (5, 9, 16, 24)  # of the videos
@@ -53,7 +53,7 @@ def datasets(tmp_path_factory, write_video_file):
                 jpeg_quality=100,
                 modality=modality,
             )
-            conversion.convert(builder, processes=0)
+            convert_dataset(builder, processes=0)
             opened[modality] = catalog.open_dataset('video_folder', modality, root / 'data')
     return opened
 
@@ -162,7 +162,7 @@ def test_evaluation_sees_flow_whole_and_reversed(datasets):
 
 
 def test_stored_flow_has_two_channels(datasets):
-    for stored in records.stored_videos(datasets['flow'], 'validation'):
+    for stored in stored_videos(datasets['flow'], 'validation'):
         length = length_of(stored['id'])
         assert stored['video'].shape == (length - 1, HEIGHT, WIDTH, 2)
         columns = 3 * np.arange(WIDTH) + 10

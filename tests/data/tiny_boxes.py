@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data import boxes
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.datasets.builder import VideoBuilder, VideoConfig, modality_configs
 from data.listing import Video
 
@@ -57,5 +57,5 @@ def convert(root: pathlib.Path, write_video_file, numbered, modality='rgb'):
         manual_dir=str(root),
     )
     builder = TinyBoxes(config=config, data_dir=str(root / 'data'))
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     return tfds.builder_from_directory(builder.data_dir)

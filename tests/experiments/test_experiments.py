@@ -12,8 +12,8 @@ import pytest
 from scipy.special import softmax
 
 from data import catalog
-from data.conversion import convert as conversion
-from data.records import examples as records
+from data.conversion.convert import convert_dataset
+from data.records.decode import stored_videos
 from experiments import (
     arrow_of_time,
     cost_table,
@@ -44,7 +44,7 @@ def data_dir(tmp_path_factory):
     for config in ('rgb', 'flow', 'half_rgb', 'split1_rgb', 'split2_rgb', 'split3_rgb'):
         few = {'train_per_class': 2, 'validation_per_class': 1 if 'split' in config else 2}
         builder = catalog.make_builder('moving_shapes', config, folder, flow_algorithm='dis', **few)
-        conversion.convert(builder, processes=0)
+        convert_dataset(builder, processes=0)
     return folder
 
 
@@ -302,9 +302,7 @@ def test_feature_embedding(conducted):
     with np.load(folder / 'features_validation.npz') as file:
         video, stored = str(file['id'][0]), file['Mixed_5c'][0]
     builder = catalog.open_dataset('moving_shapes', 'rgb', conducted.data_dir)
-    frames = next(
-        e['video'] for e in records.stored_videos(builder, 'validation') if e['id'] == video
-    )
+    frames = next(e['video'] for e in stored_videos(builder, 'validation') if e['id'] == video)
     clip = np.stack([frames[i % len(frames)] for i in range(16)])[None, :, 20:52, 20:52]
     expected = network.endpoint('Mixed_5c')(clip).numpy().mean(axis=(0, 1, 2, 3))
     assert_close(stored, expected, 1e-4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data import catalog
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.inspection import charts
 from experiments import inspect_dataset
 from s3dg.program.entry import UsageError
@@ -35,7 +35,7 @@ def data_dir(tmp_path_factory):
     builder = catalog.make_builder(
         'video_folder', 'mine', root / 'data', root / 'videos', frame_size=(24, 32)
     )
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     return root / 'data'
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data import catalog
-from data.records import examples as records
+from data.records.decode import stored_videos
 from s3dg.saving.export import ExportedNetwork
 from s3dg.training.evaluation import Predictions
 from s3dg.video.writing import write_video
@@ -120,7 +120,7 @@ def test_lengths_are_the_durations_at_25_frames_a_second(work):
     builder = catalog.open_dataset('video_folder', 'mine', work / 'data')
     found = {}
     for split in builder.info.splits:
-        for example in records.stored_videos(builder, split):
+        for example in stored_videos(builder, split):
             found[example['id']] = len(example['video'])
             assert example['video'].shape[1:] == (40, 40, 3)
     expected = {name: round(25 * kind[-1]) for name, kind in KINDS.items()}
@@ -173,7 +173,7 @@ def test_the_saved_model_gives_the_evaluation_s_predictions_on_stored_frames(wor
     expected = dict(zip(predictions.ids, _probabilities(predictions.logits), strict=True))
     builder = catalog.open_dataset('video_folder', 'mine', work / 'data')
     lengths = set()
-    for example in records.stored_videos(builder, 'validation'):
+    for example in stored_videos(builder, 'validation'):
         lengths.add(len(example['video']))
         served = exported.serve(example['video'][None])['probabilities'][0]
         np.testing.assert_allclose(served, expected[example['id']], atol=1e-4)

@@ -14,7 +14,7 @@ import time
 import tensorflow as tf
 
 from data import catalog, encoding
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from tests.data import jobs
 
 KILLS = 10
@@ -38,7 +38,7 @@ def start(target):
         os.setsid()
         try:
             builder = catalog.make_builder('video_folder', 'mine', target, folder)
-            conversion.convert(builder, processes=2)
+            convert_dataset(builder, processes=2)
             os._exit(0)
         except BaseException as error:
             print(repr(error), file=sys.stderr)

@@ -17,7 +17,7 @@ from apache_beam.runners.portability import flink_runner
 
 from data import catalog, encoding
 from data.conversion import beam
-from data.conversion import convert as conversion
+from data.conversion.convert import ConversionError, convert_dataset
 from data.datasets.jhmdb import jhmdb_dataset_builder
 from data.errors import DatasetError
 from tests.data import jobs
@@ -88,11 +88,11 @@ def make(folder, data_dir, **fields):
 
 def on_beam(builder, options=(), **arguments):
     write = beam.writer('DirectRunner', options)
-    return conversion.convert(builder, write=write, **arguments)
+    return convert_dataset(builder, write=write, **arguments)
 
 
 def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, numbered):
-    plain = conversion.convert(make(folder, tmp_path / 'plain'), processes=0)
+    plain = convert_dataset(make(folder, tmp_path / 'plain'), processes=0)
     lines = []
     ours = on_beam(make(folder, tmp_path / 'beam'), report=lines.append)
     assert_same(ours, plain, tmp_path / 'beam', 'video_folder', 'mine')
@@ -103,21 +103,21 @@ def test_the_same_as_the_plain_conversion(folder, tmp_path, write_video_file, nu
     assert reasons.keys() == {'train/run/text.mp4', 'train/run/cut.avi', 'train/jump/gone.mp4'}
     assert any('2 of 2 shards go to DirectRunner' in line for line in lines)
     # Each finds what the other made, and whether it is the same.
-    assert conversion.convert(make(folder, tmp_path / 'beam')).reused
+    assert convert_dataset(make(folder, tmp_path / 'beam')).reused
     assert on_beam(make(folder, tmp_path / 'plain')).reused
-    for convert in (conversion.convert, on_beam):
-        with pytest.raises(conversion.ConversionError, match='other settings.*--overwrite'):
+    for convert in (convert_dataset, on_beam):
+        with pytest.raises(ConversionError, match='other settings.*--overwrite'):
             convert(make(folder, tmp_path / 'beam', jpeg_quality=90))
     write_video_file(folder / 'train' / 'run' / 'new.avi', numbered(3, 32, 32), 25)
-    for convert in (conversion.convert, on_beam):
-        with pytest.raises(conversion.ConversionError, match='other videos.*--overwrite'):
+    for convert in (convert_dataset, on_beam):
+        with pytest.raises(ConversionError, match='other videos.*--overwrite'):
             convert(make(folder, tmp_path / 'beam'))
 
 
 def test_flow_and_in_other_processes(folder, tmp_path, monkeypatch):
     """As on other machines: nothing but the code, and the folders, is shared with the workers."""
     fields = {'modality': 'flow', 'flow_algorithm': 'dis'}
-    plain = conversion.convert(make(folder, tmp_path / 'plain', **fields), processes=0)
+    plain = convert_dataset(make(folder, tmp_path / 'plain', **fields), processes=0)
     monkeypatch.setenv('PYTHONPATH', str(REPOSITORY), prepend=os.pathsep)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(encoding, 'encode_video', None)  # here
@@ -173,11 +173,9 @@ def test_features_of_a_detection_set(tmp_path):
             'jhmdb', 'split1_rgb', data_dir, tmp_path / 'manual', frame_size=(16, 16)
         )
 
-    with pytest.raises(
-        conversion.ConversionError, match='1 of 5 videos are not there.*0.1 allowed'
-    ):
+    with pytest.raises(ConversionError, match='1 of 5 videos are not there.*0.1 allowed'):
         on_beam(builder(tmp_path / 'beam'))
-    plain = conversion.convert(builder(tmp_path / 'plain'), processes=0, **arguments)
+    plain = convert_dataset(builder(tmp_path / 'plain'), processes=0, **arguments)
     ours = on_beam(builder(tmp_path / 'beam'), report=lines.append, **arguments)
     assert_same(ours, plain, tmp_path / 'beam', 'jhmdb', 'split1_rgb')
     assert ours.examples == {'train': 2, 'test': 1}
@@ -192,9 +190,9 @@ def test_features_of_a_detection_set(tmp_path):
 
 
 def test_too_many_skipped_videos_fail_and_can_be_let_pass(folder, tmp_path, monkeypatch):
-    before = conversion.convert(make(folder, tmp_path, jpeg_quality=50), processes=0)
+    before = convert_dataset(make(folder, tmp_path, jpeg_quality=50), processes=0)
     old = records(before.data_path)
-    with pytest.raises(conversion.ConversionError) as error:
+    with pytest.raises(ConversionError) as error:
         on_beam(make(folder, tmp_path), overwrite=True, max_skipped_fraction=0.2)
     message = str(error.value)
     assert '3 of 11 videos could not be used, more than the share of 0.2' in message
@@ -212,14 +210,14 @@ def test_too_many_skipped_videos_fail_and_can_be_let_pass(folder, tmp_path, monk
     assert new != old
     assert names(tmp_path / 'video_folder' / 'mine') == ['1.0.0']
     monkeypatch.undo()
-    assert conversion.convert(make(folder, tmp_path)).reused
+    assert convert_dataset(make(folder, tmp_path)).reused
 
 
 def test_a_split_without_usable_videos_fails(folder, tmp_path):
     for path in (folder / 'validation').rglob('*.avi'):
         path.write_text('spoilt')
     with pytest.raises(
-        conversion.ConversionError, match="none of the videos of split 'validation' could be used"
+        ConversionError, match="none of the videos of split 'validation' could be used"
     ) as error:
         on_beam(make(folder, tmp_path))
     message = str(error.value)
@@ -236,8 +234,8 @@ def test_interrupted_work_is_finished_here_or_there(folder, tmp_path, monkeypatc
     )  # three of them: train 0 and 1, validation
     original = encoding.try_video
     (folder / 'validation/run/0.avi').rename(folder / 'validation/run/faulty.avi')
-    undisturbed = conversion.convert(make(folder, tmp_path / 'plain'), processes=0)
-    for name, finish in (('beam', on_beam), ('mixed', conversion.convert)):
+    undisturbed = convert_dataset(make(folder, tmp_path / 'plain'), processes=0)
+    for name, finish in (('beam', on_beam), ('mixed', convert_dataset)):
         monkeypatch.setattr(encoding, 'try_video', jobs.encode_or_fail)
         with pytest.raises(Exception, match='a fault in the code'):
             on_beam(make(folder, tmp_path / name))

@@ -11,10 +11,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import catalog, encoding
-from data.conversion import convert as conversion
-from data.conversion import staging
+from data.conversion import shards, staging
+from data.conversion.convert import ConversionError
 from data.errors import DatasetError
-from data.records import outcomes, shards
+from data.records import outcomes
 from s3dg.video import reading, writing
 from tests import video_files
 from tests.data import jobs, small_conversion
@@ -156,7 +156,7 @@ def test_tfds_can_prepare_it_as_well(folder, tmp_path):
     builder.download_and_prepare()
     assert records(builder.data_dir) == records(ours.data_path)
     assert 'text.mp4' in (pathlib.Path(builder.data_dir) / 'skipped.csv').read_text()
-    with pytest.raises(conversion.ConversionError, match='not made by this conversion'):
+    with pytest.raises(ConversionError, match='not made by this conversion'):
         convert(folder, tmp_path / 'theirs')
 
 
@@ -175,10 +175,10 @@ def test_a_second_conversion_does_nothing(folder, tmp_path, monkeypatch):
 
 def test_other_videos_or_settings_are_not_passed_over(folder, tmp_path, write_video_file, numbered):
     first = convert(folder, tmp_path, fields={'frame_size': (16, 16)})
-    with pytest.raises(conversion.ConversionError, match='other settings.*--overwrite'):
+    with pytest.raises(ConversionError, match='other settings.*--overwrite'):
         convert(folder, tmp_path, fields={'frame_size': (8, 8)})
     write_video_file(folder / 'train' / 'walk' / '1.avi', numbered(3, 32, 32), 25)
-    with pytest.raises(conversion.ConversionError, match='other videos.*--overwrite'):
+    with pytest.raises(ConversionError, match='other videos.*--overwrite'):
         convert(folder, tmp_path, fields={'frame_size': (16, 16)})
     assert len(records(first.data_path)) == 20
     convert(folder, tmp_path, fields={'frame_size': (16, 16)}, overwrite=True)
@@ -189,7 +189,7 @@ def test_other_videos_or_settings_are_not_passed_over(folder, tmp_path, write_vi
 
 
 def test_too_many_skipped_videos_fail_and_can_be_let_pass(folder, tmp_path, monkeypatch):
-    with pytest.raises(conversion.ConversionError) as error:
+    with pytest.raises(ConversionError) as error:
         convert(folder, tmp_path, max_skipped_fraction=0.09)
     message = str(error.value)
     assert '2 of 22 videos could not be used' in message
@@ -209,9 +209,7 @@ def test_too_many_skipped_videos_fail_and_can_be_let_pass(folder, tmp_path, monk
 def test_a_split_without_usable_videos_fails(folder, tmp_path):
     for path in (folder / 'validation').rglob('*.avi'):
         path.write_text('spoilt')
-    with pytest.raises(
-        conversion.ConversionError, match="none of the videos of split 'validation'"
-    ):
+    with pytest.raises(ConversionError, match="none of the videos of split 'validation'"):
         convert(folder, tmp_path)
 
 

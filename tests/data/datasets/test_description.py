@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from data import catalog
+from data.conversion.staging import read_plan
 from data.errors import DatasetError
-from data.records import heads as record_heads
 from data.records import outcomes, verification
+from data.records.heads import read_frames, read_heads, stored_files
 from s3dg.errors import S3dgError
 from tests import fuzzing
 
@@ -104,7 +105,7 @@ def test_damaged_descriptions(folder, name, examples):
     def read(path):
         opened = _open(path.parent)
         for info in opened.info.splits.values():
-            record_heads.stored_files(info)
+            stored_files(info)
 
     fuzzing.check(read, (folder / name).read_bytes(), folder / name, examples)
 
@@ -114,7 +115,7 @@ def test_damaged_descriptions(folder, name, examples):
 def test_damaged_files_beside_the_records(folder, name, examples):
     skipped = outcomes.Skipped('=a,"b"', '/videos/a\nb.mp4', 'empty file (0 bytes)')
     outcomes.Outcomes(folder).add_skipped(skipped)
-    read = outcomes.Outcomes if name != 'plan.json' else catalog.conversion.staging.read_plan
+    read = outcomes.Outcomes if name != 'plan.json' else read_plan
     fuzzing.check(
         lambda path: read(path if name == 'plan.json' else path.parent),
         (folder / name).read_bytes(),
@@ -129,8 +130,8 @@ def test_damaged_heads_of_records(folder, examples):
     whole = path.read_bytes()
 
     def read(path):
-        for head in record_heads.read_heads(path):
-            record_heads.read_frames(head)
+        for head in read_heads(path):
+            read_frames(head)
 
     fuzzing.check(read, whole[: _ends(whole)[1]], path, examples)
 

@@ -10,7 +10,7 @@ import scipy.io
 
 from data import catalog
 from data.conversion import beam
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.datasets.jhmdb import masks
 from data.errors import DatasetError
 from tests.data import jobs, old_pickles
@@ -344,7 +344,7 @@ def test_masks_that_kill_what_reads_them(tmp_path, monkeypatch, way):
         if way == 'beam':
             pytest.importorskip('apache_beam')
             write = beam.writer('DirectRunner')
-        conversion.convert(builder, processes=1, max_skipped_fraction=0.5, write=write)
+        convert_dataset(builder, processes=1, max_skipped_fraction=0.5, write=write)
     opened = catalog.open_dataset('jhmdb', 'split1_rgb', tmp_path / 'data')
     assert {split: info.num_examples for split, info in opened.info.splits.items()} == {
         'train': 1,

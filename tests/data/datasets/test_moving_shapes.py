@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from data import catalog
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.datasets.moving_shapes import shapes
 from data.errors import DatasetError
-from data.records import examples as records
+from data.records.decode import stored_videos
 from s3dg.video import reading
 
 
@@ -187,7 +187,7 @@ def test_dataset_is_balanced_and_complete(shapes_dataset):
     assert shapes_dataset.info.metadata['frame_size'] == [72, 72]
     for split, count in (('train', 4), ('validation', 2)):
         labels = collections.Counter()
-        for stored in records.stored_videos(shapes_dataset, split):
+        for stored in stored_videos(shapes_dataset, split):
             name = shapes.CLASSES[stored['label']]
             labels[name] += 1
             index = int(stored['id'].split('/')[-1])
@@ -336,9 +336,9 @@ def flow_and_rgb(tmp_path_factory):
             train_per_class=3,
             validation_per_class=1,
         )
-        conversion.convert(builder, processes=0)
+        convert_dataset(builder, processes=0)
         opened = catalog.open_dataset('moving_shapes', config, data_dir)
-        found.append({stored['id']: stored for stored in records.stored_videos(opened, 'train')})
+        found.append({stored['id']: stored for stored in stored_videos(opened, 'train')})
     return (*found, data_dir)
 
 
@@ -389,7 +389,7 @@ def test_finished_files_are_not_made_again(tmp_path, monkeypatch):
     assert files[3].read_bytes() == content
     after = [path.stat().st_mtime_ns for path in files]
     assert [a == b for a, b in zip(after, before, strict=True)] == [k != 3 for k in range(30)]
-    result = conversion.convert(builder())
+    result = convert_dataset(builder())
     assert result.examples == {'train': 20, 'validation': 10}
 
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from data import catalog, clips
 from data.errors import DatasetError
-from data.records import examples as records
 from data.records import faults, verification
+from data.records.decode import stored_videos
 from tests import fuzzing
 
 SHARD = 'moving_shapes-train.tfrecord-00002-of-00005'
@@ -51,7 +51,7 @@ def _evaluate(opened):
 
 
 def _stored(opened):
-    list(records.stored_videos(opened, 'train'))
+    list(stored_videos(opened, 'train'))
 
 
 EVERY = pytest.mark.parametrize('use', [_train, _evaluate, _stored])

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from data.errors import DatasetError
-from data.records import heads as record_heads
+from data.records.heads import read_frames, read_heads
 from tests.data import tiny_boxes
 
 
@@ -35,7 +35,7 @@ def test_heads_say_what_records_hold(tmp_path):
         record(frames=[], deterministic=False),
     ]
     write(path, records)
-    heads = list(record_heads.read_heads(path))
+    heads = list(read_heads(path))
     assert [(head.id, head.label, head.frames) for head in heads] == [
         ('a/b', 3, 3),
         ('naïve', -1, 300),
@@ -43,8 +43,8 @@ def test_heads_say_what_records_hold(tmp_path):
     ]
     starts = [0, len(records[0]) + 16, len(records[0]) + len(records[1]) + 32]
     assert [head.position for head in heads] == starts
-    assert record_heads.read_frames(heads[0]) == [b'first', b'', b'third']
-    assert record_heads.read_frames(heads[1]) == [b'x' * 70_000] * 300
+    assert read_frames(heads[0]) == [b'first', b'', b'third']
+    assert read_frames(heads[1]) == [b'x' * 70_000] * 300
 
 
 def test_features_in_any_order(tmp_path):
@@ -57,13 +57,13 @@ def test_features_in_any_order(tmp_path):
         parts.append(part.SerializeToString())
     features = b''.join(parts)
     write(tmp_path / 'shard', [b'\x0a' + bytes([len(features)]) + features])
-    (head,) = record_heads.read_heads(tmp_path / 'shard')
+    (head,) = read_heads(tmp_path / 'shard')
     assert (head.id, head.label, head.frames) == ('a/b', 3, 3)
 
 
 def test_known_lengths_are_taken(tmp_path):
     write(tmp_path / 'shard', [record('a'), record('b')])
-    heads = record_heads.read_heads(tmp_path / 'shard', {'b': 77, 'c': 1})
+    heads = read_heads(tmp_path / 'shard', {'b': 77, 'c': 1})
     assert [head.frames for head in heads] == [3, 77]
 
 
@@ -96,14 +96,14 @@ def test_frames_are_not_read(tmp_path, monkeypatch, lengths):
     opened = pathlib.Path.open
     monkeypatch.setattr(pathlib.Path, 'open', lambda self, mode: CountingFile(opened(self, mode)))
     monkeypatch.setattr(CountingFile, 'total', 0)
-    assert len(list(record_heads.read_heads(path, lengths))) == 3
+    assert len(list(read_heads(path, lengths))) == 3
     assert 0 < CountingFile.total < path.stat().st_size / 1000
 
 
 def test_boxes_come_with_the_head(tmp_path, write_video_file, numbered):
     opened = tiny_boxes.convert(tmp_path, write_video_file, numbered)
     path = pathlib.Path(opened.data_dir) / 'tiny_boxes-train.tfrecord-00000-of-00001'
-    heads = {head.id: head for head in record_heads.read_heads(path)}
+    heads = {head.id: head for head in read_heads(path)}
     boxes = heads['with'].boxes
     assert boxes['frame'].tolist() == [0, 1, 2, 2, 3]
     assert boxes['tube'].tolist() == [0, 0, 0, 1, 0]
@@ -139,7 +139,7 @@ def test_damage_is_one_line(tmp_path, damage, position):
     second = len(record()) + 16
     path.write_bytes(damage(path.read_bytes(), second))
     with pytest.raises(DatasetError) as error:
-        list(record_heads.read_heads(path))
+        list(read_heads(path))
     byte = second if position == 'second' else 0
     assert str(error.value) == (
         f'{path}: found no whole record of a video at byte {byte};'
@@ -158,18 +158,18 @@ def test_records_of_something_else(tmp_path):
     ):
         write(tmp_path / 'shard', [content])
         with pytest.raises(DatasetError, match='found no whole record of a video at byte 0'):
-            list(record_heads.read_heads(tmp_path / 'shard'))
+            list(read_heads(tmp_path / 'shard'))
 
 
 def test_frames_of_a_damaged_record(tmp_path):
     path = tmp_path / 'shard'
     write(path, [record()])
-    (head,) = record_heads.read_heads(path)
+    (head,) = read_heads(path)
     whole = path.read_bytes()
     for damaged in (whole[:-5], whole.replace(b'\x05first', b'\xf5first'), b''):
         path.write_bytes(damaged)
         with pytest.raises(DatasetError, match='found no whole record of a video at byte 0'):
-            record_heads.read_frames(head)
+            read_frames(head)
     write(path, [record(frames=[])])
     with pytest.raises(DatasetError, match='found no whole record of a video at byte 0'):
-        record_heads.read_frames(head)
+        read_frames(head)

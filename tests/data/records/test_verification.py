@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from data import catalog, workers
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from data.errors import DatasetError
 from data.listing import Video
 from data.records import pictures, verification
@@ -36,7 +36,7 @@ def whole(tmp_path_factory, write_video_file, numbered):
     builder = catalog.make_builder(
         'video_folder', 'mine', root / 'data', root / 'videos', frame_size=(24, 32)
     )
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     return root / 'data', builder.split_videos()
 
 
@@ -105,7 +105,7 @@ def test_the_builder_that_converted_is_verified_as_well(tmp_path):
     builder = catalog.make_builder(
         'moving_shapes', 'rgb', tmp_path, train_per_class=2, validation_per_class=1
     )
-    done = conversion.convert(builder, processes=0)
+    done = convert_dataset(builder, processes=0)
     found = verification.verify(builder, builder.split_videos())
     assert found == verification.Verification({'train': 20, 'validation': 10}, done.frames, [])
 
@@ -482,7 +482,7 @@ def test_flow_is_gray_and_twice_as_wide(whole, tmp_path):
         flow_algorithm='dis',
         frame_size=(32, 24),
     )
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     opened = catalog.open_dataset('video_folder', 'flow', tmp_path)
     found = verification.verify(opened, builder.split_videos())
     assert found == verification.Verification({'train': 16, 'validation': 4}, 50, [])
@@ -525,7 +525,7 @@ def test_flow_is_gray_and_twice_as_wide(whole, tmp_path):
 def test_sizes_that_are_not_stated(whole, tmp_path, fields, faults):
     root = pathlib.Path(whole[0]).parent
     builder = catalog.make_builder('video_folder', 'any', tmp_path, root / 'videos', **fields)
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     opened = catalog.open_dataset('video_folder', 'any', tmp_path)
     assert verification.verify(opened).problems == []
     copy = Damaged(tmp_path, None)

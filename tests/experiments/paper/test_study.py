@@ -8,7 +8,7 @@ import pytest
 
 import s3dg
 from data import catalog
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from experiments import (
     feature_embedding,
     filter_statistics,
@@ -34,7 +34,7 @@ def data_dir(tmp_path_factory):
         builder = catalog.make_builder(
             'moving_shapes', config, folder, train_per_class=per_class, validation_per_class=1
         )
-        conversion.convert(builder, processes=0)
+        convert_dataset(builder, processes=0)
     return folder
 
 
@@ -122,7 +122,7 @@ def test_other_data_of_the_same_name_makes_another_network(make_study, tmp_path)
     builder = catalog.make_builder(
         'moving_shapes', 'rgb', tmp_path, seed=1, train_per_class=1, validation_per_class=1
     )
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     folders = []
     with in_process.flags_of(kinetics):
         for one in (make_study(), make_study(data_dir=tmp_path)):
@@ -361,7 +361,7 @@ def test_streams_of_other_videos_are_refused_before_training(tmp_path, capsys):
             train_per_class=1,
             validation_per_class=per_class,
         )
-        conversion.convert(builder, processes=0)
+        convert_dataset(builder, processes=0)
     words = ('--preset=tiny', f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
     assert in_process.call(optical_flow, *words) == USAGE
     told = capsys.readouterr()

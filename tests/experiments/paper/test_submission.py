@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data import catalog
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from experiments import something_something
 from experiments.paper import submission
 from s3dg.training.evaluation import EvaluationError, Predictions
@@ -124,7 +124,7 @@ def something(tmp_path_factory):
         (manual / f'{prefix}{split}.csv').write_text('\n'.join(lines) + '\n')
     folder = tmp_path_factory.mktemp('something_data')
     builder = catalog.make_builder('something_something_v1', 'rgb', folder, manual)
-    conversion.convert(builder, processes=0)
+    convert_dataset(builder, processes=0)
     return folder
 
 

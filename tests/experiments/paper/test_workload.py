@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from data import catalog, encoding, published
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from experiments import benchmark
 from experiments.paper import workload
 from experiments.paper.workload import Disk, Workload
@@ -126,7 +126,7 @@ def test_a_converted_dataset_is_as_large_as_estimated(tmp_path):
     builder = catalog.make_builder(
         'moving_shapes', 'rgb_small', tmp_path, train_per_class=4, validation_per_class=2
     )
-    done = conversion.convert(builder, processes=0)
+    done = convert_dataset(builder, processes=0)
     facts = published.published_facts('moving_shapes')
     facts = dataclasses.replace(facts, videos=done.examples)
     assert facts.count == 60

@@ -5,8 +5,8 @@ import pytest
 
 import s3dg
 from data import catalog
-from data.conversion import convert as conversion
-from data.records import examples as records
+from data.conversion.convert import convert_dataset
+from data.records.decode import stored_videos
 from experiments.training import presets, training_run
 from s3dg.config import VideoFormat
 from s3dg.training.loop import create_strategy
@@ -23,7 +23,7 @@ def builder(tmp_path_factory):
         train_per_class=1,
         validation_per_class=1,
     )
-    conversion.convert(made, processes=0)
+    convert_dataset(made, processes=0)
     return made
 
 
@@ -45,7 +45,7 @@ def test_of_some_datasets_the_first_frames_of_a_video_are_evaluated(builder, mon
     )
     told = 'of every video of moving_shapes the first 12 frames are evaluated'
     assert (told in lines) == (most is not None)
-    example = max(records.stored_videos(builder, 'validation'), key=lambda e: len(e['video']))
+    example = max(stored_videos(builder, 'validation'), key=lambda e: len(e['video']))
     assert len(example['video']) > 16
     frames = np.stack(example['video'][:most])[:, 20:52, 20:52]
     windows = [frames[k : k + 8] for k in window_starts(len(frames), 8)]

@@ -9,13 +9,12 @@ configured after a conversion.
 import contextlib
 import os
 import pathlib
-import struct
-from collections.abc import Iterator
 
 import tensorflow as tf
 
 from data.errors import DatasetError
 from data.example import ID, VIDEO
+from data.records import tfrecord
 
 _PARTIAL = '.partial'
 _COPY = '.copy'
@@ -47,7 +46,7 @@ class ShardWriter:
         partial, copy = _with_suffix(self._path, _PARTIAL), _with_suffix(self._path, _COPY)
         self._writer = tf.io.TFRecordWriter(str(copy))
         if self._kept:
-            records = read_records(partial)
+            records = tfrecord.read_whole(partial)
             for _ in range(self._kept):
                 self.write(next(records))
         os.replace(copy, partial)  # the writer goes on writing to the renamed file
@@ -80,45 +79,11 @@ def reopen(path: pathlib.Path) -> None:
 def partial_contents(path: pathlib.Path) -> list[tuple[str, int]]:
     """(id, number of frames) of each whole record in a shard's partial file, if there is one."""
     partial = _with_suffix(path, _PARTIAL)
-    return [_id_and_frames(record) for record in read_records(partial)] if partial.exists() else []
-
-
-def read_records(path: pathlib.Path) -> Iterator[bytes]:
-    """Yields the whole records of a TFRecord file, up to a torn one or the end."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel('ERROR')  # deprecated, but the only reader that does not start the runtime
-    try:
-        records = tf.compat.v1.io.tf_record_iterator(str(path))
-    finally:
-        logger.setLevel(level)
-    while True:
-        try:
-            record = next(records)
-        except (StopIteration, tf.errors.DataLossError):
-            return
-        yield record
-
-
-def count_records(path: pathlib.Path) -> tuple[int, int]:
-    """Number of records in a complete TFRecord file and their bytes, read from the lengths alone.
-
-    Raises:
-      DatasetError: if the file does not end with a record.
-    """
-    size, position, count, content = path.stat().st_size, 0, 0, 0
-    with path.open('rb') as file:
-        while position < size:
-            file.seek(position)
-            (length,) = struct.unpack('<Q', file.read(8).ljust(8, b'\xff'))
-            position += length + 16  # length, its checksum, the record, its checksum
-            content += length
-            count += 1
-    if position != size:
-        raise DatasetError(
-            f'{path}: found {size} bytes, expected {position}; remove this file and convert again'
-        )
-    return count, content
+    return (
+        [_id_and_frames(record) for record in tfrecord.read_whole(partial)]
+        if partial.exists()
+        else []
+    )
 
 
 def _with_suffix(path: pathlib.Path, suffix: str) -> pathlib.Path:
