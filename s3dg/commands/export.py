@@ -17,6 +17,7 @@ from s3dg.program.loading import load_network
 from s3dg.program.markdown import markdown_table
 from s3dg.program.workdir import Run, file_identity, home_path
 from s3dg.saving import export, saved_model
+from s3dg.video import sampling
 
 FLAGS = flags.FLAGS
 
@@ -68,9 +69,8 @@ def export_network(network, output):
 def largest_difference(network, folder):
     """How far the answers of a SavedModel are from the network's, as of `export_network`."""
     video = generated_video(network)
-    height, width = network.video_format.crop_size
-    top, left = ((video.shape[i + 2] - size) // 2 for i, size in enumerate((height, width)))
-    outputs = network(video[:, :, top : top + height, left : left + width], training=False).numpy()
+    clips = sampling.crop_centre(video, network.video_format.crop_size)
+    outputs = network(clips, training=False).numpy()
     require_finite(outputs, "the network's answer")
     served = export.ExportedNetwork(folder).serve(video)
     if network.config.head == 'embedding':

@@ -9,6 +9,7 @@ from s3dg.program.entry import MissingFileError, UsageError
 from s3dg.program.workdir import home_path
 from s3dg.saving import keras_file
 from s3dg.saving.export import ExportedNetwork
+from s3dg.video import sampling
 
 
 class LoadedNetwork:
@@ -35,11 +36,10 @@ class LoadedNetwork:
             on, of the size that it wants before the crop.
 
         Raises:
+          VideoError: if the frames are smaller than the crop.
           NonFiniteAnswerError: when the network answers with NaN or infinity.
         """
-        height, width = self.video_format.crop_size
-        top, left = (video.shape[2] - height) // 2, (video.shape[3] - width) // 2
-        clips = video[:, :, top : top + height, left : left + width]
+        clips = sampling.crop_centre(video, self.video_format.crop_size)
         logits = tf.cast(self._forward(tf.constant(clips)), 'float32')
         return {'logits': require_finite(logits, 'logits')}
 

@@ -10,6 +10,7 @@ Inside, a video is treated as in evaluation: frames resized, centre crop, looped
 Memory is bounded by the window. `assets.extra/network.json` holds class names and formats.
 """
 
+import functools
 import os
 import pathlib
 
@@ -26,6 +27,7 @@ from s3dg.head import Classifier
 from s3dg.layers import SelfGating, SpatioTemporalConv
 from s3dg.network import POOLED_FEATURES, Network
 from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_metadata
+from s3dg.video import sampling
 
 # All that such a folder holds; one with other files is not replaced.
 SAVED_MODEL_FILES = (
@@ -77,13 +79,20 @@ def _with_weights(network):
 def window_indices(length, frames):
     """Frame numbers of the windows that cover a video, as int32 (windows, frames).
 
-    `ceil(length / frames)` windows, starting at evenly spaced frames from 0 to `length - frames`; one,
-    looped, where the video is shorter. Graph arithmetic: `length` may be a tensor.
+    Args:
+      length: frames of the video, an integer tensor.
+      frames: frames of a window.
+
+    Raises:
+      InvalidArgumentError: for a video without frames.
     """
-    count = tf.maximum(-(-length // frames), 1)
-    last = tf.maximum(length - frames, 0)
-    starts = tf.range(count) * last // tf.maximum(count - 1, 1)
-    return (starts[:, None] + tf.range(frames)[None, :]) % length
+    length = tf.cast(length, tf.int64)
+    check = tf.debugging.assert_positive(length, 'The video has no frames.')
+    with tf.control_dependencies([check]):
+        length = tf.identity(length)
+    arange = functools.partial(tf.range, dtype=tf.int64)
+    starts = sampling.window_starts(length, frames, arange)
+    return tf.cast(sampling.frame_numbers(length, starts, frames, arange), tf.int32)
 
 
 def prepare_frames(frames, video_format):
@@ -97,27 +106,25 @@ def prepare_frames(frames, video_format):
       float32 (..., crop height, crop width, channels), whole numbers from 0 to 255.
     """
     shape = tf.shape(frames)
-    height, width = shape[-3], shape[-2]
-    if video_format.frame_size is not None:
-        height, width = map(tf.constant, video_format.frame_size)
-    elif video_format.short_side is not None:
-        side, short = video_format.short_side, tf.minimum(height, width)
-        # Whole numbers, rounded half up, so that no floating point decides.
-        height, width = ((2 * size * side + short) // (2 * short) for size in (height, width))
     channels = frames.shape[-1]
     flat = tf.reshape(frames, [-1, shape[-3], shape[-2], channels])
-    flat = tf.round(tf.image.resize(flat, [height, width], 'bilinear', antialias=False))
+    size = shape[-3], shape[-2]
+    if video_format.frame_size is not None:
+        size = video_format.frame_size
+    elif video_format.short_side is not None:
+        height, width = (tf.cast(side, tf.int64) for side in size)
+        short, wanted = tf.minimum(height, width), video_format.short_side
+        size = (sampling.scaled_side(side, short, wanted) for side in (height, width))
+    size = [tf.cast(side, tf.int32) for side in size]
+    flat = tf.round(tf.image.resize(flat, size, 'bilinear', antialias=False))
     crop_height, crop_width = video_format.crop_size
-    with tf.control_dependencies(
-        [
-            tf.debugging.assert_greater_equal(
-                size, crop, f'The video is too small for a crop of {crop_height}x{crop_width}.'
-            )
-            for size, crop in ((height, crop_height), (width, crop_width))
-        ]
-    ):
-        top, left = (height - crop_height) // 2, (width - crop_width) // 2
-    flat = flat[:, top : top + crop_height, left : left + crop_width]
+    message = f'The video is too small for a crop of {crop_height}x{crop_width}.'
+    checks = [
+        tf.debugging.assert_greater_equal(side, crop, message)
+        for side, crop in zip(size, video_format.crop_size, strict=True)
+    ]
+    with tf.control_dependencies(checks):
+        flat = flat[..., *sampling.centre(size, video_format.crop_size), :]
     lead = shape[:-3]
     return tf.reshape(flat, tf.concat([lead, [crop_height, crop_width, channels]], 0))
 

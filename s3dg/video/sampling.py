@@ -1,11 +1,20 @@
-"""Every rule by which the frames of a video are chosen, resized, cropped and put into windows.
+"""Every rule by which frames are chosen, resized, cropped and put into windows.
+
+From a video to what a network sees: the frames at the rate wanted (`choose`), at the size wanted
+(`resize`), their middle (`crop_centre`), and windows: as few as cover the video (`window_starts`,
+evaluation and `classify`) or one every so many frames (`strided_starts`, features). A video that is
+shorter than a window is looped (`frame_numbers`).
 
 Times are in seconds after the first frame, and what a viewer would see on the screen at a given
 moment decides which frame is taken.
+
+Rules that TensorFlow graphs need too are integer arithmetic, and take integer tensors as well:
+`scaled_side`, `centre`, and with another `arange` `window_starts` and `frame_numbers`. Make tensors
+of lengths int64: products of frame numbers pass 2**31.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import cv2
@@ -109,7 +118,13 @@ def choose(
         yield picture, start if frames_per_second is None else number / frames_per_second
 
 
-def _resample(source, frames_per_second) -> Iterator[tuple[np.ndarray, float, float]]:
+def _resample(source, frames_per_second) -> Iterator[tuple[Picture, float, float]]:
+    """The pictures on the screen in the middle of each frame of the rate wanted.
+
+    >>> source = [(name, k / 30, (k + 1) / 30) for k, name in enumerate('abcdef')]
+    >>> [name for name, *_ in _resample(source, 25)], [name for name, *_ in _resample(source, 60)]
+    (['a', 'b', 'd', 'e', 'f'], ['a', 'a', 'b', 'b', 'c', 'c', 'd', 'd', 'e', 'e', 'f', 'f'])
+    """
     count, end = 0, 0.0
     for frame, start, end in source:
         # A moment on the border of two frames belongs to the later one; at the end of the video
@@ -131,6 +146,12 @@ def resize(
 ) -> np.ndarray:
     """A frame at the size wanted: bilinear, without antialiasing.
 
+    Args:
+      frame: uint8 (height, width, channels).
+      frame_size: (height, width) wanted, or None.
+      short_side: length wanted for the shorter side, or None. Where both are None, the frame stays
+        as it is.
+
     Raises:
       VideoError: if the shorter side wanted makes it one of more than MOST_PIXELS.
     """
@@ -150,33 +171,57 @@ def resize(
 def short_side_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     """(height, width) of a picture whose shorter side is given another length.
 
-    In whole numbers, halves up, so that no floating point decides; the exported network computes
-    the same (`s3dg.saving.export`).
+    >>> short_side_size(240, 320, 256), short_side_size(1920, 1080, 256)
+    ((256, 341), (455, 256))
     """
     short = min(height, width)
-    return tuple((2 * side * short_side + short) // (2 * short) for side in (height, width))
+    return scaled_side(height, short, short_side), scaled_side(width, short, short_side)
+
+
+def scaled_side(side, short, short_side):
+    """Length of a side of a picture whose shorter side becomes `short_side`, halves rounded up.
+
+    Whole numbers throughout, so that no floating point decides.
+
+    >>> scaled_side(3, 2, 1), scaled_side(5, 4, 2)  # 1.5 and 2.5
+    (2, 3)
+
+    Args:
+      side, short: the side and the picture's shorter side, integers or integer tensors.
+      short_side: length wanted for the shorter side.
+    """
+    return (2 * side * short_side + short) // (2 * short)
 
 
 def mean_frames_per_second(times: np.ndarray) -> float:
-    """Mean rate of frames that begin at `times` (seconds, rising); not a number for a single one."""
+    """Mean rate of frames that begin at `times` (seconds, rising); NaN for a single frame.
+
+    >>> mean_frames_per_second(np.array([1.0, 1.25, 1.5]))
+    4.0
+    """
     return (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else math.nan
 
 
-def window_starts(length: int, frames: int) -> np.ndarray:
+def window_starts(length, frames: int, arange=np.arange):
     """First frames of the windows in which evaluation sees a video.
 
     As few windows of `frames` frames as cover every frame, evenly spaced from the first frame to
     the last; a single one for a video that is shorter, which is looped.
 
+    >>> window_starts(20, 8), window_starts(16, 8), window_starts(3, 8)
+    (array([ 0,  6, 12]), array([0, 8]), array([0]))
+
     Args:
-      length: frames of the video, at least 1.
+      length: frames of the video, at least 1; an integer or an int64 tensor.
       frames: frames of a window.
+      arange: the numbers below its argument, as an array or a tensor.
 
     Returns:
-      int64 array (windows,).
+      int64 (windows,), of the kind that `arange` makes.
     """
     windows = -(-length // frames)
-    return np.arange(windows) * max(length - frames, 0) // max(windows - 1, 1)
+    # A single window begins at 0, whatever it is divided by: `1 // windows` is 1 for it alone.
+    return arange(windows) * (length - frames) // (windows - 1 + 1 // windows)
 
 
 def strided_starts(length: int, frames: int, stride: int) -> np.ndarray:
@@ -184,6 +229,9 @@ def strided_starts(length: int, frames: int, stride: int) -> np.ndarray:
 
     The last window is moved back to end at the last frame, and then overlaps the one before by more
     than the others do. There is a single window for a video that is no longer than one.
+
+    >>> strided_starts(23, 8, 6), strided_starts(5, 8, 8)
+    (array([ 0,  6, 12, 15]), array([0]))
 
     Args:
       length: frames of the video, at least 1.
@@ -197,9 +245,39 @@ def strided_starts(length: int, frames: int, stride: int) -> np.ndarray:
     return np.append(np.arange(0, last, stride), last)
 
 
-def frame_numbers(length: int, starts: Sequence[int], frames: int) -> np.ndarray:
-    """Which frame of the video every frame of its windows is, looped: int64 (windows, frames)."""
-    return (np.asarray(starts)[:, None] + np.arange(frames)) % length
+def frame_numbers(length, starts, frames: int, arange=np.arange):
+    """Which frame of the video each frame of its windows is; a short video is looped.
+
+    >>> frame_numbers(5, np.array([0]), 8)
+    array([[0, 1, 2, 3, 4, 0, 1, 2]])
+
+    Args:
+      length: frames of the video, as of `window_starts`.
+      starts: first frames of the windows, an array or an int64 tensor.
+      frames: frames of a window.
+      arange: as of `window_starts`.
+
+    Returns:
+      int64 (windows, frames), of the kind of `starts`.
+    """
+    return (starts[:, None] + arange(frames)) % length
+
+
+def centre(size, crop_size: tuple[int, int]) -> tuple[slice, slice]:
+    """The rows and columns of the crop in the middle of a frame.
+
+    Where the margins cannot be equal, the upper and the left one are a pixel narrower.
+
+    >>> centre((256, 341), (224, 224))
+    (slice(16, 240, None), slice(58, 282, None))
+
+    Args:
+      size: (height, width) of the frame, at least the crop's; integers or integer tensors.
+      crop_size: (height, width) of the crop.
+    """
+    (height, width), (rows, columns) = size, crop_size
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return slice(top, top + rows), slice(left, left + columns)
 
 
 def check_crop(size: tuple[int, int], crop_size: tuple[int, int]) -> None:
@@ -211,9 +289,12 @@ def check_crop(size: tuple[int, int], crop_size: tuple[int, int]) -> None:
         )
 
 
-def crop_centre(frame, crop_size) -> np.ndarray:
-    """The middle of a frame, as a copy, so that the rest of it is not held."""
-    check_crop(frame.shape[:2], crop_size)
-    height, width = crop_size
-    top, left = (frame.shape[0] - height) // 2, (frame.shape[1] - width) // 2
-    return frame[top : top + height, left : left + width].copy()
+def crop_centre(frames: np.ndarray, crop_size: tuple[int, int]) -> np.ndarray:
+    """The middle of frames (..., height, width, channels), as a view of them.
+
+    Raises:
+      VideoError: if they are smaller than the crop.
+    """
+    size = frames.shape[-3:-1]
+    check_crop(size, crop_size)
+    return frames[..., *centre(size, crop_size), :]

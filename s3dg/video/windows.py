@@ -79,14 +79,15 @@ def cut_windows(
     last_frames = {start + frames - 1 for start in map(int, starts)}
     count = 0
     for frame in reading.read_frames(path, **options):
-        held.append(frame if crop_size is None else sampling.crop_centre(frame, crop_size))
+        # A copy, so that the rest of the frame is not held.
+        held.append(frame if crop_size is None else sampling.crop_centre(frame, crop_size).copy())
         if count in last_frames:
             yield np.stack(held)
         count += 1
     if count != length:
         raise VideoError(f'changed while it was read: found {length} frames, then {count}')
     if length < frames:
-        yield np.stack([held[i % length] for i in range(frames)])
+        yield from np.stack(held)[sampling.frame_numbers(length, np.asarray(starts), frames)]
 
 
 def read_windows(
