@@ -1,4 +1,4 @@
-"""Writes a checkpoint in the format of a released one, and a video, for programs outside the checkout.
+"""Writes a checkpoint as it is released, and a video, for programs outside the checkout.
 
 python -m tests.released_files FOLDER
 """

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import s3dg
 from s3dg.network import POOLED_FEATURES, copy_weights
+from tests.s3dg.small import SMALL, random_clip, randomized
 
 # paper.md: side and time of every endpoint for 64x224x224, and its channels.
 ENDPOINT_TABLE = {
@@ -34,26 +35,6 @@ ENDPOINT_TABLE = {
 # the paper's tables.
 PARAMETERS = {'i3d': 12_689_984, 's3d_slim': 8_299_520, 's3d_g_slim': 9_518_848}
 PARAMETERS_IN_THOUSANDS = {'s3d': 9_685, 's3d_g': 10_910}
-
-SMALL = {'num_classes': 5, 'width': 0.1, 'kernel_initializer': 'he_normal'}
-
-
-def _clip(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape).astype('uint8')
-
-
-def _randomize(network, seed=0):
-    """Weights and statistics as a trained network might have: nothing is zero or one."""
-    generator = np.random.default_rng(seed)
-    for variable in network.variables:
-        if variable.name == 'moving_variance':
-            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
-        elif variable.name == 'kernel':
-            fan_in = np.prod(variable.shape[:-1])
-            variable.assign(generator.normal(size=variable.shape) * np.sqrt(2.0 / fan_in))
-        elif variable.name != 'random_state':
-            variable.assign(generator.normal(size=variable.shape) * 0.1)
-    return network
 
 
 def _traced_shapes(network, shape):
@@ -89,8 +70,8 @@ def test_endpoint_shapes_of_other_sizes(time, height, width):
 
 
 def test_unknown_shapes_and_odd_sizes_give_what_known_ones_give():
-    network = _randomize(s3dg.build('s3d_g', **SMALL))
-    clip = _clip(2, 11, 37, 50, 3)
+    network = randomized(s3dg.build('s3d_g', **SMALL))
+    clip = random_clip(2, 11, 37, 50, 3)
     unknown = tf.function(
         lambda x: network(x), input_signature=[tf.TensorSpec([None] * 4 + [3], tf.uint8)]
     )
@@ -113,10 +94,10 @@ def test_parameters_of_the_paper_s_text(name, thousands):
 def test_saved_and_loaded_networks_are_equal_to_the_bit(name, tmp_path):
     classes = ['a', 'b', 'c', 'd', 'e']
     video_format = s3dg.VideoFormat(frame_size=(40, 48), crop_size=(32, 40), clip_frames=8)
-    network = _randomize(s3dg.build(name, class_names=classes, video_format=video_format, **SMALL))
+    network = randomized(s3dg.build(name, class_names=classes, video_format=video_format, **SMALL))
     network.save(tmp_path / 'network.keras')
     loaded = tf.keras.models.load_model(tmp_path / 'network.keras')
-    clip = _clip(1, 8, 32, 40, 3)
+    clip = random_clip(1, 8, 32, 40, 3)
     np.testing.assert_array_equal(loaded(clip), network(clip))
     assert network(clip).numpy().std() > 0
     assert loaded.config == network.config == s3dg.named_config(name, **SMALL)
@@ -126,8 +107,8 @@ def test_saved_and_loaded_networks_are_equal_to_the_bit(name, tmp_path):
 
 def test_variants_differ():
     """Equal weights where they fit, and yet other logits: no two variants are the same network."""
-    clip = _clip(1, 16, 32, 32, 3)
-    logits = {name: _randomize(s3dg.build(name, **SMALL))(clip).numpy() for name in s3dg.NETWORKS}
+    clip = random_clip(1, 16, 32, 32, 3)
+    logits = {name: randomized(s3dg.build(name, **SMALL))(clip).numpy() for name in s3dg.NETWORKS}
     names = sorted(logits)
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
@@ -143,7 +124,7 @@ def test_fresh_separable_network_is_its_2d_counterpart():
         kernels, [v for v in i2d.variables if v.name == 'kernel'], strict=True
     ):
         target.assign(source)
-    clip = _clip(2, 9, 40, 32, 3)
+    clip = random_clip(2, 9, 40, 32, 3)
     np.testing.assert_allclose(s3d(clip), i2d(clip), rtol=1e-4, atol=1e-6)
 
 
@@ -175,10 +156,10 @@ OTHER_FIELDS = {
 
 @pytest.mark.parametrize('fields', OTHER_FIELDS.values(), ids=OTHER_FIELDS)
 def test_networks_of_other_sources_are_saved_and_loaded(fields, tmp_path):
-    network = _randomize(s3dg.build('s3d_slim', **SMALL, **fields))
+    network = randomized(s3dg.build('s3d_slim', **SMALL, **fields))
     network.save(tmp_path / 'network.keras')
     loaded = tf.keras.models.load_model(tmp_path / 'network.keras')
-    clip = _clip(1, 16, 64, 72, 3)
+    clip = random_clip(1, 16, 64, 72, 3)
     np.testing.assert_array_equal(loaded(clip), network(clip))
     assert loaded.config == network.config
 
@@ -196,23 +177,23 @@ def test_an_embedding_becomes_a_classifier_for_fine_tuning():
 
 @pytest.mark.parametrize('frames', [8, 16, 24])
 def test_order_blind_network_does_not_see_the_order(frames):
-    network = _randomize(s3dg.build('i2d_order_blind', **SMALL))
-    clip = _clip(2, frames, 32, 40, 3)
+    network = randomized(s3dg.build('i2d_order_blind', **SMALL))
+    clip = random_clip(2, frames, 32, 40, 3)
     np.testing.assert_allclose(network(clip), network(clip[:, ::-1].copy()), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', ['i2d', 's3d', 'i3d'])
 def test_published_networks_see_the_order(name):
     """I2D too: its overlapping strided pools weigh early and late frames differently."""
-    network = _randomize(s3dg.build(name, **SMALL))
-    clip = _clip(2, 16, 32, 40, 3)
+    network = randomized(s3dg.build(name, **SMALL))
+    clip = random_clip(2, 16, 32, 40, 3)
     difference = np.abs(network(clip) - network(clip[:, ::-1].copy())).max()
     assert difference > 1e-3 * np.abs(network(clip)).max()
 
 
 def test_uint8_and_float_clips_of_the_same_values_agree():
-    network = _randomize(s3dg.build('s3d', **SMALL))
-    clip = _clip(1, 8, 32, 32, 3)
+    network = randomized(s3dg.build('s3d', **SMALL))
+    clip = random_clip(1, 8, 32, 32, 3)
     np.testing.assert_array_equal(network(clip), network(clip.astype('float32')))
 
 
@@ -221,7 +202,7 @@ def test_float_clips_keep_their_fractions(policy):
     """A cast to uint8 would turn [-1, 1] into 0 and 255; half a level must count too."""
     keras.config.set_dtype_policy(policy)
     try:
-        network = _randomize(s3dg.build('s3d', **SMALL))
+        network = randomized(s3dg.build('s3d', **SMALL))
     finally:
         keras.config.set_dtype_policy('float32')
     unit = np.random.default_rng(1).uniform(-1, 1, (1, 8, 32, 32, 3)).astype('float32')
@@ -235,15 +216,15 @@ def test_float_clips_keep_their_fractions(policy):
 
 
 def test_flow_network_takes_two_channels():
-    network = _randomize(s3dg.build('s3d_g', channels=2, **SMALL))
-    assert network(_clip(2, 8, 32, 32, 2)).shape == (2, 5)
+    network = randomized(s3dg.build('s3d_g', channels=2, **SMALL))
+    assert network(random_clip(2, 8, 32, 32, 2)).shape == (2, 5)
     with pytest.raises(ValueError, match='shape'):
-        network(_clip(2, 8, 32, 32, 3))
+        network(random_clip(2, 8, 32, 32, 3))
 
 
 def test_endpoints_share_the_weights():
-    network = _randomize(s3dg.build('s3d_g', **SMALL))
-    clip = _clip(1, 8, 32, 32, 3)
+    network = randomized(s3dg.build('s3d_g', **SMALL))
+    clip = random_clip(1, 8, 32, 32, 3)
     features = network.endpoint(POOLED_FEATURES)(clip)
     logits = network.get_layer('logits')(features)
     np.testing.assert_allclose(logits, network(clip), rtol=1e-5)
@@ -255,9 +236,9 @@ def test_endpoints_share_the_weights():
 
 
 def test_a_network_for_other_classes_keeps_the_body():
-    network = _randomize(s3dg.build('s3d_g', **SMALL))
+    network = randomized(s3dg.build('s3d_g', **SMALL))
     other = network.with_classes(3, ['x', 'y', 'z'])
-    clip = _clip(1, 8, 32, 32, 3)
+    clip = random_clip(1, 8, 32, 32, 3)
     np.testing.assert_array_equal(
         other.endpoint('Mixed_5c')(clip), network.endpoint('Mixed_5c')(clip)
     )
@@ -293,7 +274,9 @@ def test_compile_and_fit_learn():
         dropout_rate=0.0,
     )
     labels = np.arange(16) % 2
-    clips = (_clip(16, 8, 32, 32, 3) // 4 + labels[:, None, None, None, None] * 128).astype('uint8')
+    clips = (random_clip(16, 8, 32, 32, 3) // 4 + labels[:, None, None, None, None] * 128).astype(
+        'uint8'
+    )
     network.compile(
         keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.02, 24), momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -1,4 +1,4 @@
-"""Batch norm against plain NumPy; what replicas do is tested in test_distribution.py."""
+"""Batch norm against plain NumPy; what replicas do is in training/test_distribution.py."""
 
 import keras
 import numpy as np

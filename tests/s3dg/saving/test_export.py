@@ -15,7 +15,7 @@ from s3dg.files.disk import DiskError
 from s3dg.saving import export
 from tests import kills
 from tests.full_disk import longest_file
-from tests.s3dg.test_network import SMALL, _clip, _randomize
+from tests.s3dg.small import SMALL, random_clip, randomized
 
 FORMAT = s3dg.VideoFormat(
     frame_size=(40, 48), crop_size=(32, 40), clip_frames=8, evaluation_frames=8
@@ -24,7 +24,7 @@ FORMAT = s3dg.VideoFormat(
 
 def _network(**fields):
     names = ['a', 'b', 'c', 'd', 'e']
-    return _randomize(
+    return randomized(
         s3dg.build('s3d_g', class_names=names, video_format=FORMAT, **SMALL, **fields)
     )
 
@@ -55,7 +55,7 @@ def _probabilities(logits):
 def test_folded_network_agrees(fields):
     network = _network(**fields)
     folded = export.fold_batch_norm(network)
-    clip = _clip(2, 8, 32, 40, 3)
+    clip = random_clip(2, 8, 32, 40, 3)
     np.testing.assert_allclose(folded(clip), network(clip), rtol=1e-3, atol=1e-4)
     assert np.abs(network(clip)).max() > 0.1
     assert not [v for v in folded.variables if 'batch_norm' in v.path]
@@ -74,7 +74,7 @@ def test_windows_cover_the_video(length, frames, starts):
 
 
 def test_frames_are_resized_as_opencv_does_and_cropped_in_the_middle():
-    frames = _clip(3, 90, 70, 3)
+    frames = random_clip(3, 90, 70, 3)
     prepared = export.prepare_frames(tf.constant(frames), FORMAT).numpy()
     expected = [cv2.resize(f, (48, 40), interpolation=cv2.INTER_LINEAR)[4:36, 4:44] for f in frames]
     assert np.abs(prepared - np.float32(expected)).max() <= 1
@@ -86,7 +86,7 @@ def test_frames_are_resized_as_opencv_does_and_cropped_in_the_middle():
 
 
 def test_serve_is_the_network_on_the_crop(network, exported):
-    video = _clip(2, 8, 40, 48, 3)
+    video = random_clip(2, 8, 40, 48, 3)
     logits = network(video[:, :, 4:36, 4:44]).numpy()
     served = exported.serve(video)
     np.testing.assert_allclose(served['logits'], logits, rtol=1e-3, atol=1e-4)
@@ -95,7 +95,7 @@ def test_serve_is_the_network_on_the_crop(network, exported):
 
 
 def test_longer_and_shorter_videos_are_cut_and_looped(network, exported):
-    video = _clip(1, 20, 40, 48, 3)
+    video = random_clip(1, 20, 40, 48, 3)
     crop = video[:, :, 4:36, 4:44]
     expected = np.mean([network(crop[:, s : s + 8]) for s in (0, 6, 12)], axis=0)
     np.testing.assert_allclose(exported.serve(video)['logits'], expected, rtol=1e-3, atol=1e-4)
@@ -104,14 +104,14 @@ def test_longer_and_shorter_videos_are_cut_and_looped(network, exported):
 
 
 def test_any_size_is_resized(exported):
-    video = np.repeat(np.repeat(_clip(1, 8, 40, 48, 3), 2, axis=2), 2, axis=3)
+    video = np.repeat(np.repeat(random_clip(1, 8, 40, 48, 3), 2, axis=2), 2, axis=3)
     logits = exported.serve(video)['logits'].numpy()
     halved = np.stack([cv2.resize(f, (48, 40), interpolation=cv2.INTER_LINEAR) for f in video[0]])
     np.testing.assert_allclose(logits, exported.serve(halved[None])['logits'], atol=0.05)
 
 
 def test_jpeg_endpoint_decodes_its_frames(exported):
-    coarse = cv2.resize(_clip(8, 6, 9, 3)[0], (60, 50))
+    coarse = cv2.resize(random_clip(8, 6, 9, 3)[0], (60, 50))
     frames = [cv2.imencode('.jpg', np.roll(coarse, i, axis=1))[1].tobytes() for i in range(8)]
     decoded = np.stack(
         [cv2.imdecode(np.frombuffer(f, 'uint8'), cv2.IMREAD_COLOR_RGB) for f in frames]
@@ -122,7 +122,7 @@ def test_jpeg_endpoint_decodes_its_frames(exported):
 
 
 def test_features_are_what_the_classifier_sees(network, exported):
-    video = _clip(2, 8, 40, 48, 3)
+    video = random_clip(2, 8, 40, 48, 3)
     features = exported.features(video)['features'].numpy()
     logits = features @ network.get_layer('logits').kernel.numpy()
     logits += network.get_layer('logits').bias.numpy()
@@ -143,7 +143,7 @@ def test_default_signature_and_metadata(exported, tmp_path):
 def test_an_embedding_is_served_as_such():
     network = _network(head='embedding', head_temporal_window=1)
     serve, _ = export.create_endpoints(network)['serve']
-    video = _clip(1, 8, 40, 48, 3)
+    video = random_clip(1, 8, 40, 48, 3)
     served = serve(tf.constant(video))
     assert set(served) == {'embedding'}
     expected = network(video[:, :, 4:36, 4:44])
@@ -167,7 +167,7 @@ def test_flow_network_has_no_jpeg_endpoint():
 def test_too_small_a_video_says_so():
     network_format = s3dg.VideoFormat(frame_size=None, crop_size=(32, 40), evaluation_frames=8)
     with pytest.raises(tf.errors.InvalidArgumentError, match='too small for a crop of 32x40'):
-        export.prepare_frames(tf.constant(_clip(2, 30, 60, 3)), network_format)
+        export.prepare_frames(tf.constant(random_clip(2, 30, 60, 3)), network_format)
 
 
 def test_other_folders_are_refused(tmp_path):

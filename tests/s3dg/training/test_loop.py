@@ -18,56 +18,15 @@ from s3dg.training.history import read_history
 from s3dg.training.loop import TrainingConfig
 from s3dg.training.schedules import CosineSchedule, StepSchedule
 from s3dg.training.signals import Stopped
-from tests.s3dg.small import small_network
-
-FRAMES, SIDE, CLASSES = 4, 16, 3
-
-
-def _clips(change=lambda number, clip: clip):
-    """The `clips` argument of `train`: example k is the same clip whatever came before."""
-
-    def create(first_example, context, batch_size):
-        del context
-
-        def example(number):
-            seed = tf.stack([number, 1])
-            clip = tf.random.stateless_uniform((FRAMES, SIDE, SIDE, 3), seed, 0.0, 255.0)
-            return {
-                'clip': change(number, clip),
-                'label': tf.cast(number % CLASSES, tf.int32),
-            }
-
-        numbers = tf.data.Dataset.counter(first_example)
-        return numbers.map(example).batch(batch_size, drop_remainder=True)
-
-    return create
-
-
-def _network(dropout_rate=0.2):
-    return small_network(CLASSES, dropout_rate)
-
-
-def _config(steps=4, rate=0.01, **fields):
-    fields = {'checkpoint_every': 2, 'log_every': 1, **fields}
-    return TrainingConfig(StepSchedule(steps, ((0, rate),)), 4, **fields)
-
-
-def _values(network):
-    return {v.path: v.numpy() for v in network.variables}
-
-
-def _assert_equal(one, two):
-    assert one.keys() == two.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+from tests.s3dg.training import small_training as small
 
 
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
     """Four steps with dropout in one go: (weights, history)."""
     workdir = tmp_path_factory.mktemp('uninterrupted')
-    network, _ = loop.train(_network, _clips(), _config(), workdir)
-    return _values(network), read_history(workdir)
+    network, _ = loop.train(small.network, small.clips(), small.config(), workdir)
+    return small.values(network), read_history(workdir)
 
 
 class _Killed(Exception):
@@ -83,11 +42,13 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(uninterrupted, tmp_pa
             raise _Killed
 
     with pytest.raises(_Killed):
-        loop.train(_network, _clips(), _config(), tmp_path, report=kill)
+        loop.train(small.network, small.clips(), small.config(), tmp_path, report=kill)
     lines = []
-    network, row = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, row = loop.train(
+        small.network, small.clips(), small.config(), tmp_path, report=lines.append
+    )
     weights, history = uninterrupted
-    _assert_equal(_values(network), weights)
+    small.assert_equal(small.values(network), weights)
     assert any('resuming' in line for line in lines) == (after == 3)
     found = read_history(tmp_path)
     assert [r['step'] for r in found] == [1, 2, 3, 4]
@@ -109,12 +70,14 @@ def test_checkpoints_of_earlier_versions_are_gone_on_from(uninterrupted, tmp_pat
 
     monkeypatch.setattr(tf.train, 'Checkpoint', of_earlier_versions)
     with pytest.raises(_Killed):
-        loop.train(_network, _clips(), _config(), tmp_path, report=kill)
+        loop.train(small.network, small.clips(), small.config(), tmp_path, report=kill)
     monkeypatch.undo()
     lines = []
-    network, _ = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, _ = loop.train(
+        small.network, small.clips(), small.config(), tmp_path, report=lines.append
+    )
     assert any('resuming' in line for line in lines)
-    _assert_equal(_values(network), uninterrupted[0])
+    small.assert_equal(small.values(network), uninterrupted[0])
 
 
 @pytest.fixture
@@ -130,17 +93,17 @@ def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
     """One GPU takes 56 micro-batches: two steps with momentum equal two of the whole batch."""
 
     def create():
-        network = _network(dropout_rate=0.0)
+        network = small.network(dropout_rate=0.0)
         trainable.freeze_batch_norm(network)
         return network
 
-    before = _values(create())
+    before = small.values(create())
     weights, losses = {}, {}
     for accumulation in (1, 56):
         config = TrainingConfig(StepSchedule(2, ((0, 0.1),)), 336, accumulation, log_every=1)
         assert config.micro_batch_size(1) == 336 // accumulation
-        network, _ = loop.train(create, _clips(), config, tmp_path / str(accumulation))
-        weights[accumulation] = _values(network)
+        network, _ = loop.train(create, small.clips(), config, tmp_path / str(accumulation))
+        weights[accumulation] = small.values(network)
         losses[accumulation] = [row['loss'] for row in read_history(tmp_path / str(accumulation))]
     np.testing.assert_allclose(losses[56], losses[1], rtol=1e-5)
     assert losses[1][0] != losses[1][1]
@@ -153,13 +116,13 @@ def test_micro_batches_of_6_make_the_papers_step_of_336(float64, tmp_path):
 
 
 def test_a_finished_run_is_not_trained_again(uninterrupted, tmp_path):
-    loop.train(_network, _clips(), _config(), tmp_path)
+    loop.train(small.network, small.clips(), small.config(), tmp_path)
 
     def no_input(*_):
         raise AssertionError('asked for input')
 
-    network, row = loop.train(_network, no_input, _config(), tmp_path)
-    _assert_equal(_values(network), uninterrupted[0])
+    network, row = loop.train(small.network, no_input, small.config(), tmp_path)
+    small.assert_equal(small.values(network), uninterrupted[0])
     assert row['step'] == 4
 
 
@@ -172,30 +135,32 @@ def _damage(workdir, step):
 
 
 def test_damaged_checkpoints_are_passed_over(uninterrupted, tmp_path):
-    config = dataclasses.replace(_config(), checkpoint_every=1)
-    loop.train(_network, _clips(), config, tmp_path)
+    config = dataclasses.replace(small.config(), checkpoint_every=1)
+    loop.train(small.network, small.clips(), config, tmp_path)
     _damage(tmp_path, 4)
     lines = []
-    network, row = loop.train(_network, _clips(), config, tmp_path, report=lines.append)
+    network, row = loop.train(small.network, small.clips(), config, tmp_path, report=lines.append)
     assert 'ckpt-4 cannot be read (' in lines[0]
     assert lines[1].startswith('resuming from ')
     assert lines[1].endswith('ckpt-3')
     assert row['step'] == 4
-    _assert_equal(_values(network), uninterrupted[0])
+    small.assert_equal(small.values(network), uninterrupted[0])
     for step in (2, 3, 4):
         _damage(tmp_path, step)
     with pytest.raises(
         checkpoints.SavedStateError, match='checkpoints: none of the checkpoints can be'
     ):
-        loop.train(_network, _clips(), config, tmp_path)
+        loop.train(small.network, small.clips(), config, tmp_path)
 
 
 def test_a_finished_training_without_its_history(uninterrupted, tmp_path):
-    loop.train(_network, _clips(), _config(), tmp_path)
+    loop.train(small.network, small.clips(), small.config(), tmp_path)
     (tmp_path / 'history.csv').unlink()
     lines = []
-    network, row = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
-    _assert_equal(_values(network), uninterrupted[0])
+    network, row = loop.train(
+        small.network, small.clips(), small.config(), tmp_path, report=lines.append
+    )
+    small.assert_equal(small.values(network), uninterrupted[0])
     assert (row['step'], row['loss'], row['accuracy']) == (4, None, None)
     assert 'history.csv has no rows' in lines[-1]
 
@@ -223,18 +188,13 @@ class _Requested:
 
 # Not in step with each other: a row may be about steps on both sides of an end, or of several.
 _UNEVEN = {'log_every': 3, 'checkpoint_every': 2}
-_FIGURES = ('step', 'loss', 'accuracy', 'learning_rate', 'top1')  # all but times
-
-
-def _figures(workdir):
-    return [[row[name] for name in _FIGURES] for row in read_history(workdir)]
 
 
 @pytest.fixture(scope='module')
 def uneven_history(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('uneven')
-    loop.train(_network, _clips(), _config(8, **_UNEVEN), workdir)
-    rows = _figures(workdir)
+    loop.train(small.network, small.clips(), small.config(8, **_UNEVEN), workdir)
+    rows = small.figures(workdir)
     assert [row[0] for row in rows] == [3, 6, 8]
     return rows
 
@@ -244,7 +204,7 @@ def uneven_history(tmp_path_factory):
 def test_a_history_does_not_tell_where_a_training_was_interrupted(
     uneven_history, tmp_path, monkeypatch, ends, killed
 ):
-    config = _config(8, **_UNEVEN)
+    config = small.config(8, **_UNEVEN)
     for end in ends:
         with monkeypatch.context() as patch:
             if killed:  # before anything is made of the step
@@ -257,9 +217,9 @@ def test_a_history_does_not_tell_where_a_training_was_interrupted(
             else:  # a checkpoint is written wherever that is
                 patch.setattr(loop, 'Termination', lambda end=end: _Requested(end % 3))
             with pytest.raises((_Killed, loop.TrainingInterrupted)):
-                loop.train(_network, _clips(), config, tmp_path)
-    loop.train(_network, _clips(), config, tmp_path)
-    assert _figures(tmp_path) == uneven_history
+                loop.train(small.network, small.clips(), config, tmp_path)
+    loop.train(small.network, small.clips(), config, tmp_path)
+    assert small.figures(tmp_path) == uneven_history
 
 
 @pytest.mark.parametrize('torn', ['5,0.25,0.', '5', ''])
@@ -269,12 +229,14 @@ def test_a_torn_line_of_the_history_does_not_stop_a_training(uninterrupted, tmp_
             raise _Killed
 
     with pytest.raises(_Killed):
-        loop.train(_network, _clips(), _config(), tmp_path, report=kill)
+        loop.train(small.network, small.clips(), small.config(), tmp_path, report=kill)
     path = tmp_path / 'history.csv'
     content = path.read_text()
     path.write_text(content + torn if torn else content[:-9])
-    loop.train(_network, _clips(), _config(), tmp_path)
-    assert _figures(tmp_path) == [[row[name] for name in _FIGURES] for row in uninterrupted[1]]
+    loop.train(small.network, small.clips(), small.config(), tmp_path)
+    assert small.figures(tmp_path) == [
+        [row[name] for name in small.FIGURES] for row in uninterrupted[1]
+    ]
 
 
 @pytest.fixture
@@ -289,8 +251,8 @@ def tensorflow_says(caplog):
 @pytest.mark.parametrize('state', [None, b'', b'model_checkpoint_path: "ckpt-', b'\xff\xfe'])
 def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state, tensorflow_says):
     """Without it, training silently began anew and wrote over its checkpoints."""
-    config = dataclasses.replace(_config(), checkpoint_every=1)
-    loop.train(_network, _clips(), config, tmp_path)
+    config = dataclasses.replace(small.config(), checkpoint_every=1)
+    loop.train(small.network, small.clips(), config, tmp_path)
     folder = tmp_path / 'checkpoints'
     for path in folder.glob('ckpt-4*'):
         path.unlink()
@@ -299,10 +261,10 @@ def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state
     else:
         (folder / 'checkpoint').write_bytes(state)
     lines = []
-    network, row = loop.train(_network, _clips(), config, tmp_path, report=lines.append)
+    network, row = loop.train(small.network, small.clips(), config, tmp_path, report=lines.append)
     assert lines[0] == f'resuming from {folder}/ckpt-3'
     assert row['step'] == 4
-    _assert_equal(_values(network), uninterrupted[0])
+    small.assert_equal(small.values(network), uninterrupted[0])
     assert tf.train.latest_checkpoint(str(folder)) == f'{folder}/ckpt-4'
     assert sorted(path.name for path in folder.glob('*.index')) == [
         f'ckpt-{step}.index' for step in (2, 3, 4)
@@ -311,7 +273,7 @@ def test_checkpoints_are_found_without_their_list(uninterrupted, tmp_path, state
 
 
 def test_lost_checkpoints_are_not_trained_over(tmp_path):
-    loop.train(_network, _clips(), _config(), tmp_path)
+    loop.train(small.network, small.clips(), small.config(), tmp_path)
     folder = tmp_path / 'checkpoints'
     before = (folder / 'checkpoint').read_bytes()
     for lost in ('*.index', '*.data*'):
@@ -320,13 +282,13 @@ def test_lost_checkpoints_are_not_trained_over(tmp_path):
         with pytest.raises(
             checkpoints.SavedStateError, match='none of the checkpoints can be read'
         ):
-            loop.train(_network, _clips(), _config(), tmp_path)
+            loop.train(small.network, small.clips(), small.config(), tmp_path)
     assert (folder / 'checkpoint').read_bytes() == before
     # Killed while it saved the first one: nothing is lost.
     (folder / 'checkpoint').unlink()
     (folder / 'ckpt-2.data-00000-of-00001').write_bytes(b'begun')
     lines = []
-    loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    loop.train(small.network, small.clips(), small.config(), tmp_path, report=lines.append)
     assert 'resuming' not in lines[0]
 
 
@@ -344,12 +306,14 @@ def test_a_signal_saves_and_stops(uninterrupted, tmp_path, last, number):
             _ask_to_stop(number)
 
     with pytest.raises(loop.TrainingInterrupted, match=f'Stopped at step {last};') as stop:
-        loop.train(_network, _clips(), _config(), tmp_path, report=report)
+        loop.train(small.network, small.clips(), small.config(), tmp_path, report=report)
     assert stop.value.number == number
     lines = []
-    network, _ = loop.train(_network, _clips(), _config(), tmp_path, report=lines.append)
+    network, _ = loop.train(
+        small.network, small.clips(), small.config(), tmp_path, report=lines.append
+    )
     assert lines[0].endswith(f'ckpt-{last}')
-    _assert_equal(_values(network), uninterrupted[0])
+    small.assert_equal(small.values(network), uninterrupted[0])
     assert [row['step'] for row in read_history(tmp_path)] == [1, 2, 3, 4]
 
 
@@ -362,7 +326,7 @@ def test_a_signal_during_tracing_stops_at_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tf.linalg, 'global_norm', ask)
     with pytest.raises(Stopped, match='stopped by SIGTERM'):
-        loop.train(_network, _clips(), _config(), tmp_path)
+        loop.train(small.network, small.clips(), small.config(), tmp_path)
     assert not list((tmp_path / 'checkpoints').glob('*'))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -372,11 +336,11 @@ def test_a_signal_during_an_evaluation_saves_the_steps_before_it(uninterrupted, 
         _ask_to_stop()
         pytest.fail('went on')
 
-    config = _config(checkpoint_every=4, evaluate_every=3)
+    config = small.config(checkpoint_every=4, evaluate_every=3)
     with pytest.raises(loop.TrainingInterrupted, match='Stopped at step 3;'):
-        loop.train(_network, _clips(), config, tmp_path, evaluate=evaluate)
-    network, _ = loop.train(_network, _clips(), _config(), tmp_path)
-    _assert_equal(_values(network), uninterrupted[0])
+        loop.train(small.network, small.clips(), config, tmp_path, evaluate=evaluate)
+    network, _ = loop.train(small.network, small.clips(), small.config(), tmp_path)
+    small.assert_equal(small.values(network), uninterrupted[0])
     assert [row['step'] for row in read_history(tmp_path)] == [1, 2, 3, 4]
 
 
@@ -385,7 +349,7 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
         return tf.where(number == 9, clip * np.nan, clip)
 
     with pytest.raises(loop.NonFiniteLossError, match='is nan at step 3;'):
-        loop.train(_network, _clips(poison), _config(), tmp_path)
+        loop.train(small.network, small.clips(poison), small.config(), tmp_path)
     assert tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')).endswith('ckpt-2')
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / 'checkpoints')))
     for name in reader.get_variable_to_shape_map():
@@ -396,8 +360,8 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
 def test_one_step_is_momentum_sgd_on_cross_entropy_and_weight_decay(tmp_path):
     """The first step by other means: Keras's own gradient of the written-out objective."""
     rate, decay = 0.05, 0.1
-    network = _network(dropout_rate=0.0)
-    batch = next(iter(_clips()(0, None, 4)))
+    network = small.network(dropout_rate=0.0)
+    batch = next(iter(small.clips()(0, None, 4)))
     with tf.GradientTape() as tape:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(
             batch['label'], network(batch['clip'], training=True)
@@ -410,8 +374,10 @@ def test_one_step_is_momentum_sgd_on_cross_entropy_and_weight_decay(tmp_path):
         v.path: before[v.path] - rate * g.numpy()
         for v, g in zip(network.trainable_variables, gradients, strict=True)
     }
-    config = _config(1, rate, weight_decay=decay)
-    trained, row = loop.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path)
+    config = small.config(1, rate, weight_decay=decay)
+    trained, row = loop.train(
+        lambda: small.network(dropout_rate=0.0), small.clips(), config, tmp_path
+    )
     for variable in trained.trainable_variables:
         np.testing.assert_allclose(variable.numpy(), expected[variable.path], rtol=1e-5, atol=1e-6)
     assert row['loss'] == pytest.approx(float(loss), rel=1e-5)  # without the decay
@@ -419,7 +385,7 @@ def test_one_step_is_momentum_sgd_on_cross_entropy_and_weight_decay(tmp_path):
 
 def test_history_has_a_row_per_interval_and_the_rate(tmp_path):
     config = TrainingConfig(CosineSchedule(4, 0.01), 4, log_every=2, evaluate_every=4)
-    loop.train(_network, _clips(), config, tmp_path, evaluate=lambda network: 0.25)
+    loop.train(small.network, small.clips(), config, tmp_path, evaluate=lambda network: 0.25)
     rows = read_history(tmp_path)
     assert [row['step'] for row in rows] == [2, 4]
     assert [row['learning_rate'] for row in rows] == pytest.approx([0.005, 0.0], abs=1e-9)
@@ -433,20 +399,25 @@ def test_history_has_a_row_per_interval_and_the_rate(tmp_path):
 def test_mixed_precision_learns_float32_weights(tmp_path, dtype):
     keras.config.set_dtype_policy(dtype)
     try:
-        network, row = loop.train(_network, _clips(), _config(2), tmp_path)
+        network, row = loop.train(small.network, small.clips(), small.config(2), tmp_path)
         assert network.get_layer('block').compute_dtype == dtype.removeprefix('mixed_')
     finally:
         keras.config.set_dtype_policy('float32')
     assert {v.dtype for v in network.trainable_variables} == {'float32'}
-    assert row['loss'] == pytest.approx(np.log(CLASSES), rel=0.2)
+    assert row['loss'] == pytest.approx(np.log(small.CLASSES), rel=0.2)
 
 
 def test_jit_computes_the_same(tmp_path):
     """Without dropout, whose masks are drawn alike, and up to the order of roundings."""
-    config = _config(1)
-    plain, _ = loop.train(lambda: _network(dropout_rate=0.0), _clips(), config, tmp_path / 'a')
+    config = small.config(1)
+    plain, _ = loop.train(
+        lambda: small.network(dropout_rate=0.0), small.clips(), config, tmp_path / 'a'
+    )
     jitted, _ = loop.train(
-        lambda: _network(dropout_rate=0.0), _clips(), _config(1, jit=True), tmp_path / 'b'
+        lambda: small.network(dropout_rate=0.0),
+        small.clips(),
+        small.config(1, jit=True),
+        tmp_path / 'b',
     )
     for one, two in zip(plain.variables, jitted.variables, strict=True):
         if one.name != 'random_state':
@@ -456,18 +427,18 @@ def test_jit_computes_the_same(tmp_path):
 def test_freezing_below_an_endpoint_and_of_batch_norm(tmp_path):
     def create():
         keras.utils.set_random_seed(0)
-        network = s3dg.build('i2d', CLASSES, width=0.1, kernel_initializer='he_normal')
+        network = s3dg.build('i2d', small.CLASSES, width=0.1, kernel_initializer='he_normal')
         trainable.freeze_until(network, 'Mixed_5b')
         trainable.freeze_batch_norm(network)
         return network
 
-    before = _values(create())
-    network, _ = loop.train(create, _clips(), _config(2), tmp_path)
+    before = small.values(create())
+    network, _ = loop.train(create, small.clips(), small.config(2), tmp_path)
     changed = {
-        path.split('/')[0] for path, v in _values(network).items() if (v != before[path]).any()
+        path.split('/')[0] for path, v in small.values(network).items() if (v != before[path]).any()
     }
     assert changed == {'Mixed_5b', 'Mixed_5c', 'logits', 'dropout'}
-    for path, value in _values(network).items():
+    for path, value in small.values(network).items():
         if 'batch_norm' in path:
             np.testing.assert_array_equal(value, before[path], err_msg=path)
 
@@ -476,8 +447,8 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match="freeze_until must be one of .*; got 'Mixed_9z'"):
         trainable.freeze_until(s3dg.build('i2d'), 'Mixed_9z')
     with pytest.raises(ConfigError, match='accumulation must be at least 1, got 0'):
-        _config(accumulation=0)
+        small.config(accumulation=0)
     with pytest.raises(ConfigError, match='must divide by replicas x accumulation = 2 x 3, got 4'):
-        _config(accumulation=3).micro_batch_size(2)
+        small.config(accumulation=3).micro_batch_size(2)
     with pytest.raises(ConfigError, match="no strategy 'tpu'"):
         loop.create_strategy('tpu')

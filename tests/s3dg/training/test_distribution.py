@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
-
+ROOT = pathlib.Path(__file__).parents[3]
 
 # Name of the case: flags of distributed_case.py.
 CASES = {
@@ -32,7 +31,13 @@ def _run(folder, name, flags):
     """Runs a case in a process of its own; the arrays it found."""
     output = folder / f'{name}.npz'
     done = subprocess.run(
-        [sys.executable, '-m', 'tests.s3dg.distributed_case', *flags, f'--output={output}'],
+        [
+            sys.executable,
+            '-m',
+            'tests.s3dg.training.distributed_case',
+            *flags,
+            f'--output={output}',
+        ],
         cwd=ROOT,
         env={**os.environ, 'PYTHONPATH': str(ROOT), 'TF_CPP_MIN_LOG_LEVEL': '3'},
         capture_output=True,
