@@ -4,17 +4,21 @@
   python -m experiments.benchmark --task=input
   python -m experiments.benchmark --task=reading --height=720 --width=1280
 
-`conversion`: videos to a dataset, on all cores, against a bare loop that decodes, resizes and encodes the same
-videos in as many processes and throws the result away. `input`: the paper's training clips (64 frames, crops of
-224x224) from a dataset, read, shuffled and batched, against bare loops that decode as many stored frames, already in
-memory, in as many threads as there are cores: `bare_loop` with the decoder that the pipeline uses, and for
-comparison with that of OpenCV and with the pipeline's, cropping. `reading`: frames of video files, resized to
-256x256, against OpenCV's own reader in as many processes; that is a bare loop without time stamps, resampling or any
-check of the file. Videos are generated, or taken from
-`--manual_dir`, a folder as the dataset `video_folder` takes. The sides run in turns, `--repeats` times.
+`conversion`: videos to a dataset, on all cores. Its bare loop decodes, resizes and encodes the same
+videos in as many processes and throws the result away.
 
-`fraction_of_bare_loop` is the ratio of the rates: 1 would be no overhead at all. Rates in seconds are those of this
-machine and moment; the ratio is what can be compared.
+`input`: the paper's training clips (64 frames, crops of 224x224) from a dataset: read, shuffled and
+batched. Its bare loops decode as many stored frames, already in memory, in one thread per core:
+`bare_loop` with the decoder of the pipeline, `opencv_loop` with OpenCV's, and `cropping_loop` with
+the pipeline's, which then decodes the crop only.
+
+`reading`: frames of video files, resized to 256x256. Its bare loop is OpenCV's own reader in as
+many processes, without time stamps, resampling or any check of the file.
+
+Videos are generated, or taken from `--manual_dir`, a folder as the dataset `video_folder` takes.
+The sides take turns, `--repeats` of them each. `fraction_of_bare_loop` is the ratio of the rates:
+1 would be no overhead at all. Rates per second belong to this machine and moment; compare the
+ratios.
 """
 
 import dataclasses
@@ -40,7 +44,7 @@ from data.records.heads import stored_files
 from data.records.read import parse, records
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import define_workdir_flags, required
+from s3dg.program.flags import define_workdir_flags, read, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_PROCESSES, define_count
 from s3dg.program.workdir import Run
@@ -48,15 +52,15 @@ from s3dg.video import reading, writing
 
 FLAGS = flags.FLAGS
 
-CLIP_FRAMES = 64  # the paper's (section 4.1), as the two below
+CLIP_FRAMES = 64  # the paper's (section 3.2), as the two below
 CROP = 224
 CLIPS_PER_BATCH = 6
 
 _GENERATED_SIZE = (256, 340)  # height, width: the shape in which Kinetics is mostly passed around
 _MOST_SIDE = 4320  # pixels
 _GENERATED_FRAMES = 250  # the ten seconds of a Kinetics video
-# Standard deviations of blurred noise, and their weights: frames of 256x256 then take 25 KB, as those
-# of videos from cameras do (22 and 31 KB, of two that were measured).
+# Standard deviations of blurred noise, and their weights. Frames of 256x256 then take 25 KB; those
+# of two videos from cameras took 22 and 31 KB.
 _TEXTURE = ((1, 0.5), (4, 4), (16, 16))
 _DIFFERENT = 16  # videos generated; more are links
 _JPEG_QUALITY = 95
@@ -79,12 +83,26 @@ def define_flags():
 
 
 @dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say, each under the name of its flag."""
+
+    task: str
+    manual_dir: str | None
+    videos: int
+    height: int
+    width: int
+    clips: int
+    repeats: int
+    processes: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Side:
     """One side of a comparison.
 
     Attributes:
       name: what it is called.
-      work: does it once, from what `prepare` gave, and gives how many units it did.
+      work: does it once, with what `prepare` has returned, and returns how many units it did.
       prepare: what comes before every turn and is not timed.
     """
 
@@ -118,13 +136,16 @@ def compare(sides, unit, repeats, report=entry.report):
 
 
 def generate_videos(folder, count, size=_GENERATED_SIZE, report=entry.report):
-    """Writes videos of a texture under a moving window, in two classes, and gives their paths.
+    """Writes videos of a texture under a moving window, in two classes.
 
     Args:
       folder: where to.
       count: how many; no more than `_DIFFERENT` of them differ, the rest are links to these.
       size: (height, width).
       report: takes a line.
+
+    Returns:
+      The paths of the videos.
     """
     rng = np.random.default_rng(0)
     height, width = size
@@ -183,23 +204,32 @@ def read_frames(path):
     return sum(1 for _ in reading.read_frames(path, frame_size=(256, 256), bgr=True))
 
 
-def benchmark_reading(videos_dir, scratch, processes):
-    """Rates in frames a second of OpenCV's reader and of `s3dg.video.reading`."""
-    builder = catalog.make_builder('video_folder', 'read', scratch / 'data', videos_dir)
-    paths = [item.path for items in builder.split_videos().values() for item in items]
-
-    def side(name, function):
-        def work(_):
-            results = workers.in_order(function, paths, processes, lambda: 0)
-            return sum(count for _, count in results)
-
-        return Side(name, work)
-
-    return 'frames', [side('bare_loop', read_with_opencv), side('reading', read_frames)]
+def _total(function, paths, processes):
+    """The sum of what a function returns for all paths, called in as many processes."""
+    return sum(count for _, count in workers.in_order(function, paths, processes, lambda: 0))
 
 
-def benchmark_conversion(videos_dir, scratch, processes):
-    """Rates in frames a second of the bare loop and of `convert_dataset`."""
+def _listed_paths(builder):
+    return [item.path for items in builder.split_videos().values() for item in items]
+
+
+# Each task takes the folder of videos, one for its own files, the number of processes and that of
+# clips, and returns the unit that it counts and its sides: 'bare_loop' first, the project's last.
+
+
+def benchmark_reading(videos_dir, scratch, processes, _):
+    """OpenCV's reader and `s3dg.video.reading`, in frames."""
+    paths = _listed_paths(
+        catalog.make_builder('video_folder', 'read', scratch / 'data', videos_dir)
+    )
+    return 'frames', [
+        Side('bare_loop', lambda _: _total(read_with_opencv, paths, processes)),
+        Side('reading', lambda _: _total(read_frames, paths, processes)),
+    ]
+
+
+def benchmark_conversion(videos_dir, scratch, processes, _):
+    """The bare loop and `convert_dataset`, in frames."""
     turns = itertools.count()
 
     def builder():
@@ -208,53 +238,55 @@ def benchmark_conversion(videos_dir, scratch, processes):
             'video_folder', name, scratch / 'data', videos_dir, frames_per_second=None
         )
 
-    listed = builder().split_videos()
-    paths = [item.path for items in listed.values() for item in items]
-
-    def bare(_):
-        results = workers.in_order(decode_resize_encode, paths, processes, lambda: 0)
-        return sum(count for _, count in results)
-
-    def convert(_):
-        return convert_dataset(builder(), processes=processes).frames
-
-    sides = [Side('bare_loop', bare), Side('conversion', convert)]
-    return 'frames', sides
-
-
-def benchmark_input(videos_dir, scratch, threads):
-    """Rates in clips a second of bare decoding loops and of `clips.training_clips`."""
-    builder = catalog.make_builder('video_folder', 'input', scratch / 'data', videos_dir)
-    convert_dataset(builder, processes=threads, report=entry.report)
-    opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
-    files = stored_files(opened.info.splits['train'])
-    stored = [
-        parse(record)[VIDEO].numpy()[:CLIP_FRAMES] for record in records(files).take(FLAGS.clips)
+    paths = _listed_paths(builder())
+    return 'frames', [
+        Side('bare_loop', lambda _: _total(decode_resize_encode, paths, processes)),
+        Side('conversion', lambda _: convert_dataset(builder(), processes=processes).frames),
     ]
+
+
+def _decode(encoded):
+    for picture in encoded:
+        tf.io.decode_jpeg(picture, 3, dct_method='INTEGER_ACCURATE')
+
+
+def _decode_with_opencv(encoded):
+    for picture in encoded:
+        cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def _decode_crops(encoded):
+    window = tf.constant([16, 16, CROP, CROP])
+    for picture in encoded:
+        tf.io.decode_and_crop_jpeg(picture, window, 3, dct_method='INTEGER_ACCURATE')
+
+
+def _read_stored(opened, count):
+    """The JPEG frames of as many clips; those of a small dataset come again."""
+    files = stored_files(opened.info.splits['train'])
+    stored = [parse(record)[VIDEO].numpy()[:CLIP_FRAMES] for record in records(files).take(count)]
     shortest = min(map(len, stored))
     if shortest < CLIP_FRAMES:
         raise UsageError(
-            f'--manual_dir: found a video of {shortest} frames, expected at least the {CLIP_FRAMES} of'
-            ' a clip.'
+            f'--manual_dir: found a video of {shortest} frames, expected at least the '
+            f'{CLIP_FRAMES} of a clip.'
         )
-    chosen = [video for video, _ in zip(itertools.cycle(stored), range(FLAGS.clips), strict=False)]
-    window = tf.constant([16, 16, CROP, CROP])
+    return list(itertools.islice(itertools.cycle(stored), count))
 
-    def decode(encoded):
-        for picture in encoded:
-            tf.io.decode_jpeg(picture, 3, dct_method='INTEGER_ACCURATE')
 
-    def decode_with_opencv(encoded):
-        for picture in encoded:
-            cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
+def benchmark_input(videos_dir, scratch, threads, count):
+    """Bare decoding loops and `clips.training_clips`, in clips."""
+    builder = catalog.make_builder('video_folder', 'input', scratch / 'data', videos_dir)
+    convert_dataset(builder, processes=threads, report=entry.report)
+    opened = catalog.open_dataset('video_folder', 'input', scratch / 'data')
+    stored = _read_stored(opened, count)
 
-    def decode_crops(encoded):
-        for picture in encoded:
-            tf.io.decode_and_crop_jpeg(picture, window, 3, dct_method='INTEGER_ACCURATE')
+    def bare(name, function):
+        def work(_):
+            with futures.ThreadPoolExecutor(threads) as pool:
+                return len(list(pool.map(function, stored)))
 
-    def bare(function):
-        with futures.ThreadPoolExecutor(threads) as pool:
-            return len(list(pool.map(function, chosen)))
+        return Side(name, work)
 
     def start_pipeline():
         batches = iter(
@@ -271,19 +303,18 @@ def benchmark_input(videos_dir, scratch, threads):
         next(batches)  # tracing and the first filling of buffers happen once in a training
         return batches
 
-    def read(batches):
-        count = -(-FLAGS.clips // CLIPS_PER_BATCH)
-        for _ in range(count):
+    def read_batches(batches):
+        steps = -(-count // CLIPS_PER_BATCH)
+        for _ in range(steps):
             next(batches)
-        return count * CLIPS_PER_BATCH
+        return steps * CLIPS_PER_BATCH
 
-    sides = [
-        Side('bare_loop', lambda _: bare(decode)),
-        Side('opencv_loop', lambda _: bare(decode_with_opencv)),
-        Side('cropping_loop', lambda _: bare(decode_crops)),
-        Side('pipeline', read, start_pipeline),
+    return 'clips', [
+        bare('bare_loop', _decode),
+        bare('opencv_loop', _decode_with_opencv),
+        bare('cropping_loop', _decode_crops),
+        Side('pipeline', read_batches, start_pipeline),
     ]
-    return 'clips', sides
 
 
 TASKS = {
@@ -294,7 +325,7 @@ TASKS = {
 
 
 def peak_memory(processes):
-    """Bytes of this process at its peak, and of so many children as large as the largest one."""
+    """Bytes of this process at its peak, and of `processes` children as large as the largest."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return 1024 * (own + processes * child)
@@ -303,18 +334,19 @@ def peak_memory(processes):
 def main(arguments):
     del arguments
     task = required('task', FLAGS.task)
-    processes = FLAGS.processes or os.cpu_count() or 1
-    settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
+    options = read(Options, FLAGS)
+    processes = options.processes or os.cpu_count() or 1
+    settings = {'task': task, 'videos': options.videos, 'processes': processes}
     this = Run('benchmark', FLAGS.workdir, settings, replaces=True, goes_on=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        videos_dir = FLAGS.manual_dir
+        videos_dir = options.manual_dir
         if videos_dir is None:
             videos_dir = scratch / 'videos'
-            generate_videos(videos_dir, FLAGS.videos, (FLAGS.height, FLAGS.width))
-        unit, sides = TASKS[task](videos_dir, scratch, processes)
-        rates = compare(sides, unit, FLAGS.repeats)
+            generate_videos(videos_dir, options.videos, (options.height, options.width))
+        unit, sides = TASKS[task](videos_dir, scratch, processes, options.clips)
+        rates = compare(sides, unit, options.repeats)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     measured = sides[-1].name
     results = {

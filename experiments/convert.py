@@ -4,11 +4,11 @@
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=~/kinetics400
   python -m experiments.convert --dataset=ucf101 --config=split1_flow --manual_dir=~/ucf101
 
-`data/DATASET/README.md` says what the folder is to hold, and which configurations there are; for `video_folder`,
-`--config` is a name of your choice. A video that is broken or missing is skipped and listed with its reason in
-`skipped.csv` beside the dataset. A conversion that was killed goes on, without decoding a finished video
-again, when the same command is run. `--verify` reads the finished dataset once more and checks all of it;
-without `--manual_dir`, that is all it does.
+`data/datasets/DATASET/README.md` says what the folder must hold and which configurations there are.
+For `video_folder`, `--config` is a name of your choice. A video that is broken or missing is
+skipped, and listed with its reason in `skipped.csv` beside the dataset. Run the same command again
+after a conversion was killed: it goes on, and decodes no finished video twice. `--verify` reads the
+finished dataset once more and checks all of it; without `--manual_dir` it does nothing else.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from data.example import CHANNELS
 from data.records import outcomes, verification
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import define_dataset_flags, define_workdir_flags, required
+from s3dg.program.flags import define_dataset_flags, define_workdir_flags, read, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import (
     MOST_PIXELS,
@@ -83,66 +83,106 @@ def define_flags():
     flags.DEFINE_multi_string('beam_option', [], 'Option of the Beam pipeline, e.g. region=here.')
 
 
-def config_fields():
-    """The fields of the dataset's configuration that the flags set."""
-    fields = {}
-    if FLAGS.frames_per_second is not None:
-        fields['frames_per_second'] = FLAGS.frames_per_second or None
-    if FLAGS.frame_size is not None:
-        fields['frame_size'] = (FLAGS.frame_size, FLAGS.frame_size)
-    if FLAGS.short_side is not None:
-        if FLAGS.frame_size is not None:
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say, each under the name of its flag; None where one is not given."""
+
+    dataset: str
+    config: str | None
+    data_dir: str
+    manual_dir: str | None
+    overwrite: bool
+    frames_per_second: float | None
+    frame_size: int | None
+    short_side: int | None
+    modality: str | None
+    flow_algorithm: str | None
+    validation_fraction: float | None
+    split_seed: int | None
+    max_skipped_fraction: float | None
+    processes: int | None
+    verify: bool
+    runner: str | None
+    beam_option: list[str]
+
+    @property
+    def config_fields(self):
+        """The fields of the dataset's configuration that the flags set, as a dict."""
+        fields = {}
+        if self.frames_per_second is not None:
+            fields['frames_per_second'] = self.frames_per_second or None
+        if self.frame_size is not None:
+            fields['frame_size'] = (self.frame_size, self.frame_size)
+        if self.short_side is not None:
+            fields |= {'short_side': self.short_side, 'frame_size': None}
+        for name in ('modality', 'flow_algorithm', 'validation_fraction', 'split_seed'):
+            if getattr(self, name) is not None:
+                fields[name] = getattr(self, name)
+        return fields
+
+    @property
+    def only_verifies(self):
+        """Whether nothing is to be done but to read a dataset that is there."""
+        return self.verify and self.manual_dir is None and not self.overwrite
+
+    def check(self):
+        """Refuses flags that cannot be, before anything is opened.
+
+        Raises:
+          UsageError: naming the flag.
+        """
+        builder_class = catalog.builder_class(self.dataset)
+        configs = builder_class.BUILDER_CONFIGS
+        if self.modality is not None and configs:
+            names = ', '.join(config.name for config in configs)
+            raise UsageError(f'--modality: the --config of {self.dataset} says it, one of {names}.')
+        known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
+        for name in ('validation_fraction', 'split_seed'):
+            if getattr(self, name) is not None and name not in known:
+                raise UsageError(f'--{name}: {self.dataset} has splits of its own.')
+        if self.frame_size is not None and self.short_side is not None:
             raise UsageError('--frame_size and --short_side: give one of them.')
-        fields |= {'short_side': FLAGS.short_side, 'frame_size': None}
-    for name in ('modality', 'flow_algorithm', 'validation_fraction', 'split_seed'):
-        if FLAGS[name].value is not None:
-            fields[name] = FLAGS[name].value
-    return fields
+        if self.only_verifies:
+            given = [name for name in ('runner', 'processes') if getattr(self, name)]
+            given = [*self.config_fields, *given]
+            if given:
+                raise UsageError(
+                    f'--{given[0]}: needs --manual_dir; without it, --verify only reads.'
+                )
+        elif self.dataset not in catalog.EMBEDDED:
+            required('manual_dir', self.manual_dir)
+        if self.runner is None and self.beam_option:
+            raise UsageError('--beam_option: needs --runner.')
+        if self.runner is not None and self.processes is not None:
+            raise UsageError('--processes: with --runner, that is for the runner to say.')
 
 
-def verifies_only():
-    """Whether the flags ask for nothing but reading a dataset that is there."""
-    return FLAGS.verify and FLAGS.manual_dir is None and not FLAGS.overwrite
+def convert(options):
+    """Converts a dataset.
 
+    Args:
+      options: checked `Options`.
 
-def check_flags():
-    """Refuses flags that cannot be, before anything is opened."""
-    builder_class = catalog.builder_class(FLAGS.dataset)
-    configs = builder_class.BUILDER_CONFIGS
-    if FLAGS.modality is not None and configs:
-        names = ', '.join(config.name for config in configs)
-        raise UsageError(f'--modality: the --config of {FLAGS.dataset} says it, one of {names}.')
-    known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
-    for name in ('validation_fraction', 'split_seed'):
-        if FLAGS[name].value is not None and name not in known:
-            raise UsageError(f'--{name}: {FLAGS.dataset} has splits of its own.')
-    if verifies_only():
-        given = [*config_fields(), *(name for name in ('runner', 'processes') if FLAGS[name].value)]
-        if given:
-            raise UsageError(f'--{given[0]}: needs --manual_dir; without it, --verify only reads.')
-    if FLAGS.runner is None and FLAGS.beam_option:
-        raise UsageError('--beam_option: needs --runner.')
-    if FLAGS.runner is not None and FLAGS.processes is not None:
-        raise UsageError('--processes: with --runner, that is for the runner to say.')
-
-
-def convert():
-    """Converts as the flags say: (builder, `Conversion`)."""
-    if FLAGS.dataset not in catalog.EMBEDDED:
-        required('manual_dir', FLAGS.manual_dir)
+    Returns:
+      (builder, `Conversion`).
+    """
     builder = catalog.make_builder(
-        FLAGS.dataset, FLAGS.config, FLAGS.data_dir, FLAGS.manual_dir, **config_fields()
+        options.dataset,
+        options.config,
+        options.data_dir,
+        options.manual_dir,
+        **options.config_fields,
     )
     write = None
-    if FLAGS.runner is not None:
-        words = [f'--{option.lstrip("-")}' for option in FLAGS.beam_option]
-        write = beam.writer(FLAGS.runner, words)
+    if options.runner is not None:
+        words = [f'--{option.lstrip("-")}' for option in options.beam_option]
+        write = beam.writer(options.runner, words)
     done = convert_dataset(
         builder,
-        processes=FLAGS.processes,
+        processes=options.processes,
         write=write,
-        max_skipped_fraction=FLAGS.max_skipped_fraction,
-        overwrite=FLAGS.overwrite,
+        max_skipped_fraction=options.max_skipped_fraction,
+        overwrite=options.overwrite,
         report=entry.report,
     )
     return builder, done
@@ -187,16 +227,19 @@ def verify(opened, listing):
 def main(arguments):
     del arguments
     required('dataset', FLAGS.dataset)
-    check_flags()
-    settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
-    this = Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)
+    options = read(Options, FLAGS)
+    options.check()
+    settings = {'dataset': options.dataset, 'config': options.config}
+    this = Run('convert', FLAGS.workdir, settings, options.overwrite, replaces=True, goes_on=True)
     started = time.monotonic()
     results, skipped, faults, problems, listing = {}, [], {}, [], None
-    if verifies_only():
-        opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
+    if options.only_verifies:
+        opened = catalog.open_dataset(
+            options.dataset, options.config, options.data_dir, entry.report
+        )
         results |= {'data_path': str(opened.data_path)}
     else:
-        opened, done = convert()
+        opened, done = convert(options)
         report_conversion(done)
         seconds = time.monotonic() - started
         skipped, faults = done.skipped, done.faults
@@ -211,10 +254,10 @@ def main(arguments):
             'frames_per_second': None if done.reused else done.frames_decoded / seconds,
             'seconds': seconds,
         }
-        if FLAGS.verify:
+        if options.verify:
             listing = opened.split_videos()
     name = opened.info.full_name
-    if FLAGS.verify:
+    if options.verify:
         found = verify(opened, listing)
         problems = found.problems
         results |= {'examples': found.examples, 'problems': len(problems)}

@@ -1,10 +1,12 @@
 """Evaluates a trained network on whole videos, in normal or reversed order.
 
-  python -m experiments.evaluate --model=runs/train/model.keras --dataset=moving_shapes --order=reversed
+  python -m experiments.evaluate --model=runs/train/model.keras --dataset=moving_shapes \
+      --order=reversed
 
-Every video is seen whole: in windows of the network's `evaluation_frames`, looped where it is shorter,
-centre crop, logits averaged; of UCF-101 and HMDB-51 their first 250 frames, as is usual there. Leaves
-`results.json`, `report.md`, `confusion.png` and `predictions.npz` (id, label, logits) in the workdir.
+The network sees the centre crop of every video whole, in windows of `evaluation_frames` frames,
+and its logits are averaged. A shorter video is looped. Of UCF-101 and HMDB-51 it sees the first
+250 frames, as is usual for these. The workdir then holds `results.json`, `report.md`,
+`confusion.png` and `predictions.npz` (id, label, logits).
 """
 
 from absl import flags
@@ -51,7 +53,8 @@ def check_same_classes(network, builder, flag='--model'):
     if network.class_names is not None and network.class_names != names:
         raise UsageError(
             f'{flag}: the network knows other classes than {builder.info.full_name}: '
-            f'{describe_difference(network.class_names, names)}; train on this dataset with --init first.'
+            f'{describe_difference(network.class_names, names)}; '
+            f'train on this dataset with --init first.'
         )
     if network.config.num_classes != len(names):
         raise UsageError(
@@ -62,14 +65,12 @@ def check_same_classes(network, builder, flag='--model'):
 
 def report_other_rate(network, builder):
     """Says so where the dataset's videos run at another rate than the network was made for."""
-    rate, stored = (
-        network.video_format.frames_per_second,
-        builder.info.metadata['frames_per_second'],
-    )
+    rate = network.video_format.frames_per_second
+    stored = builder.info.metadata['frames_per_second']
     if rate != stored:
         entry.report(
-            f'{builder.info.full_name} is stored at {stored} frames a second, the network was made for '
-            f'{rate}: convert it again at that rate for the best accuracy'
+            f'{builder.info.full_name} is stored at {stored} frames a second, the network was made '
+            f'for {rate}: convert it again at that rate for the best accuracy'
         )
 
 

@@ -1,10 +1,11 @@
-"""Shows what there is in a converted dataset: classes, lengths, skipped videos, and some videos of every split.
+"""Shows what a converted dataset holds: classes, lengths, skipped videos, examples of each split.
 
   python -m experiments.inspect_dataset --dataset=kinetics400 --config=rgb
 
-Leaves `report.md`, `results.json`, `class_counts.csv`, charts, and for every split a contact sheet: videos of as
-many classes as there is room for, drawn by chance (`--seed`), with their boxes where there are any; optical flow is
-shown in colours. Frames that are not shown are not read, so that a large dataset takes minutes.
+Writes `report.md`, `results.json`, `class_counts.csv`, charts, and a contact sheet for every split.
+A contact sheet shows videos drawn at random (`--seed`), of as many classes as there is room for,
+with their boxes where there are any, and optical flow in colours. Only the frames that it shows
+are read, so a large dataset takes minutes.
 """
 
 import csv
@@ -31,7 +32,7 @@ from s3dg.progress import duration
 
 FLAGS = flags.FLAGS
 
-# Classes that the report names at either end of the order by frequency, where there are too many for all.
+# Of more classes than the report can name, it names this many of the most and the least frequent.
 _NAMED = 15
 _MOST_VIDEOS = 100  # on a sheet; a picture has its limits
 _LISTED = 20  # reasons for skipping that the report lists
@@ -69,9 +70,10 @@ def split_figures(found, names, rate):
       rate: frames a second, or None.
 
     Returns:
-      dict with 'videos', 'unlabelled', 'per_class', 'frames', 'bytes', 'length_frames' and, None where the
-      rate is not known, 'length_seconds', both dicts with 'min', 'median', 'max' and 'total'; where the set has
-      boxes, also 'boxes', 'tubes', 'annotated_frames' and 'annotated_videos'.
+      dict with 'videos', 'unlabelled', 'per_class' and 'bytes', and with 'length_frames' and
+      'length_seconds', dicts with 'min', 'median', 'max' and 'total'; the latter is None where the
+      rate is not known. A dataset with boxes has 'boxes', 'tubes', 'annotated_frames' and
+      'annotated_videos' too.
     """
     lengths = {
         'min': min(found.lengths),
@@ -103,7 +105,7 @@ def draw_pictures(builder, found, folder):
       found: dict from split to `SplitSurvey`.
       folder: where to.
     """
-    # Names in scripts that the font lacks show as empty boxes; saying so for every letter helps nobody.
+    # Letters that the font lacks show as empty boxes; a warning for every one of them helps nobody.
     warnings.filterwarnings('ignore', 'Glyph .* missing from', UserWarning)
     info = builder.info
     names, rate = info.features[LABEL].names, info.metadata['frames_per_second']
@@ -207,8 +209,8 @@ def _class_tables(names, splits):
         return [_table(header, rows)]
     ordered = sorted(rows, key=lambda row: -sum(row[1:]))
     return [
-        f'The {_NAMED} with the most videos, and the {_NAMED} with the fewest; all {len(names)} are in'
-        ' [class_counts.csv](class_counts.csv).',
+        f'The {_NAMED} with the most videos, and the {_NAMED} with the fewest; all {len(names)} '
+        f'are in [class_counts.csv](class_counts.csv).',
         _table(header, ordered[:_NAMED]),
         _table(header, ordered[-_NAMED:]),
     ]

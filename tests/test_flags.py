@@ -14,8 +14,6 @@ MODULES = sorted(
 )
 PARSES_THE_COMMAND_LINE = 's3dg/program/entry.py'
 NOT_YET = (
-    'experiments/benchmark.py',
-    'experiments/convert.py',
     'experiments/paper/study.py',
     'experiments/quickstart.py',
     'experiments/train.py',

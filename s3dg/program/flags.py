@@ -1,5 +1,7 @@
 """Flags that several programs share."""
 
+import dataclasses
+
 from absl import flags
 
 from s3dg.program.entry import UsageError
@@ -41,7 +43,7 @@ def define_runtime_flags():
     define_count(
         'logical_cpus',
         0,
-        'Split the CPU into so many devices, for trials of several replicas.',
+        'Split the CPU into this many devices, to try several replicas.',
         _MOST_LOGICAL_CPUS,
         least=0,
     )
@@ -51,8 +53,19 @@ def define_runtime_flags():
     )
 
 
+def read(options_class, values):
+    """What the flags say, as a dataclass whose fields have the names of flags.
+
+    Args:
+      options_class: the dataclass.
+      values: the parsed `flags.FlagValues`.
+    """
+    names = [field.name for field in dataclasses.fields(options_class)]
+    return options_class(**{name: values[name].value for name in names})
+
+
 def required(name, value):
-    """The value that flag `name` has.
+    """Returns the value of flag `name`, which has to be given.
 
     Raises:
       UsageError: where it was not given.

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
+from s3dg.program.flags import read
 from s3dg.training.loop import create_strategy
 
 
@@ -29,8 +30,8 @@ class RuntimeOptions:
 
     @classmethod
     def of(cls, values: flags.FlagValues) -> 'RuntimeOptions':
-        """The options in parsed flags, which `define_runtime_flags` has defined."""
-        return cls(**{field.name: values[field.name].value for field in dataclasses.fields(cls)})
+        """The options that parsed flags hold; `define_runtime_flags` defines these flags."""
+        return read(cls, values)
 
 
 def start_runtime(options):

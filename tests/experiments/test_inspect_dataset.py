@@ -2,7 +2,6 @@
 
 import csv
 import json
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ from data.inspection import charts
 from experiments import inspect_dataset
 from s3dg.program.entry import UsageError
 from s3dg.video.writing import write_video
-from tests import programs
+from tests import in_process, programs
 
 # Frames of the videos, at 25 a second.
 LENGTHS = {'train': {'dim': (5, 10), 'bright | *old*': (30,)}, 'validation': {'dim': (7,)}}
@@ -39,21 +38,11 @@ def data_dir(tmp_path_factory):
     return root / 'data'
 
 
-def look(monkeypatch, data_dir, workdir, **flags):
+def look(data_dir, workdir, *words):
     """Runs the program in this process."""
-    values = {
-        'dataset': 'video_folder',
-        'config': 'mine',
-        'data_dir': str(data_dir),
-        'workdir': str(workdir),
-        'overwrite': False,
-        'split': None,
-        'videos_per_split': 12,
-        'seed': 0,
-    }
-    monkeypatch.setattr(inspect_dataset, 'FLAGS', SimpleNamespace(**(values | flags)))
-    monkeypatch.setattr(inspect_dataset, 'required', lambda name: values[name])
-    return inspect_dataset.main([])
+    dataset = ('--dataset=video_folder', '--config=mine', f'--data_dir={data_dir}')
+    with in_process.flags_of(inspect_dataset, *dataset, f'--workdir={workdir}', *words):
+        return inspect_dataset.main([])
 
 
 def test_the_program(data_dir, tmp_path):
@@ -117,30 +106,31 @@ def test_the_program(data_dir, tmp_path):
     assert heights == [38 + 3 * (22 + 105 + 10), 38 + 22 + 105 + 10]
 
 
-def test_other_settings_replace_the_report(data_dir, tmp_path, monkeypatch, capsys):
-    look(monkeypatch, data_dir, tmp_path)
+def test_other_settings_replace_the_report(data_dir, tmp_path, capsys):
+    look(data_dir, tmp_path)
     capsys.readouterr()
-    look(monkeypatch, data_dir, tmp_path)
+    look(data_dir, tmp_path)
     assert 'finished already' in capsys.readouterr().out
-    look(monkeypatch, data_dir, tmp_path, split='validation', videos_per_split=1)
+    other = ('--split=validation', '--videos_per_split=1')
+    look(data_dir, tmp_path, *other)
     assert 'finished' not in capsys.readouterr().out
     results = json.loads((tmp_path / 'results.json').read_text())
     assert results['videos'] == 1
     assert list(results['splits']) == ['validation']
     assert 'contact_sheet_train' not in (tmp_path / 'report.md').read_text()
-    look(monkeypatch, data_dir, tmp_path, split='validation', videos_per_split=1, overwrite=True)
+    look(data_dir, tmp_path, *other, '--overwrite')
     assert 'finished' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ('flags', 'message'),
+    ('flag', 'message'),
     [
-        ({'split': 'test'}, "--split: found 'test', expected one of train, validation."),
+        ('--split=test', "--split: found 'test', expected one of train, validation."),
     ],
 )
-def test_flags_that_cannot_be(data_dir, tmp_path, monkeypatch, flags, message):
+def test_flags_that_cannot_be(data_dir, tmp_path, flag, message):
     with pytest.raises(UsageError) as error:
-        look(monkeypatch, data_dir, tmp_path / 'run', **flags)
+        look(data_dir, tmp_path / 'run', flag)
     assert str(error.value) == message
     assert not (tmp_path / 'run').exists()
 
