@@ -23,7 +23,8 @@ from absl import flags
 from experiments.paper import reporting, study
 from experiments.paper import results as paper_results
 from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets, training_run
+from experiments.training import presets
+from experiments.training.dataset import class_names
 from experiments.training.recipe import named_recipes
 from s3dg.figures import plots
 from s3dg.program import entry
@@ -80,7 +81,7 @@ def main(arguments):
 
     def summarise(study, trained, this):
         results, confusions = measure(study, trained)
-        names = training_run.class_names(study.builder(dataset, 'rgb'))
+        names = class_names(study.builder(dataset, 'rgb'))
         plots.confusion_matrices(confusions, names, this / 'confusion.png')
         return results, _markdown(dataset, paper_dataset, results, trained)
 

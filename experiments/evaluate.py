@@ -12,7 +12,9 @@ and its logits are averaged. A shorter video is looped. Of UCF-101 and HMDB-51 i
 from absl import flags
 
 from data import catalog
-from experiments.training import presets, training_run
+from experiments.training import evaluating
+from experiments.training.dataset import choose_split, class_names, require_channels
+from experiments.training.presets import EVALUATED_FRAMES
 from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.class_lists import describe_difference
@@ -49,7 +51,7 @@ def check_same_classes(network, builder, flag='--model'):
     Raises:
       UsageError: naming both.
     """
-    names = training_run.class_names(builder)
+    names = class_names(builder)
     if network.class_names is not None and network.class_names != names:
         raise UsageError(
             f'{flag}: the network knows other classes than {builder.info.full_name}: '
@@ -84,8 +86,8 @@ def main(arguments):
         network = load_network(FLAGS.model)
     require_classes(network, FLAGS.model)
     check_same_classes(network, builder)
-    training_run.require_channels(network.config, builder)
-    split = training_run.choose_split(builder, FLAGS.split, 'split')
+    require_channels(network.config, builder)
+    split = choose_split(builder, FLAGS.split, 'split')
     report_other_rate(network, builder)
     settings = {
         'model': file_identity(FLAGS.model),
@@ -95,25 +97,25 @@ def main(arguments):
         'order': FLAGS.order,
         'dtype': FLAGS.dtype,
     }
-    if FLAGS.dataset in presets.EVALUATED_FRAMES:
-        settings['evaluated_frames'] = presets.EVALUATED_FRAMES[FLAGS.dataset]
+    most_frames = EVALUATED_FRAMES.get(FLAGS.dataset)
+    if most_frames is not None:
+        settings['evaluated_frames'] = most_frames
     inputs = [('--model', FLAGS.model), ('--data_dir', FLAGS.data_dir)]
     this = Run('evaluate', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs)
     if this.results is not None:
         entry.report(f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}')
         return
-    metrics, predictions = training_run.evaluate_split(
+    metrics, predictions = evaluating.evaluate_split(
         network,
         builder,
         split,
         strategy=strategy,
-        batch_size=training_run.evaluation_batch_size(
-            strategy, network.video_format, FLAGS.batch_size
-        ),
+        most_frames=most_frames,
+        most_windows=FLAGS.batch_size,
         reverse=FLAGS.order == 'reversed',
         report=entry.report,
     )
-    names = training_run.class_names(builder)
+    names = class_names(builder)
     predictions.save(this / 'predictions.npz')
     title = f'{split}, {FLAGS.order} order'
     plots.confusion_matrices({title: metrics.confusion}, names, this / 'confusion.png')

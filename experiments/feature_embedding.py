@@ -24,7 +24,9 @@ from data.records import faults
 from data.records.heads import labels
 from experiments.paper import reporting, study
 from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets, training_run
+from experiments.training import evaluating, presets
+from experiments.training import run as training
+from experiments.training.dataset import choose_split, class_names
 from experiments.training.recipe import named_recipes
 from s3dg import files
 from s3dg.commands.feature_file import FeatureFileError
@@ -109,8 +111,8 @@ def shown_videos(study, dataset, most, neighbours, seed):
       UsageError: where there are too few.
     """
     builder = study.builder(dataset, 'rgb')
-    names, group_of = groups_of(dataset, training_run.class_names(builder))
-    split = training_run.choose_split(builder, None, 'dataset')
+    names, group_of = groups_of(dataset, class_names(builder))
+    split = choose_split(builder, None, 'dataset')
     videos = choose_videos(labels(builder, split), group_of, most, seed)
     least = max(neighbours + 1, feature_embedding.FEWEST_VIDEOS)
     if len(videos) < least:
@@ -136,7 +138,7 @@ def extract(study, trained, videos):
     kept = _kept_features(path, videos)
     if kept is not None:
         return kept
-    with training_run.alone(trained.run.path, study.report):
+    with training.alone(trained.run.path, study.report):
         kept = _kept_features(path, videos)  # another process may have taken them meanwhile
         if kept is None:
             kept = _extract(study, trained, videos)
@@ -160,7 +162,7 @@ def _kept_features(path, videos):
 
 def _extract(study, trained, videos):
     plan = trained.plan
-    most = training_run.evaluation_batch_size(study.strategy, plan.video_format)
+    most = evaluating.batch_size(study.strategy, plan.video_format)
     batch_size = most // study.strategy.num_replicas_in_sync  # one device takes them
     windows = clips.evaluation_windows(
         trained.builder,

@@ -20,8 +20,11 @@ from absl import flags
 
 from experiments.paper import reporting, study
 from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets, training_run
+from experiments.training import presets
+from experiments.training import run as training
+from experiments.training.dataset import class_names
 from experiments.training.recipe import Recipe
+from experiments.training.start import How, Start
 from s3dg.figures import plots
 from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
 from s3dg.program import entry
@@ -32,7 +35,8 @@ from s3dg.program.workdir import write_json
 FLAGS = flags.FLAGS
 
 DATASET = 'kinetics400'
-TINY_PRETRAINING_STEPS = 300
+# Of the 2D network; None: none is trained, --inflate_from names it.
+PRETRAINING_STEPS = {'paper': None, 'tiny': 300}
 
 
 def define_flags():
@@ -54,17 +58,18 @@ def recipe(preset, dataset, inflate_from):
       inflate_from: path of a 2D network; None, with the tiny preset: one that is trained on the same videos.
     """
     chosen = presets.find_preset(preset, dataset)
-    start = inflate_from
-    if start is None and preset == 'tiny':
-        shorter = chosen.with_steps(TINY_PRETRAINING_STEPS)
-        start = Recipe('i2d', 'i2d', dataset, 'rgb', shorter, pretraining=True)
-    return Recipe('i3d_inflated', 'i3d', dataset, 'rgb', chosen, start=start, inflate=True)
+    source = inflate_from
+    if source is None and PRETRAINING_STEPS[preset] is not None:
+        shorter = chosen.with_steps(PRETRAINING_STEPS[preset])
+        source = Recipe('i2d', 'i2d', dataset, 'rgb', shorter)
+    start = Start() if source is None else Start(source, How.INFLATED)
+    return Recipe('i3d_inflated', 'i3d', dataset, 'rgb', chosen, start=start)
 
 
 def network_at_start(study, trained):
     """The network that a training began with."""
-    names = training_run.class_names(trained.builder)
-    return training_run.create_network(trained.plan, names, study.report)
+    names = class_names(trained.builder)
+    return training.create_network(trained.plan, names, study.report)
 
 
 def over_networks(figures):

@@ -24,7 +24,8 @@ from data.records.heads import labels
 from experiments.paper import reporting, study
 from experiments.paper import results as paper_results
 from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets, training_run
+from experiments.training import presets
+from experiments.training.dataset import choose_split, class_names
 from experiments.training.recipe import Recipe
 from s3dg import two_stream
 from s3dg.program import entry
@@ -39,8 +40,8 @@ DATASET = 'kinetics400'
 NETWORKS = ('i3d', 's3d_g')
 MODALITIES = ('rgb', 'flow')
 STREAMS = (*MODALITIES, 'two_stream')
-# Steps at which a stream of the tiny preset is stopped.
-TINY_STEPS = {'rgb': 250, 'flow': 100}
+# Steps at which a stream is stopped early, by preset.
+STEPS = {'paper': {}, 'tiny': {'rgb': 250, 'flow': 100}}
 
 
 def define_flags():
@@ -55,8 +56,7 @@ def recipes(preset, dataset):
     for network in NETWORKS:
         for modality in MODALITIES:
             chosen = presets.find_preset(preset, dataset, modality)
-            if preset == 'tiny':
-                chosen = chosen.with_steps(TINY_STEPS[modality])
+            chosen = chosen.with_steps(STEPS[preset].get(modality))
             found.append(Recipe(f'{network}/{modality}', network, dataset, modality, chosen))
     return found
 
@@ -68,13 +68,13 @@ def check_same_videos(study, dataset):
       UsageError: saying which lacks what.
     """
     builders = {modality: study.builder(dataset, modality) for modality in MODALITIES}
-    names = {modality: training_run.class_names(one) for modality, one in builders.items()}
+    names = {modality: class_names(one) for modality, one in builders.items()}
     if names['flow'] != names['rgb']:
         raise UsageError(
             f'{dataset}/flow has other classes than {dataset}/rgb: '
             f'{describe_difference(names["flow"], names["rgb"])}; convert both from the same videos.'
         )
-    split = training_run.choose_split(builders['rgb'], None, 'dataset')
+    split = choose_split(builders['rgb'], None, 'dataset')
     ids = {modality: set(labels(builder, split)) for modality, builder in builders.items()}
     for modality, other in (('rgb', 'flow'), ('flow', 'rgb')):
         missing = sorted(ids[other] - ids[modality])

@@ -16,14 +16,14 @@ from data import catalog
 from data.datasets.moving_shapes import motion_jpeg, shapes
 from data.records.decode import stored_videos
 from experiments import train
-from experiments.training import training_run
+from experiments.training import run as training
+from experiments.training.dataset import class_names
 from s3dg.commands import classify, export
 from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 from s3dg.program.runtime import RuntimeOptions, start_runtime
-from s3dg.program.workdir import Run
 from s3dg.saving.export import ExportedNetwork
 
 FLAGS = flags.FLAGS
@@ -83,32 +83,19 @@ def main(arguments):
     strategy = start_runtime(RuntimeOptions.of(FLAGS))
     builder = catalog.open_dataset(DATASET, FLAGS.config, FLAGS.data_dir, entry.report)
     plan = train.resolve_plan(builder, strategy, entry.report)
-    this = Run(
-        'quickstart',
-        FLAGS.workdir,
-        plan.to_dict(),
-        FLAGS.overwrite,
-        training_run.FREE_SETTINGS,
-        inputs=[('--data_dir', FLAGS.data_dir)],
-    )
+    this = training.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir, 'quickstart')
     if this.results is not None:
         entry.report(
             f'{this.path}: finished already; see {this / "report.md"}, --overwrite starts anew'
         )
         return
-    names = training_run.class_names(builder)
-    network, row = training_run.train(builder, plan, this.path, strategy, entry.report)
+    names = class_names(builder)
+    network, row = training.train(builder, plan, this.path, strategy, entry.report)
 
     metrics, predicted = {}, {}
     for order in ('normal', 'reversed'):
-        metrics[order], predictions = training_run.evaluate_split(
-            network,
-            builder,
-            plan.splits[1],
-            strategy=strategy,
-            batch_size=training_run.evaluation_batch_size(strategy, plan.video_format),
-            reverse=order == 'reversed',
-            report=entry.report,
+        metrics[order], predictions = training.evaluate(
+            network, builder, plan, strategy, entry.report, reverse=order == 'reversed'
         )
         predictions.save(this / f'predictions_{order}.npz')
         best = predictions.logits.argmax(axis=1)
@@ -133,7 +120,7 @@ def main(arguments):
         'videos_expected': metrics['normal'].videos_expected,
         'videos_seen': metrics['normal'].videos_seen,
         'step': row['step'],
-        'clips_per_second': training_run.describe_clips_per_second(this.path),
+        'clips_per_second': training.clips_per_second(this.path),
         'seconds': time.monotonic() - started,
         'saved_model': str(saved_model),
         'max_difference': difference,

@@ -21,7 +21,7 @@ from data.published import published_facts
 from experiments.paper import results as paper_results
 from experiments.paper import study, submission
 from experiments.paper.accuracy_table import conduct_table
-from experiments.training import training_run
+from experiments.training.dataset import class_names
 from experiments.training.presets import choose_dataset
 from s3dg.program import entry
 
@@ -55,7 +55,7 @@ def write_submissions(study, trained, this):
             return [f'{one.builder.info.full_name} has no test split to submit predictions for.']
         path = this / f'submission_{label}.csv'
         predictions = study.predictions(one, TEST_SPLIT)
-        names = training_run.class_names(one.builder)
+        names = class_names(one.builder)
         row = submission.ROWS[one.plan.dataset]
         submission.write_submission(path, predictions.ids, predictions.logits, names, row)
         written.append(f'`{path.name}`')

@@ -12,10 +12,12 @@ Running the same command again goes on where it was stopped. Leaves `model.keras
 from absl import flags
 
 from data import catalog
-from experiments.training import training_run
+from experiments.training import run as training
+from experiments.training.dataset import choose_split
 from experiments.training.options import define_training_flags, read_options
 from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe, describe_steps
+from experiments.training.start import How, Start
 from s3dg.config import NETWORKS
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -60,9 +62,13 @@ def resolve_plan(builder, strategy, report):
         if FLAGS.inflate_from is not None:
             raise UsageError('--init and --inflate_from: a network starts from one file.')
     splits = tuple(  # before hours of training, not after
-        training_run.choose_split(builder, FLAGS[flag].value, flag)
-        for flag in ('train_split', 'eval_split')
+        choose_split(builder, FLAGS[flag].value, flag) for flag in ('train_split', 'eval_split')
     )
+    start = Start()
+    if FLAGS.init is not None:
+        start = Start(FLAGS.init, How.TAKEN_OVER)
+    elif FLAGS.inflate_from is not None:
+        start = Start(FLAGS.inflate_from, How.INFLATED)
     name = FLAGS.preset or ('tiny' if FLAGS.dataset in catalog.EMBEDDED else 'paper')
     recipe = Recipe(
         label=FLAGS.network,
@@ -70,8 +76,7 @@ def resolve_plan(builder, strategy, report):
         dataset=FLAGS.dataset,
         config=FLAGS.config,
         preset=find_preset(name, FLAGS.dataset, builder.info.metadata['modality']),
-        start=FLAGS.init or FLAGS.inflate_from,
-        inflate=FLAGS.inflate_from is not None,
+        start=start,
     )
     replicas = strategy.num_replicas_in_sync
     recipe = recipe.overridden(read_options(), report)
@@ -87,14 +92,14 @@ def main(arguments):
     strategy = start_runtime(RuntimeOptions.of(FLAGS))
     builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
     plan = resolve_plan(builder, strategy, entry.report)
-    this = training_run.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
+    this = training.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
     if this.results is not None:
         entry.report(
             f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}; --overwrite starts anew'
         )
         return
     entry.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
-    results = training_run.train_and_evaluate(builder, plan, this, strategy, entry.report)
+    results = training.train_and_evaluate(builder, plan, this, strategy, entry.report)
     entry.report(f'top-1 {results["top1"]:.4f}  top-5 {results["top5"]:.4f}  {this / "report.md"}')
 
 

@@ -29,6 +29,7 @@ from experiments.paper import results as paper_results
 from experiments.paper.study import conduct, over_seeds
 from experiments.training import presets
 from experiments.training.recipe import Recipe
+from experiments.training.start import How, Start
 from s3dg.config import NETWORKS
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -39,8 +40,10 @@ FLAGS = flags.FLAGS
 SPLITS = ('split1', 'split2', 'split3')
 PRETRAINING = {'paper': ('kinetics400', 'rgb'), 'tiny': ('moving_shapes', 'half_rgb')}
 DATASETS = {'paper': ('ucf101', 'hmdb51'), 'tiny': ('moving_shapes',)}
-TINY_STEPS = 100
-TINY_PRETRAINING_STEPS = 500
+# None: those of the datasets' presets.
+STEPS = {'paper': None, 'tiny': 100}
+PRETRAINING_STEPS = {'paper': None, 'tiny': 500}
+FROM_SCRATCH = {'paper': False, 'tiny': True}
 SCRATCH = 'from_scratch'
 
 
@@ -66,34 +69,21 @@ def recipes(preset, network, init, from_scratch):
     Returns:
       A list of them, 'ucf101/split1' and so on, and 'ucf101/split1/from_scratch'.
     """
-    start = init
-    if start is None:
+    source = init
+    if source is None:
         dataset, config = PRETRAINING[preset]
-        chosen = presets.find_preset(preset, dataset)
-        if preset == 'tiny':
-            chosen = chosen.with_steps(TINY_PRETRAINING_STEPS)
-        start = Recipe(network, network, dataset, config, chosen, pretraining=True)
+        chosen = presets.find_preset(preset, dataset).with_steps(PRETRAINING_STEPS[preset])
+        source = Recipe(network, network, dataset, config, chosen)
+    starts = {'': Start(source, How.TAKEN_OVER)}
+    if from_scratch:
+        starts[f'/{SCRATCH}'] = Start(source, How.STRUCTURE)
     found = []
     for dataset in DATASETS[preset]:
-        chosen = presets.find_preset(preset, dataset)
-        if preset == 'tiny':
-            chosen = chosen.with_steps(TINY_STEPS)
+        chosen = presets.find_preset(preset, dataset).with_steps(STEPS[preset])
         for split in SPLITS:
-            config = f'{split}_rgb'
-            label = f'{dataset}/{split}'
-            found.append(Recipe(label, network, dataset, config, chosen, start=start))
-            if from_scratch:
-                found.append(
-                    Recipe(
-                        f'{label}/{SCRATCH}',
-                        network,
-                        dataset,
-                        config,
-                        chosen,
-                        start=start,
-                        fresh=True,
-                    )
-                )
+            for suffix, start in starts.items():
+                label, config = f'{dataset}/{split}{suffix}', f'{split}_rgb'
+                found.append(Recipe(label, network, dataset, config, chosen, start=start))
     return found
 
 
@@ -111,7 +101,9 @@ def main(arguments):
     del arguments
     if FLAGS.init is not None and FLAGS['network'].present:
         raise UsageError('--network and --init: the file already says which network it is.')
-    from_scratch = FLAGS.preset == 'tiny' if FLAGS.from_scratch is None else FLAGS.from_scratch
+    from_scratch = FLAGS.from_scratch
+    if from_scratch is None:
+        from_scratch = FROM_SCRATCH[FLAGS.preset]
     datasets = DATASETS[FLAGS.preset]
     wanted = recipes(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
 

@@ -3,7 +3,7 @@
 from data import catalog, published
 from data.example import CHANNELS
 from experiments.paper import workload
-from s3dg.config import VideoFormat
+from experiments.training.recipe import with_starts
 
 
 def describe(recipes, seeds, data_dir, gpu_rate):
@@ -49,33 +49,18 @@ def describe(recipes, seeds, data_dir, gpu_rate):
     return '\n'.join([workload.describe(workloads, disks, gpu_rate), *lengths, *steps])
 
 
-def with_starts(recipes):
-    """The recipes, each after the one that it starts from, where that is one; each once."""
-    found = []
-    for one in recipes:
-        start = with_starts([one.trained_start]) if one.trained_start is not None else []
-        found += [recipe for recipe in (*start, one) if recipe not in found]
-    return found
-
-
 def _workload(recipe, facts, seed, seeds):
     preset = recipe.preset
     # These two refuse what could not be trained.
     recipe.training_config(replicas=1)
-    VideoFormat(
-        frames_per_second=facts.frames_per_second,
-        frame_size=facts.frame_size,
-        crop_size=preset.crop_size,
-        clip_frames=preset.frames,
-        evaluation_frames=preset.evaluation_frames,
-    )
+    video = preset.video_format(facts.frames_per_second, facts.frame_size)
     config = recipe.network_config(facts.classes, CHANNELS[facts.modality])
     label = recipe.label if seeds == 1 else f'{recipe.label} ({seed + 1} of {seeds})'
     return workload.training_workload(
         label,
         f'{recipe.dataset}/{recipe.config}',
         config,
-        (preset.frames, *preset.crop_size),
+        (video.clip_frames, *video.crop_size),
         preset.schedule.steps,
         preset.batch_size,
     )

@@ -15,9 +15,12 @@ from absl import flags
 from data import catalog
 from data.errors import DatasetError
 from experiments.paper import dry_run, reporting, workload
-from experiments.training import training_run
+from experiments.training import evaluating
+from experiments.training import run as training
+from experiments.training.dataset import choose_split
 from experiments.training.options import define_training_flags, read_options
-from experiments.training.recipe import Recipe, Start, describe_steps
+from experiments.training.plan import FREE_SETTINGS, Plan
+from experiments.training.recipe import Recipe, describe_steps, with_starts
 from s3dg.program import entry
 from s3dg.program.entry import MissingFileError, UsageError
 from s3dg.program.flags import (
@@ -97,7 +100,7 @@ class Trained:
     recipe: Recipe
     seed: int
     builder: object
-    plan: training_run.Plan
+    plan: Plan
     run: Run
     start: 'Trained | None' = None
 
@@ -109,7 +112,7 @@ class Trained:
 def _decisive(settings):
     """The settings of a training that decide the network, flat, as config.json holds them."""
     flat = flatten(json.loads(json.dumps(settings)))
-    return {name: flat[name] for name in flat if name not in training_run.FREE_SETTINGS}
+    return {name: flat[name] for name in flat if name not in FREE_SETTINGS}
 
 
 def _digest(decisive):
@@ -119,7 +122,7 @@ def _digest(decisive):
 
 def _is_finished(folder):
     """Whether a training in a folder has ended and its network is still there."""
-    return all((folder / name).exists() for name in (RESULTS_FILE, training_run.MODEL_FILE))
+    return all((folder / name).exists() for name in (RESULTS_FILE, training.MODEL_FILE))
 
 
 class Study:
@@ -152,13 +155,15 @@ class Study:
     def plan(self, recipe, seed):
         """The `Plan` of a recipe, with the flags' values in it, for a seed."""
         builder = self.builder(recipe.dataset, recipe.config)
-        splits = ('train', training_run.choose_split(builder, None, 'dataset'))
-        start = None
-        if recipe.trained_start is not None:
-            before = self.plan(recipe.trained_start, seed)
-            path = self.folder(before, recipe.trained_start) / training_run.MODEL_FILE
-            start = Start(str(path), _digest(_decisive(before.to_dict())))
-        return recipe.plan(builder, splits, self.strategy.num_replicas_in_sync, seed, start)
+        splits = ('train', choose_split(builder, None, 'dataset'))
+
+        def find(before):
+            plan = self.plan(before, seed)
+            return self.folder(plan, before) / training.MODEL_FILE, _digest(
+                _decisive(plan.to_dict())
+            )
+
+        return recipe.plan(builder, splits, self.strategy.num_replicas_in_sync, seed, find)
 
     def plans(self, recipes, seeds):
         """What decides the networks of all recipes, for `config.json`; before hours of training.
@@ -203,33 +208,33 @@ class Study:
         Raises:
           what training does.
         """
-        before = recipe.trained_start
+        before = recipe.start.trained
         start = None if before is None else self.train(before, seed)
         plan = self.plan(recipe, seed)
         builder = self.builder(recipe.dataset, recipe.config)
         folder = self.folder(plan, recipe)
         # What is finished needs no lock, and may be where nothing can be written.
         if not _is_finished(folder):
-            with training_run.alone(folder, self.report):
+            with training.alone(folder, self.report):
                 self._train(recipe, seed, builder, plan, folder)
-        this = training_run.open_run(plan, folder)
+        this = training.open_run(plan, folder)
         self.report(f'{recipe.label}, seed {seed}: top-1 {this.figure("top1"):.4f}  {folder}')
         return Trained(recipe, seed, builder, plan, this, start)
 
     def _train(self, recipe, seed, builder, plan, folder):
-        this = training_run.open_run(plan, folder)
+        this = training.open_run(plan, folder)
         if _is_finished(folder):  # by another process, while this one waited
             return
         self.report(f'training {recipe.label}, seed {seed}, in {folder}')
         for line in describe_steps(recipe, plan, self.strategy.num_replicas_in_sync):
             self.report(line)
-        training_run.train_and_evaluate(builder, plan, this, self.strategy, self.report)
+        training.train_and_evaluate(builder, plan, this, self.strategy, self.report)
         gc.collect()  # networks hold themselves in circles
 
     def load(self, trained):
         """The trained `Network`."""
         with self.strategy.scope():
-            return load_network(trained.run / training_run.MODEL_FILE, '--networks_dir')
+            return load_network(trained.run / training.MODEL_FILE, '--networks_dir')
 
     def predictions(self, trained, split=None, reverse=False):
         """`Predictions` of a trained network, kept beside it.
@@ -246,25 +251,24 @@ class Study:
         split = split or own
         order = 'reversed' if reverse else 'normal'
         evaluated = split == own and not reverse  # by the training itself
-        name = training_run.PREDICTIONS_FILE if evaluated else f'predictions_{split}_{order}.npz'
+        name = training.PREDICTIONS_FILE if evaluated else f'predictions_{split}_{order}.npz'
         path = trained.run / name
         expected = trained.builder.info.splits[split].num_examples
         kept = _kept_predictions(path, expected)
         if kept is None:
-            with training_run.alone(trained.run.path, self.report):
+            with training.alone(trained.run.path, self.report):
                 if _kept_predictions(path, expected) is None:
                     self._predict(trained, split, reverse).save(path)
             kept = Predictions.load(path)
         return kept
 
     def _predict(self, trained, split, reverse):
-        video_format = trained.plan.video_format
-        return training_run.predict_split(
+        return evaluating.predict_split(
             self.load(trained),
             trained.builder,
             split,
             strategy=self.strategy,
-            batch_size=training_run.evaluation_batch_size(self.strategy, video_format),
+            most_frames=trained.plan.evaluated_frames,
             reverse=reverse,
             report=self.report,
         )
@@ -388,8 +392,8 @@ def conduct(program, recipes, summarise, settings=None, check=None):
 
 def _with_options(recipes, options):
     """The recipes with what the flags give; reports what that entails, and refuses what cannot be."""
-    needed = dry_run.with_starts(recipes)
-    if options.pretraining_steps is not None and not any(one.pretraining for one in needed):
+    needed = with_starts(recipes)
+    if options.pretraining_steps is not None and all(r.start.recipe is None for r in recipes):
         raise UsageError(
             '--pretraining_steps: nothing is trained to start from, but files or random weights.'
         )

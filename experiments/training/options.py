@@ -85,7 +85,14 @@ _MACHINE = ('dtype', 'deterministic', 'micro_batch_size')
 # Fields of `NetworkConfig` that a network may have otherwise than the one that it starts from.
 _FINE_TUNED_FIELDS = ('dropout_rate', 'batch_norm_decay', 'kernel_initializer')
 # Options that stand for a field of `Preset` as they are.
-_PRESET_FIELDS = ('micro_batch_size', 'frames', 'evaluation_frames', 'momentum', 'weight_decay')
+_PRESET_FIELDS = (
+    'micro_batch_size',
+    'frames',
+    'evaluation_frames',
+    'crop',
+    'momentum',
+    'weight_decay',
+)
 
 
 def read_options():
@@ -175,8 +182,6 @@ def override(preset, options, report):
         )
     given = {name: getattr(options, name) for name in _PRESET_FIELDS}
     given = {name: value for name, value in given.items() if value is not None}
-    if options.crop is not None:
-        given['crop_size'] = (options.crop, options.crop)
     return dataclasses.replace(preset, schedule=schedule, batch_size=batch_size, **given)
 
 

@@ -1,43 +1,17 @@
-"""A network and how it is trained, as an experiment asks for it, and the plan it becomes with data at hand."""
+"""A network and how it is trained, as an experiment asks for it, and the plan that it becomes."""
 
 import dataclasses
-import functools
-import hashlib
 import pathlib
 
-from experiments.training import training_run
+from experiments.training import dataset as datasets
 from experiments.training.options import Options, override, resolve_accumulation
-from experiments.training.presets import Preset
+from experiments.training.plan import Plan
+from experiments.training.presets import EVALUATED_FRAMES, Preset
+from experiments.training.start import How, Start, saved_config
 from s3dg.config import named_config
-from s3dg.program.loading import load_network
-from s3dg.program.workdir import home_path
 from s3dg.training import trainable
 from s3dg.training.loop import TrainingConfig
 from s3dg.weights import inherited_fields
-
-
-@functools.cache  # several recipes may start from one file
-def _saved_config(path, flag):
-    return load_network(path, flag).config
-
-
-@functools.cache
-def _sha256(path):
-    with home_path(path).open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
-
-
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """The weights that a training starts from.
-
-    Attributes:
-      path: of the .keras file.
-      digest: what tells them from others, wherever they lie.
-    """
-
-    path: str
-    digest: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +24,7 @@ class Recipe:
       dataset, config: what it is trained on.
       preset: the `Preset`.
       fields: fields of `NetworkConfig` that differ from the preset's and the named network's.
-      start: what it starts from: another `Recipe`, the path of a .keras file, or None (random weights).
-        Without `inflate`, its network is taken over, with a fresh classifier where the classes differ.
-      inflate: whether `start` has other temporal convolutions, and is inflated.
-      fresh: whether of `start` only the network is taken over, and the weights are random.
-      pretraining: whether others start from it; most flags are not for it (`Options.for_pretraining`).
+      start: the `Start`.
       options: the `Options`, once `overridden` has given them.
     """
 
@@ -64,26 +34,14 @@ class Recipe:
     config: str | None
     preset: Preset
     fields: dict = dataclasses.field(default_factory=dict)
-    start: 'Recipe | str | None' = None
-    inflate: bool = False
-    fresh: bool = False
-    pretraining: bool = False
+    start: Start = Start()
     options: Options = Options()
-
-    @property
-    def is_taken_over(self):
-        """Whether its network is that of a file."""
-        return isinstance(self.start, str) and not self.inflate
 
     @property
     def name(self):
         """What folders call it: its network's name, or that of the file it is taken from."""
-        return pathlib.Path(self.start).stem if self.is_taken_over else self.network
-
-    @property
-    def trained_start(self):
-        """The recipe whose trained weights it starts from, or None."""
-        return self.start if isinstance(self.start, Recipe) and not self.fresh else None
+        start = self.start
+        return pathlib.Path(start.source).stem if start.names_network else self.network
 
     def overridden(self, options, report):
         """The recipe with what the flags give in its preset and its network's fields.
@@ -92,38 +50,37 @@ class Recipe:
           options: the `Options`.
           report: takes a line.
         """
-        start = self.start
-        own = options.for_pretraining() if self.pretraining else options
-        if self.fresh:  # the layers that would be frozen know nothing
+        own, start = options, self.start
+        if start.how is How.STRUCTURE:
+            # The layers that would be frozen know nothing.
             own = dataclasses.replace(own, freeze_batch_norm=False, freeze_until=None)
-        return dataclasses.replace(
-            self,
-            preset=override(self.preset, own, report),
-            fields={**self.fields, **own.network_fields},
-            start=start.overridden(options, report) if isinstance(start, Recipe) else start,
-            options=own,
-        )
+        preset = override(self.preset, own, report)
+        if start.recipe is not None:
+            before = start.recipe.overridden(options.for_pretraining(), report)
+            start = dataclasses.replace(start, source=before)
+        fields = {**self.fields, **own.network_fields}
+        return dataclasses.replace(self, preset=preset, fields=fields, start=start, options=own)
 
     def network_config(self, num_classes, channels):
         """Its `NetworkConfig`, for a dataset of so many classes and channels.
 
         Raises:
-          UsageError: where `start` cannot be read.
+          UsageError: where the file that it starts from cannot be read.
           ConfigError: for a field that cannot be.
         """
         data_fields = {'num_classes': num_classes, 'channels': channels}
         named = {**self.preset.network, **data_fields}
-        if self.start is not None:
+        if self.start.source is not None:
             source = self._source(num_classes, channels)
-            if not self.inflate:
+            if self.start.how is not How.INFLATED:
                 return source.replace(num_classes=num_classes, head='classifier', **self.fields)
             named.update(inherited_fields(source))
         return named_config(self.network, **{**named, **self.fields})
 
     def _source(self, num_classes, channels):
-        if isinstance(self.start, Recipe):
-            return self.start.network_config(num_classes, channels)
-        return _saved_config(self.start, '--init' if self.is_taken_over else '--inflate_from')
+        if self.start.is_file:
+            return saved_config(self.start.source, self.start.flag)
+        return self.start.recipe.network_config(num_classes, channels)
 
     def training_config(self, replicas):
         """Its `TrainingConfig` on so many replicas.
@@ -147,7 +104,7 @@ class Recipe:
             deterministic=options.deterministic,
         )
 
-    def plan(self, builder, splits, replicas, seed, start=None):
+    def plan(self, builder, splits, replicas, seed, find=None):
         """The `Plan` of its training.
 
         Args:
@@ -155,39 +112,35 @@ class Recipe:
           splits: (training, evaluation).
           replicas: on how many it will run.
           seed: as in `Plan`.
-          start: the `Start` it has, which for the path of a file it finds itself; or None.
+          find: as of `Start.resolved`; needed where it starts from another training.
 
         Raises:
           UsageError, ConfigError: for flags, fields or a start that do not fit the dataset.
         """
-        preset, options = self.preset, self.options
-        channels = training_run.channels(builder)
-        network = self.network_config(len(training_run.class_names(builder)), channels)
-        flag = '--init' if self.is_taken_over else '--set'
-        training_run.require_channels(network, builder, flag)
+        options, metadata = self.options, builder.info.metadata
+        names = datasets.class_names(builder)
+        network = self.network_config(len(names), datasets.channels(builder))
+        flag = '--init' if self.start.names_network else '--set'
+        datasets.require_channels(network, builder, flag)
         config = self.training_config(replicas)
-        if isinstance(self.start, str) and not self.fresh:
-            start = Start(self.start, _sha256(self.start))
-        path = None if start is None else start.path
-        usual = builder.info.metadata['flip_left_right']
+        usual_flip = metadata['flip_left_right']
         infos = [builder.info.splits[split] for split in splits]
         together = config.micro_batch_size(replicas) * (replicas if options.sync_batch_norm else 1)
-        return training_run.Plan(
+        return Plan(
             dataset=builder.name,
             config=builder.info.config_name,
             splits=splits,
             videos=tuple(info.num_examples for info in infos),
             stored_bytes=tuple(info.num_bytes for info in infos),
             network=network,
-            video_format=training_run.stored_format(
-                builder, preset.crop_size, preset.frames, preset.evaluation_frames
+            video_format=self.preset.video_format(
+                metadata['frames_per_second'], metadata['frame_size'], metadata['short_side']
             ),
             training=config,
-            flip=usual if options.flip is None else options.flip,
+            flip=usual_flip if options.flip is None else options.flip,
             seed=seed,
-            init=None if self.inflate else path,
-            inflate_from=path if self.inflate else None,
-            start_digest=None if start is None else start.digest,
+            start=self.start.resolved(find),
+            evaluated_frames=EVALUATED_FRAMES.get(builder.name),
             batch_norm_clips=None if options.freeze_batch_norm else together,
             freeze_batch_norm=options.freeze_batch_norm,
             freeze_until=options.freeze_until,
@@ -200,6 +153,15 @@ class Recipe:
 def named_recipes(networks, dataset, preset):
     """A `Recipe` for each of the named networks, by its name, on the RGB videos of one dataset."""
     return [Recipe(network, network, dataset, 'rgb', preset) for network in networks]
+
+
+def with_starts(recipes):
+    """The recipes, each after the one whose weights it needs, if there is one; each once."""
+    found = []
+    for one in recipes:
+        before = [] if one.start.trained is None else with_starts([one.start.trained])
+        found += [recipe for recipe in (*before, one) if recipe not in found]
+    return found
 
 
 def describe_steps(recipe, plan, replicas):
@@ -219,7 +181,8 @@ def describe_steps(recipe, plan, replicas):
         )
     if at_once < usual and plan.batch_norm_clips is not None and not plan.sync_batch_norm:
         lines.append(
-            f'{replicas} replicas divide {config.batch_size} clips so that batch norm sees {at_once} at once, not '
-            f'{usual}: another number of them, --batch_size or --sync_batch_norm changes that'
+            f'{replicas} replicas divide {config.batch_size} clips so that batch norm sees '
+            f'{at_once} at once, not {usual}: another number of them, --batch_size or '
+            '--sync_batch_norm changes that'
         )
     return lines

@@ -27,7 +27,7 @@ from experiments import (
     speed_accuracy,
     transfer,
 )
-from experiments.training import training_run
+from experiments.training import run as training
 from s3dg.files import locks
 from s3dg.training.evaluation import Predictions
 from tests import in_process
@@ -390,9 +390,9 @@ def test_seeds_and_a_stop_between_networks(conducted, monkeypatch, capsys):
         trained.append(workdir)
         return train(builder, plan, workdir, *rest)
 
-    train = training_run.train
+    train = training.train
     with monkeypatch.context() as patch:
-        patch.setattr(training_run, 'train', stopped)
+        patch.setattr(training, 'train', stopped)
         assert conducted.call(kinetics, '--seeds=2', name='seeds') == 130
     assert not (conducted.runs / 'seeds' / 'results.json').exists()
     before = (trained[0] / 'results.json').stat().st_mtime_ns

@@ -23,7 +23,6 @@ from experiments import (
 )
 from experiments.paper import accuracy_table
 from experiments.training.options import read_options
-from experiments.training.recipe import Start
 from tests import in_process
 
 EXPERIMENTS = (
@@ -95,10 +94,9 @@ def resolve(monkeypatch):
             for recipe in captured:
                 recipe = recipe.overridden(read_options(), print)
                 builder = StoodIn(recipe.dataset, recipe.config)
-                start = None
-                if recipe.trained_start is not None:
-                    start = Start('start.keras', 'of it')
-                plan = recipe.plan(builder, builder.splits, replicas, 0, start)
+                plan = recipe.plan(
+                    builder, builder.splits, replicas, 0, lambda _: ('start.keras', 'of it')
+                )
                 plans[recipe.label] = plan.to_dict()
         return plans
 
@@ -250,6 +248,7 @@ def test_transfer(resolve):
     assert list(plans) == splits
     for label, plan in plans.items():
         check(plan, FINE_TUNING, 8)
+        assert plan['evaluated_frames'] == 250  # of longer videos, the first ones
         dataset, split = label.split('/')
         assert (plan['dataset'], plan['config']) == (dataset, f'{split}_rgb')
         assert plan['network']['num_classes'] == {'ucf101': 101, 'hmdb51': 51}[dataset]
@@ -260,10 +259,11 @@ def test_transfer(resolve):
 
 def test_transfer_starts_from_the_network_of_table_2(resolve):
     table_2 = resolve(kinetics, 56)['s3d_g']
-    start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start
+    start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start.recipe
     builder = StoodIn('kinetics400', 'rgb')
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
-        plan = start.overridden(read_options(), print).plan(builder, builder.splits, 56, 0)
+        options = read_options().for_pretraining()
+        plan = start.overridden(options, print).plan(builder, builder.splits, 56, 0)
     assert plan.to_dict() == table_2  # those flags are for the fine-tuning
 
 

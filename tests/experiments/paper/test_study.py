@@ -21,6 +21,7 @@ from experiments.paper import reporting, study
 from experiments.training import presets
 from experiments.training.options import read_options, resolve_accumulation
 from experiments.training.recipe import Recipe, describe_steps
+from experiments.training.start import Start
 from s3dg.program.entry import UsageError
 from s3dg.training.evaluation import Predictions
 from s3dg.training.loop import create_strategy
@@ -137,13 +138,13 @@ def test_a_start_is_of_the_same_seed_wherever_it_lies(make_study, tmp_path):
     with in_process.flags_of(transfer):
         plans = [make_study().plan(first, seed) for seed in (0, 1)]
         for seed, plan in enumerate(plans):
-            assert f'half_rgb-seed{seed}-' in plan.init
-        assert plans[0].start_digest != plans[1].start_digest
+            assert f'half_rgb-seed{seed}-' in plan.start.source
+        assert plans[0].start.digest != plans[1].start.digest
         one = make_study()
         before = one.folder(plans[0], first)
         one.networks_dir = tmp_path / 'moved'
         moved = one.plan(first, 0)
-        assert moved.init != plans[0].init
+        assert moved.start.source != plans[0].start.source
         assert one.folder(moved, first).name == before.name
 
 
@@ -172,7 +173,7 @@ def test_what_a_fine_tuning_starts_from_is_not_trained_by_its_flags(make_study):
     def start(*flags):
         with in_process.flags_of(transfer, *flags):
             resolved = first.overridden(read_options(), print)
-            return make_study().plan(resolved.trained_start, 0)
+            return make_study().plan(resolved.start.trained, 0)
 
     usual = start()
     assert start(*FINE_TUNING_FLAGS) == usual
@@ -263,7 +264,7 @@ def test_from_scratch_is_the_same_network_with_random_weights(make_study):
     assert tuned.network == scratch.network
     assert tuned.training == scratch.training
     assert (tuned.freeze_until, tuned.freeze_batch_norm) == ('Mixed_4b', True)
-    assert (scratch.init, scratch.start_digest) == (None, None)
+    assert scratch.start == Start()
     assert (scratch.freeze_until, scratch.freeze_batch_norm) == (None, False)
 
 

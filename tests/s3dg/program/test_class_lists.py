@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from experiments import evaluate, optical_flow
-from experiments.training import training_run
 from s3dg.errors import one_line
 from s3dg.program.class_lists import describe_difference
 from s3dg.program.entry import UsageError
@@ -54,7 +53,8 @@ def test_long_names_leave_room_for_the_rest():
 @pytest.fixture
 def named(monkeypatch):
     """Something with class names, for whoever asks for those of a dataset."""
-    monkeypatch.setattr(training_run, 'class_names', lambda builder: builder.names)
+    for program in (evaluate, optical_flow):
+        monkeypatch.setattr(program, 'class_names', lambda builder: builder.names)
 
     def make(*names):
         info = SimpleNamespace(full_name='mine/rgb/1.0.0')

@@ -1,4 +1,4 @@
-"""What training, evaluation and the experiments share."""
+"""How the videos of a split are seen."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import s3dg
 from data import catalog
 from data.conversion.convert import convert_dataset
 from data.records.decode import stored_videos
-from experiments.training import presets, training_run
+from experiments.training import evaluating
 from s3dg.config import VideoFormat
 from s3dg.training.loop import create_strategy
 from s3dg.video.sampling import window_starts
@@ -28,19 +28,19 @@ def builder(tmp_path_factory):
 
 
 @pytest.mark.parametrize('most', [None, 12])
-def test_of_some_datasets_the_first_frames_of_a_video_are_evaluated(builder, monkeypatch, most):
-    monkeypatch.setattr(presets, 'EVALUATED_FRAMES', {'moving_shapes': most} if most else {})
+def test_of_some_datasets_the_first_frames_of_a_video_are_evaluated(builder, most):
     video_format = VideoFormat(
         frame_size=(72, 72), crop_size=(32, 32), clip_frames=8, evaluation_frames=8
     )
     network = s3dg.build('i2d', 10, width=0.1, video_format=video_format)
     lines = []
-    found = training_run.predict_split(
+    found = evaluating.predict_split(
         network,
         builder,
         'validation',
         strategy=create_strategy('one'),
-        batch_size=4,
+        most_frames=most,
+        most_windows=4,
         report=lines.append,
     )
     told = 'of every video of moving_shapes the first 12 frames are evaluated'

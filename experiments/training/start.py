@@ -1,0 +1,134 @@
+"""Where a network starts: from another training, from a file, or from random weights."""
+
+import dataclasses
+import enum
+import functools
+import hashlib
+
+from s3dg.config import ConfigError
+from s3dg.network import copy_weights
+from s3dg.program.class_lists import describe_difference
+from s3dg.program.loading import load_network
+from s3dg.program.workdir import home_path
+from s3dg.weights import WeightsError, inflate
+
+
+class How(enum.Enum):
+    """What a network takes from the one that it starts from."""
+
+    TAKEN_OVER = 'network and weights, but for a fresh classifier where the classes differ'
+    INFLATED = 'weights, inflated: the network has other temporal convolutions'
+    STRUCTURE = 'the network; its weights are random'
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a network starts.
+
+    Attributes:
+      source: the `Recipe` of another training, the path of a .keras file, or None: random weights.
+      how: what is taken from it; None without a source.
+      digest: what tells its weights from others, wherever their file lies. Known once a `Plan` is
+        made; None before.
+    """
+
+    source: object = None
+    how: How | None = None
+    digest: str | None = None
+
+    @property
+    def is_file(self):
+        return isinstance(self.source, str)
+
+    @property
+    def recipe(self):
+        """The `Recipe` of the training that it comes from; None for a file or random weights."""
+        return None if self.is_file else self.source
+
+    @property
+    def trained(self):
+        """The `Recipe` whose weights are needed, so that it is trained first; or None."""
+        return None if self.how is How.STRUCTURE else self.recipe
+
+    @property
+    def names_network(self):
+        """Whether the network is that of a file."""
+        return self.is_file and self.how is not How.INFLATED
+
+    @property
+    def flag(self):
+        """The flag that gives such a start."""
+        return '--inflate_from' if self.how is How.INFLATED else '--init'
+
+    def resolved(self, find=None):
+        """As a `Plan` holds it: the path of a file with its digest, or nothing for random weights.
+
+        Args:
+          find: a function from a `Recipe` to the path and the digest of what it trains.
+        """
+        if self.source is None or self.how is How.STRUCTURE:
+            return Start()
+        if self.is_file:
+            return dataclasses.replace(self, digest=_sha256(self.source))
+        path, digest = find(self.source)
+        return Start(str(path), self.how, digest)
+
+    def fill(self, network, report):
+        """Gives a network the weights of the file, if there is one.
+
+        Args:
+          network: the `Network`, with random weights.
+          report: takes a line.
+
+        Raises:
+          WeightsError, ConfigError: naming the file, where its network does not fit.
+        """
+        if self.how is How.INFLATED:
+            self._inflate(network, report)
+        elif self.how is How.TAKEN_OVER:
+            self._copy(network, report)
+
+    def _inflate(self, network, report):
+        source = load_network(self.source, self.flag)
+        try:
+            kept = inflate(source, network)
+        except WeightsError as error:
+            raise WeightsError(f'{self.flag}: {self.source}: {error}') from error
+        which = f'all but {len(kept)} layers ({kept[0]}, ...)' if kept else 'all layers'
+        report(f'{self.source}: inflated, {which}')
+
+    def _copy(self, network, report):
+        # The file's weights, but this run's classes, dropout, batch-norm decay and so on.
+        source, names = load_network(self.source, self.flag), network.class_names
+        same_classes = source.class_names == names
+        try:
+            copy_weights(source, network, skip=() if same_classes else ('logits',))
+        except ConfigError as error:
+            raise ConfigError(f'{self.source}: {error}') from error
+        kept = 'kept' if same_classes else 'replaced by a fresh one'
+        if source.class_names is not None and not same_classes:
+            kept += f': {describe_difference(source.class_names, names)}'
+        report(f'{self.source}: classifier of {source.config.num_classes} classes {kept}')
+
+    def to_dict(self):
+        """What `config.json` says of a resolved start: a path under its flag's name, and the digest."""
+        taken_over, inflated = (
+            self.source if self.how is how else None for how in (How.TAKEN_OVER, How.INFLATED)
+        )
+        return {'init': taken_over, 'inflate_from': inflated, 'start_digest': self.digest}
+
+
+@functools.cache  # several recipes may start from one file
+def saved_config(path, flag):
+    """The `NetworkConfig` of the network in a file.
+
+    Raises:
+      UsageError: naming the flag, where it cannot be read.
+    """
+    return load_network(path, flag).config
+
+
+@functools.cache
+def _sha256(path):
+    with home_path(path).open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()

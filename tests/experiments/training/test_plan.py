@@ -1,0 +1,87 @@
+"""What a plan holds, and how it is written: `config.json` files of earlier versions must be found."""
+
+import hashlib
+import json
+import pathlib
+import types
+
+import pytest
+
+import s3dg
+from experiments.training.plan import FREE_SETTINGS
+from experiments.training.presets import find_preset
+from experiments.training.recipe import Recipe
+from experiments.training.start import How, Start
+from s3dg.program.entry import UsageError
+
+
+@pytest.fixture
+def builder():
+    """Of a dataset on disk, as far as a plan asks it."""
+    split = types.SimpleNamespace(num_examples=20, num_bytes=1000)
+    return types.SimpleNamespace(
+        name='moving_shapes',
+        info=types.SimpleNamespace(
+            full_name='moving_shapes/rgb/1.0.0',
+            config_name='rgb',
+            splits={'train': split, 'validation': split},
+            features={'label': types.SimpleNamespace(names=['a', 'b'])},
+            metadata={
+                'frames_per_second': 25.0,
+                'frame_size': [72, 72],
+                'short_side': None,
+                'flip_left_right': False,
+                'modality': 'rgb',
+            },
+        ),
+    )
+
+
+def plan_of(builder, start, **fields):
+    recipe = Recipe(
+        'any', 'i2d', 'moving_shapes', 'rgb', find_preset('tiny', 'moving_shapes'), start=start
+    )
+    return recipe.plan(builder, ('train', 'validation'), 1, 0, **fields)
+
+
+@pytest.fixture(scope='module')
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp('start') / 'start.keras'
+    s3dg.build('i2d', 2, width=0.1).save(path)
+    return str(path)
+
+
+def test_where_a_network_starts_is_written_as_it_always_was(builder, file):
+    digest = hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
+    before = Recipe('b', 'i2d', 'moving_shapes', 'rgb', find_preset('tiny', 'moving_shapes'))
+    cases = (
+        (Start(), (None, None, None)),
+        (Start(file, How.TAKEN_OVER), (file, None, digest)),
+        (Start(file, How.INFLATED), (None, file, digest)),
+        (Start(file, How.STRUCTURE), (None, None, None)),
+        (Start(before, How.TAKEN_OVER), ('trained.keras', None, 'd')),
+        (Start(before, How.STRUCTURE), (None, None, None)),
+    )
+    for start, expected in cases:
+        plan = plan_of(builder, start, find=lambda _: ('trained.keras', 'd'))
+        written = json.loads(json.dumps(plan.to_dict()))
+        found = tuple(written[name] for name in ('init', 'inflate_from', 'start_digest'))
+        assert found == expected
+        assert written['network']['width'] == (0.1 if start.is_file else 0.25)
+
+
+def test_frames_that_are_evaluated_are_in_the_plan_where_videos_are_cut(builder):
+    whole = plan_of(builder, Start())
+    assert whole.evaluated_frames is None
+    assert 'evaluated_frames' not in whole.to_dict()
+    builder.name = 'ucf101'
+    cut = plan_of(builder, Start())
+    assert cut.evaluated_frames == cut.to_dict()['evaluated_frames'] == 250
+    assert 'evaluated_frames' not in FREE_SETTINGS
+
+
+def test_a_start_of_other_channels_is_refused_by_its_flag(builder, tmp_path):
+    flow = tmp_path / 'flow.keras'
+    s3dg.build('i2d', 2, width=0.1, channels=2).save(flow)
+    with pytest.raises(UsageError, match='--init: the network takes 2 channels, the videos of'):
+        plan_of(builder, Start(str(flow), How.TAKEN_OVER))
