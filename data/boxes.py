@@ -8,17 +8,11 @@ those are, `describe_outside` tells.
 """
 
 import dataclasses
-import os
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data.datasets import lists
-from data.datasets.builder import SplitConfig
-from data.errors import DatasetError
-from data.example import CHANNELS
 from s3dg.errors import VideoError
 
 # Key of the feature in an example, and the keys in it: as many values each as there are boxes.
@@ -82,59 +76,6 @@ class GroundTruth:
 
     splits: dict[str, list[str]]
     annotations: dict[str, Annotation]
-
-
-@dataclasses.dataclass
-class DetectionConfig(SplitConfig):
-    """Defaults are the paper's for action detection (section 5.3): 320x400.
-
-    Attributes:
-      frames_per_second: None, for boxes belong to the video's own frames.
-      annotations: whose boxes, one of ANNOTATIONS.
-    """
-
-    # Of a dataset; the first one is the default.
-    ANNOTATIONS: ClassVar[tuple[str, ...]] = ()
-
-    frames_per_second: float | None = None
-    frame_size: tuple[int, int] | None = (320, 400)
-    annotations: str = ''
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.annotations = self.annotations or self.ANNOTATIONS[0]
-        if self.annotations not in self.ANNOTATIONS:
-            raise DatasetError(
-                f'config {self.name!r}: found annotations={self.annotations!r},'
-                f' expected one of {", ".join(self.ANNOTATIONS)}'
-            )
-        if self.frames_per_second is not None:
-            raise DatasetError(
-                f'config {self.name!r}: found frames_per_second={self.frames_per_second},'
-                " expected None, for boxes belong to the video's own frames"
-            )
-
-    def storage(self) -> dict:
-        return super().storage() | {'annotations': self.annotations}
-
-
-def detection_configs(
-    numbers: Sequence[int], config_class: type[DetectionConfig]
-) -> list[DetectionConfig]:
-    """The configurations `split1_rgb`, `split1_flow`, ..., and with the annotations that are not the
-    default one `split1_act_rgb`, `split1_act_flow`, ..."""
-    default = config_class.ANNOTATIONS[0]
-    return [
-        config_class(
-            name='_'.join([f'split{number}', *([] if kind == default else [kind]), modality]),
-            modality=modality,
-            split_number=number,
-            annotations=kind,
-        )
-        for kind in config_class.ANNOTATIONS
-        for number in numbers
-        for modality in CHANNELS
-    ]
 
 
 def features(label_names: Sequence[str]) -> dict[str, tfds.features.FeatureConnector]:
@@ -221,27 +162,6 @@ def describe_outside(annotations_by_name: dict[str, Annotation]) -> str | None:
         f'left out {sum(counts.values())} boxes without area in the picture,'
         f' of {len(outside)} videos, {outside[0]} for one'
     )
-
-
-def check_video_name(name: object, label_names: Sequence[str], path: str | os.PathLike) -> str:
-    """The class of a video that an annotation names "CLASS/VIDEO".
-
-    Raises:
-      DatasetError: naming the file and the name, if it is not of this form.
-    """
-    if not isinstance(name, str) or not name.isprintable():
-        shown = ascii(name)[:100] if isinstance(name, str) else type(name).__name__
-        raise DatasetError(f'{path}: found {shown} for the name of a video, expected CLASS/VIDEO')
-    lists.check_name(name, path)
-    label, separator, rest = name.partition('/')
-    if not separator or '/' in rest:
-        raise DatasetError(f'{path}: found the video {name!r}, expected CLASS/VIDEO')
-    if label not in label_names:
-        raise DatasetError(
-            f'{path}: found the video {name!r}, expected one of a class of the set,'
-            f' {", ".join(label_names)}'
-        )
-    return label
 
 
 def _check_frames(frames: int, needed: int, annotated: int, lost_frames: int) -> None:

@@ -30,9 +30,6 @@ from s3dg.progress import ProgressLine
 
 FLAGS = flags.FLAGS
 
-# What the paper's figures hold for, beside its clip.
-PAPER_CLASSES = 400
-
 # Fig. 6 draws the stem as 1x7x7 and 7x1x1, and temporal convolutions in two branches, which is what
 # torchvision built, with batch norm and its scale everywhere.
 _SEPARABLE_STEM = {'stem_separable': True, 'stem_temporal_size': 7}
@@ -84,7 +81,7 @@ def define_flags():
     define_count('frames', cost.FRAMES, 'Frames of the clip.', MOST_FRAMES)
     define_count('height', cost.HEIGHT, 'Height of the clip.', MOST_PIXELS)
     define_count('width', cost.WIDTH, 'Width of the clip.', MOST_PIXELS)
-    define_count('num_classes', PAPER_CLASSES, 'Classes of the networks.', MOST_CLASSES)
+    define_count('num_classes', paper_results.CLASSES, 'Classes of the networks.', MOST_CLASSES)
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of all networks, e.g. width=0.25.')
 
 
@@ -385,7 +382,7 @@ def main(arguments):
     if this.results is not None:
         entry.report(f'{this.path}: finished already; --overwrite counts again')
         return
-    papers = (cost.FRAMES, cost.HEIGHT, cost.WIDTH, PAPER_CLASSES)
+    papers = (cost.FRAMES, cost.HEIGHT, cost.WIDTH, paper_results.CLASSES)
     compared = (*clip, num_classes) == papers and not fields
     layer_costs = count(variants, clip)
     networks = table_rows(variants, layer_costs, compared)

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data import boxes
-from data.datasets import pickles
+from data.datasets import detection, pickles
 from data.errors import DatasetError
 
 
@@ -57,7 +57,7 @@ def read(
         splits[split] = lists[split_number - 1]
     annotations = {}
     for name in splits['train'] + splits['test']:
-        boxes.check_video_name(name, label_names, path)
+        detection.check_video_name(name, label_names, path)
         annotations[name] = _read_video(content, name, labels, path)
     return boxes.GroundTruth(splits, annotations)
 

@@ -1,6 +1,5 @@
 """Tables of networks, what they get right and what they cost: Tables 2 and 3, and Mini-Kinetics-200."""
 
-from experiments.cost_table import PAPER_CLASSES
 from experiments.paper import reporting, workload
 from experiments.paper import results as paper_results
 from experiments.paper.study import conduct, over_seeds
@@ -21,7 +20,10 @@ def network_costs(plan):
     config, clip = plan.network, plan.video_format
     cost = workload.forward_cost(config, clip.clip_frames, *clip.crop_size)
     full = workload.forward_cost(
-        config.replace(width=1.0, channels=3, num_classes=PAPER_CLASSES), FRAMES, HEIGHT, WIDTH
+        config.replace(width=1.0, channels=3, num_classes=paper_results.CLASSES),
+        FRAMES,
+        HEIGHT,
+        WIDTH,
     )
     return {
         'parameters': cost.parameters,

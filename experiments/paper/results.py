@@ -12,7 +12,7 @@ class Cost(typing.NamedTuple):
     """What the paper says a network costs.
 
     Attributes:
-      parameters: millions, with the 400 classes of Kinetics.
+      parameters: millions, with `CLASSES` classes.
       multiply_adds: billions ("GFLOPS") for one 64x224x224 clip.
       source: where it is printed.
     """
@@ -21,6 +21,9 @@ class Cost(typing.NamedTuple):
     multiply_adds: float
     source: str
 
+
+# Of the networks in `COSTS`: those of Kinetics.
+CLASSES = 400
 
 COSTS = {
     'I3D': Cost(12.06, 107.89, 'Table 2'),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from data import boxes
-from data.datasets import act_tubes, lists
+from data.datasets import act_tubes, detection, lists
 from data.datasets.builder import VideoBuilder
 from data.datasets.jhmdb import masks
 from data.errors import DatasetError, Report
@@ -47,7 +47,7 @@ _ENTRY = re.compile(r'(.+)\.avi\s+([12])', re.IGNORECASE)
 
 
 @dataclasses.dataclass
-class JhmdbConfig(boxes.DetectionConfig):
+class JhmdbConfig(detection.DetectionConfig):
     """Which of the three splits, and whose boxes.
 
     Attributes:
@@ -71,7 +71,7 @@ class Builder(VideoBuilder, skip_registration=True):
     https://github.com/vkalogeiton/caffe/tree/act-detector instead of the last two.
     """
     CONFIG_CLASS = JhmdbConfig
-    BUILDER_CONFIGS = boxes.detection_configs((1, 2, 3), JhmdbConfig)
+    BUILDER_CONFIGS = detection.detection_configs((1, 2, 3), JhmdbConfig)
     DEFAULT_CONFIG = 'split1_rgb'
     FOLDER_FRAMES_PER_SECOND = 25.0
     PUBLISHED_VIDEOS = {1: {'train': 660, 'test': 268}}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data import boxes
-from data.datasets import pickles
+from data.datasets import detection, pickles
 from data.errors import DatasetError
 
 # Of the pictures that the boxes were drawn on.
@@ -39,7 +39,7 @@ def read(path: str | os.PathLike, label_names: Sequence[str]) -> dict[str, boxes
 
 
 def _read_video(content, name, label_names, path) -> boxes.Annotation:
-    folder = boxes.check_video_name(name, label_names, path)
+    folder = detection.check_video_name(name, label_names, path)
     where = f'{path}, {name}'
     entry = pickles.get(content, name, dict, where)
     if _label(entry, label_names, where) != folder:

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from data import boxes
-from data.datasets import act_tubes, lists
+from data.datasets import act_tubes, detection, lists
 from data.datasets.builder import VideoBuilder
 from data.datasets.ucf101_24 import corrected, listing
 from data.errors import Report
@@ -46,7 +46,7 @@ _LABELS = (
 
 
 @dataclasses.dataclass
-class Ucf101Config(boxes.DetectionConfig):
+class Ucf101Config(detection.DetectionConfig):
     """Whose boxes.
 
     Attributes:
@@ -71,7 +71,7 @@ class Builder(VideoBuilder, skip_registration=True):
     of the ACT and MOC detectors instead of the first two.
     """
     CONFIG_CLASS = Ucf101Config
-    BUILDER_CONFIGS = boxes.detection_configs((1,), Ucf101Config)
+    BUILDER_CONFIGS = detection.detection_configs((1,), Ucf101Config)
     DEFAULT_CONFIG = 'split1_rgb'
     FOLDER_FRAMES_PER_SECOND = 25.0
     PUBLISHED_VIDEOS = {1: {'train': 2284, 'test': 910}}
