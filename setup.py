@@ -16,6 +16,7 @@ TESTS = [
     'hypothesis>=6,<7',
     'scipy>=1,<2',
     'ruff~=0.17.5',
+    'grimp>=3,<4',
 ]
 
 setup(
