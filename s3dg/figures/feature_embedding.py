@@ -11,6 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from s3dg.inference import InBatches
 from s3dg.training.evaluation import EvaluationError
 
 # t-SNE's usual perplexity (scikit-learn's default), for enough videos.
@@ -26,15 +27,15 @@ FEWEST_VIDEOS = 4
 def pooled_features(network, batches, endpoints, batch_size, progress=None):
     """One vector per clip at each of several endpoints: activations averaged over time and space.
 
-    All endpoints come from one forward pass of each batch, which are as large as the device bears; of the
-    activations only the averages leave it.
+    All endpoints come from one forward pass of each batch; of the activations only the averages leave
+    the device.
 
     Args:
       network: a `Network`.
       batches: iterable of clips (batch, time, height, width, channels), uint8 or float with values 0-255;
         one clip per video.
       endpoints: names known to `Network.endpoints`.
-      batch_size: of the largest batch; smaller ones are filled up.
+      batch_size: clips that the network sees at once, as many as the device bears.
       progress: called with the number of clips done after every batch.
 
     Returns:
@@ -46,7 +47,6 @@ def pooled_features(network, batches, endpoints, batch_size, progress=None):
     """
     model = network.endpoints(endpoints)
 
-    @tf.function
     def averages(clips):
         activations = model(clips, training=False)
         # Float32 before the average: bfloat16 cannot sum 50,000 positions.
@@ -55,19 +55,16 @@ def pooled_features(network, batches, endpoints, batch_size, progress=None):
             for name, x in activations.items()
         }
 
-    parts = {name: [] for name in endpoints}
-    done = 0
-    for batch in map(np.asarray, batches):
-        # Filled up, the surplus cut off: another size were another graph.
-        surplus = np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)
-        for name, features in averages(tf.constant(np.concatenate([batch, surplus]))).items():
-            parts[name].append(features.numpy()[: len(batch)])
+    in_batches = InBatches(averages, batch_size)
+    parts, done = [], 0
+    for batch in batches:
+        parts.append(in_batches(batch))
         done += len(batch)
         if progress is not None:
             progress(done)
     if not done:
         raise EvaluationError('There are no clips to take features of.')
-    pooled = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    pooled = {name: np.concatenate([part[name] for part in parts]) for name in endpoints}
     for name, features in pooled.items():
         _check_finite(features, f'The features at {name}')
     return pooled

@@ -3,13 +3,12 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 from sklearn.metrics import confusion_matrix
 
 from s3dg import files
-from s3dg.config import ConfigError
 from s3dg.errors import S3dgError
 from s3dg.files.readers import read_npz
+from s3dg.inference import InBatches
 from s3dg.training.loop import create_strategy
 
 
@@ -113,28 +112,6 @@ def compute_metrics(predictions, videos_expected):
     )
 
 
-def _create_forward(network, strategy):
-    """A function from a NumPy batch, any number of clips up to its size, to logits."""
-    replicas = strategy.num_replicas_in_sync
-
-    @tf.function
-    def run(clips):
-        return strategy.run(lambda clip: network(clip, training=False), (clips,))
-
-    def forward(clips, batch_size):
-        # Every call has the same shape: the last, smaller batch is filled up, the surplus cut off.
-        missing = batch_size - len(clips)
-        padded = np.concatenate([clips, np.zeros((missing, *clips.shape[1:]), clips.dtype)])
-        parts = [tf.constant(part) for part in np.split(padded, replicas)]
-        distributed = strategy.experimental_distribute_values_from_function(
-            lambda context: parts[context.replica_id_in_sync_group]
-        )
-        logits = strategy.experimental_local_results(run(distributed))
-        return np.concatenate([part.numpy() for part in logits])[: len(clips)]
-
-    return forward
-
-
 def predict(network, windows, batch_size, *, strategy=None, progress=None):
     """Predicts every video of a dataset of windows.
 
@@ -155,16 +132,11 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
       ConfigError: where the batch does not divide by the replicas.
     """
     strategy = strategy or create_strategy('one')
-    if batch_size % strategy.num_replicas_in_sync:
-        raise ConfigError(
-            f'The evaluation batch must divide by the {strategy.num_replicas_in_sync} replicas, '
-            f'got {batch_size}.'
-        )
-    forward = _create_forward(network, strategy)
+    forward = InBatches(lambda clips: network(clips, training=False), batch_size, strategy)
     sums, labels, missing = {}, {}, {}
     done = 0
     for batch in windows.as_numpy_iterator():
-        logits = forward(batch['clip'], batch_size)
+        logits = forward(batch['clip'])
         for i, raw_id in enumerate(batch['id']):
             video = raw_id.decode()
             if not np.isfinite(logits[i]).all():

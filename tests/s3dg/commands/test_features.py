@@ -1,4 +1,4 @@
-"""Files of features, against endpoints called by hand on clips cut by hand from the frames."""
+"""Files of features: whose, how named and written, and the program that makes them."""
 
 import errno
 import json
@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -19,167 +18,24 @@ from s3dg.errors import VideoError
 from s3dg.files.disk import DiskError
 from s3dg.program.entry import UsageError
 from s3dg.video import windows as video_windows
-from s3dg.video.writing import write_video
 from tests import fuzzing, programs
 from tests.closeness import assert_close
-
-RATE = 10  # frames a second of the network; the videos have twice as many
-FORMAT = VideoFormat(
-    frames_per_second=RATE,
-    frame_size=(20, 24),
-    crop_size=(16, 16),
-    clip_frames=8,
-    evaluation_frames=16,
+from tests.s3dg.feature_videos import (
+    FORMAT,
+    LONG,
+    LONG_STARTS,
+    RATE,
+    SHORT,
+    SHORT_STARTS,
+    clips_at,
+    create_network,
+    write,
 )
-# Frames after resampling, and the first frames of windows of 8 every 6.
-LONG, LONG_STARTS = 23, (0, 6, 12, 15)
-SHORT, SHORT_STARTS = 5, (0,)
-
-
-def _write(path, length, seed):
-    """A lossless 20x24 video at 20 frames/s; its crops at 10/s, uint8 (length, 16, 16, 3)."""
-    frames = np.random.default_rng(seed).integers(0, 256, (2 * length, 20, 24, 3), dtype=np.uint8)
-    write_video(path, frames, 2 * RATE, 'FFV1')
-    # The frame on the screen in the middle of a tenth of a second begins there.
-    return frames[1::2, 2:18, 4:20]
-
-
-def _clips(frames, starts, window=8):
-    return np.stack(
-        [[frames[(start + k) % len(frames)] for k in range(window)] for start in starts]
-    )
 
 
 @pytest.fixture(scope='module')
 def network():
-    keras.utils.set_random_seed(0)
-    return networks.build(
-        's3d_g', 3, width=0.1, kernel_initializer='he_normal', video_format=FORMAT
-    )
-
-
-@pytest.fixture(scope='module')
-def long_video(tmp_path_factory):
-    path = tmp_path_factory.mktemp('long') / 'long.avi'
-    return path, _write(path, LONG, 0)
-
-
-def _extract(network, path, folder, endpoint, pool, window=8, stride=6, **options):
-    """Features of one video, as the file holds them."""
-    extractor = features.Extractor(network, endpoint, pool, window, **options)
-    (target,) = feature_file.choose_targets([feature_file.Video(path)], folder)
-    video_format = network.video_format
-    features.extract_video(extractor, target, video_format, stride, {}, 'video')
-    with np.load(target.path) as file:
-        return dict(file)
-
-
-@pytest.mark.parametrize(
-    ('endpoint', 'pool', 'axes', 'shape'),
-    [
-        ('Mixed_3b', 'none', (), (4, 2, 2)),
-        ('Mixed_3b', 'space', (2, 3), (4,)),
-        ('Mixed_3b', 'all', (1, 2, 3), ()),
-        ('Conv2d_1a_7x7', 'none', (), (4, 8, 8)),
-        ('AvgPool_0a_7x7', 'space', (), (1,)),
-        ('AvgPool_0a_7x7', 'all', (1,), ()),
-        ('logits', 'none', (), ()),
-    ],
-)
-def test_features_are_the_endpoints_of_the_windows(
-    network, long_video, tmp_path, endpoint, pool, axes, shape
-):
-    path, frames = long_video
-    # Batches of 3: the last is filled up.
-    found = _extract(network, path, tmp_path, endpoint, pool, batch_size=3)['features']
-    model = network if endpoint == 'logits' else network.endpoint(endpoint)
-    activations = model(_clips(frames, LONG_STARTS), training=False).numpy()
-    expected = activations.mean(axes) if axes else activations
-    assert found.dtype == np.float32
-    assert found.shape[:-1] == (4, *shape)
-    assert expected.std(axis=0).max() > 0.01 * np.abs(expected).max()  # windows differ
-    assert_close(found, expected, 1e-5)
-
-
-def test_times_of_frames_and_features(network, long_video, tmp_path):
-    path, _ = long_video
-    found = _extract(network, path, tmp_path / 'a', 'Mixed_3b', 'space')
-    assert found['frames_per_second'] == 10
-    assert found['frame_times'].dtype == found['feature_times'].dtype == np.float64
-    tenths = [range(start, start + 8) for start in LONG_STARTS]
-    np.testing.assert_allclose(10 * found['frame_times'], tenths)
-    # Four steps of two frames each.
-    middles = [[start + k + 0.5 for k in (0, 2, 4, 6)] for start in LONG_STARTS]
-    np.testing.assert_allclose(10 * found['feature_times'], middles)
-    for endpoint in ('Mixed_3b', 'logits'):
-        found = _extract(network, path, tmp_path / endpoint, endpoint, 'all')
-        np.testing.assert_allclose(
-            10 * found['feature_times'], [start + 3.5 for start in LONG_STARTS]
-        )
-
-
-def test_a_short_video_is_looped(network, tmp_path):
-    frames = _write(tmp_path / 'short.avi', SHORT, 1)
-    found = _extract(network, tmp_path / 'short.avi', tmp_path, 'Mixed_3b', 'space')
-    expected = network.endpoint('Mixed_3b')(_clips(frames, [0]), training=False).numpy()
-    assert_close(found['features'], expected.mean((2, 3)), 1e-5)
-    np.testing.assert_allclose(10 * found['frame_times'], [[0, 1, 2, 3, 4, 0, 1, 2]])
-    np.testing.assert_allclose(10 * found['feature_times'], [[0.5, 2.5, 2, 1.5]])
-
-
-@pytest.mark.parametrize(
-    ('frames', 'steps', 'positions', 'expected'),
-    [
-        (4, 2, 2, [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]),
-        # Two of three positions averaged, as the head does.
-        (3, 2, 3, [[0.5, 0.5, 0], [0, 0.5, 0.5]]),
-        # Five thirds of a frame each.
-        (5, 3, 3, [[0.6, 0.4, 0, 0, 0], [0, 0.2, 0.6, 0.2, 0], [0, 0, 0, 0.4, 0.6]]),
-        (1, 1, 1, [[1]]),
-    ],
-)
-def test_frames_are_shared_out_among_the_steps(frames, steps, positions, expected):
-    found = features.step_weights(frames, steps, positions)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-
-
-def test_the_head_s_steps_stand_between_the_positions_that_it_averages(network):
-    # 32 frames make 4 positions at Mixed_5c, in the middle of frames 3|4, 11|12, 19|20, 27|28.
-    extractor = features.Extractor(network, 'AvgPool_0a_7x7', 'space', 32)
-    np.testing.assert_allclose(extractor.time_weights @ np.arange(32), [7.5, 15.5, 23.5])
-
-
-def test_features_are_float32_in_any_precision(network, long_video, tmp_path):
-    path, _ = long_video
-    exact = _extract(network, path, tmp_path / 'exact', 'Mixed_3b', 'all')['features']
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy('mixed_bfloat16')
-    try:
-        rough = networks.Network(network.config, video_format=FORMAT)
-    finally:
-        keras.config.set_dtype_policy(before)
-    networks.copy_weights(network, rough)
-    found = _extract(rough, path, tmp_path / 'rough', 'Mixed_3b', 'all')['features']
-    assert found.dtype == np.float32
-    difference = np.abs(found - exact).max()
-    assert 0 < difference < 0.05 * exact.max()
-
-
-def test_videos_without_a_rate_wanted_keep_their_own(network, tmp_path):
-    _write(tmp_path / 'v.avi', 6, 2)
-    own = networks.Network(network.config, video_format=FORMAT.replace(frames_per_second=None))
-    found = _extract(own, tmp_path / 'v.avi', tmp_path, 'Conv2d_1a_7x7', 'all')
-    assert found['frames_per_second'] == 20
-    np.testing.assert_allclose(20 * found['frame_times'], [range(8), range(4, 12)])
-
-
-def test_windows_too_short_for_the_network_are_refused():
-    # Without padding MaxPool_5a drops the only position that 4 frames leave.
-    network = networks.build('s3d', 3, width=0.1, pool_padding='symmetric', video_format=FORMAT)
-    for endpoint in ('Mixed_5c', 'AvgPool_0a_7x7', 'logits'):
-        with pytest.raises(UsageError, match=f'--window: 4 frames .* nothing at {endpoint}'):
-            features.Extractor(network, endpoint, 'all', 4)
-    assert features.Extractor(network, 'Mixed_4f', 'space', 4).shape[0] == 1
+    return create_network()
 
 
 def test_files_and_folders_are_found_once(tmp_path):
@@ -337,7 +193,7 @@ def test_what_was_written_before_the_disk_was_full_is_kept(tmp_path, monkeypatch
     with pytest.raises(
         DiskError, match='b.npz: No space left on device; the files of features bef'
     ):
-        features.extract_all(None, targets, None, 1, {})
+        features.extract_all(None, targets, 1, {})
 
 
 @pytest.fixture(scope='module')
@@ -346,7 +202,7 @@ def work(network, tmp_path_factory):
     work = tmp_path_factory.mktemp('work')
     network.save(work / 'model.keras')
     crops = {
-        name: _write(work / name, length, seed)
+        name: write(work / name, length, seed)
         for seed, (name, length) in enumerate(
             (('given/a.avi', LONG), ('given/deep/a.avi', SHORT), ('other/a.avi', 12))
         )
@@ -372,7 +228,7 @@ FILES = {
 
 
 def _check_features(network, file, crops, starts):
-    activations = network.endpoint('Mixed_3b')(_clips(crops, starts), training=False).numpy()
+    activations = network.endpoint('Mixed_3b')(clips_at(crops, starts), training=False).numpy()
     with np.load(file) as found:
         expected = activations.mean((2, 3))
         assert_close(found['features'], expected, 1e-5)
@@ -385,6 +241,12 @@ def test_every_video_has_its_file_and_the_broken_one_its_reason(network, work):
         _check_features(network, path, crops[name], starts)
         with np.load(path) as found:
             assert str(found['video']) == str(work / name)
+            tenths = [[(start + k) % len(crops[name]) for k in range(8)] for start in starts]
+            assert found['frame_times'].dtype == found['feature_times'].dtype == np.float64
+            np.testing.assert_allclose(10 * found['frame_times'], tenths)
+            pairs = 10 * found['frame_times'].reshape(-1, 4, 2)  # four steps of two frames
+            np.testing.assert_allclose(10 * found['feature_times'], pairs.mean(2))
+            assert found['frames_per_second'] == RATE
             assert str(found['endpoint']) == 'Mixed_3b'
             assert str(found['model']) == str(work / 'model.keras')
     results = json.loads((work / 'run' / 'results.json').read_text())
@@ -407,7 +269,7 @@ def test_more_videos_may_follow_and_what_is_there_stays(network, work):
     work, flags, _, _ = work
     features = work / 'run' / 'features'
     before = {file: (features / file).stat().st_mtime_ns for file, _ in FILES.values()}
-    crops = _write(work / 'more' / 'b.avi', 30, 7)
+    crops = write(work / 'more' / 'b.avi', 30, 7)
     done = programs.run(
         'features',
         *flags,
@@ -432,6 +294,7 @@ def test_mistakes_end_in_one_line(work):
     for arguments, message in (
         ((*flags, '--stride=5', video), 'stride was 6 and is now 5'),
         ((f'--model={work / "flow.keras"}', video), 'takes 2 channels, video files have 3'),
+        ((*flags, '--batch_size=50000', video), '--batch_size: 50000 windows of 8 frames of 16x16'),
     ):
         done = programs.run('features', *arguments, code=2)
         assert message in done.stderr.splitlines()[-1]
