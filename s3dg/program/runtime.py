@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import flags
 
 from s3dg.program.flags import read
-from s3dg.training.loop import create_strategy
+from s3dg.training.devices import create_strategy
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,69 +1,110 @@
-"""The checkpoints of a training: found by their own files, and taken up from the newest whole one."""
+"""The checkpoints of a training: found by their own files; the newest whole one is restored."""
 
 import pathlib
 import re
+import shutil
 
 import tensorflow as tf
 
 from s3dg import files
 from s3dg.errors import S3dgError, reading
+from s3dg.files.disk import DiskError, writing
 
 _FILE = re.compile(r'ckpt-(\d+)\.(index|data-\d+-of-\d+)')
+
+_KEPT = (
+    'the checkpoints before it are kept; make room and run the same command again to go on there'
+)
 
 
 class SavedStateError(S3dgError, ValueError):
     """A training that was stopped cannot go on from what it has left."""
 
 
-def open_checkpoints(checkpoint, folder, report, older=None, max_to_keep=3):
-    """Restores the newest checkpoint of a folder that can be read, if there are any.
+class Checkpoints:
+    """The checkpoints of a training: its network, its optimizer, its step and its window.
 
-    The state file `checkpoint` beside them, which TensorFlow reads, is written anew from what is there: it may
-    be lost or cut where the checkpoints are whole.
+    The state file `checkpoint` beside them, which TensorFlow reads, is written anew from what is there:
+    it may be lost or cut where the checkpoints are whole.
 
     Args:
-      checkpoint: a `tf.train.Checkpoint`.
       folder: where they lie, or will lie.
-      report: takes a line for the one restored, and for each that cannot be read.
-      older: a `tf.train.Checkpoint` of what earlier versions saved, for files that hold no more.
-      max_to_keep: how many the manager keeps.
-
-    Returns:
-      The `tf.train.CheckpointManager`, which knows them all.
-
-    Raises:
-      SavedStateError: where there are checkpoints, or were, and none can be read: they are not trained over.
+      network, optimizer: built.
+      step: a `tf.Variable`.
+      window: the `Window`, which checkpoints of earlier versions do not hold.
+      max_to_keep: how many are kept.
     """
-    folder = pathlib.Path(folder)
-    found = _find(folder)
-    lost = not found and (folder / 'checkpoint').exists()  # which is written after the first one
-    for path in reversed(found):
-        try:
-            with reading(f'{path} cannot be read', SavedStateError):
-                _restore(checkpoint, older, path)
-        except SavedStateError as error:
-            if isinstance(error.__cause__, tf.errors.ResourceExhaustedError):
-                raise  # of memory: the file is as it should be
-            report(str(error))
+
+    def __init__(self, folder, network, optimizer, step, window, max_to_keep=3):
+        self._folder, self._step, self._max_to_keep = pathlib.Path(folder), step, max_to_keep
+        # The TensorFlow variables themselves, in order: Keras layers (3.15) hide those of sublayers
+        # that they hold in a list from tf.train.Checkpoint, without a word.
+        state = {
+            'network': [variable.value for variable in network.variables],
+            'optimizer': [variable.value for variable in optimizer.variables],
+            'step': step,
+        }
+        self._checkpoint = tf.train.Checkpoint(**state, window=window)
+        self._older = tf.train.Checkpoint(**state)
+
+    def restore(self, report):
+        """Restores the newest checkpoint that can be read, if there are any.
+
+        Args:
+          report: takes a line for the one restored, and for each that cannot be read.
+
+        Returns:
+          The step that the training goes on from.
+
+        Raises:
+          SavedStateError: where there are checkpoints, or were, and none can be read: they are not
+            trained over.
+        """
+        found = _find(self._folder)
+        for path in reversed(found):
+            try:
+                with reading(f'{path} cannot be read', SavedStateError):
+                    self._restore(path)
+            except SavedStateError as error:
+                if isinstance(error.__cause__, tf.errors.ResourceExhaustedError):
+                    raise  # of memory: the file is as it should be
+                report(str(error))
+            else:
+                report(f'resuming from {path}')
+                _write_state(self._folder, found)
+                break
         else:
-            report(f'resuming from {path}')
-            _write_state(folder, found)
-            break
-    else:
-        if found or lost:
-            raise SavedStateError(
-                f'{folder}: none of the checkpoints can be read; delete the folder to train from the beginning.'
-            )
-    return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep)
+            if found or (self._folder / 'checkpoint').exists():  # written after the first of them
+                raise SavedStateError(
+                    f'{self._folder}: none of the checkpoints can be read; delete the folder to train '
+                    f'from the beginning.'
+                )
+        # It reads the state file, so it is made when that is right.
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(self._folder), self._max_to_keep
+        )
+        return int(self._step.numpy())
 
+    def _restore(self, path):
+        try:
+            self._checkpoint.restore(path).assert_consumed()
+        except AssertionError:  # other parts than those that the file holds
+            self._older.restore(path).assert_consumed()
 
-def _restore(checkpoint, older, path):
-    try:
-        checkpoint.restore(path).assert_consumed()
-    except AssertionError:  # other parts than those that the file holds
-        if older is None:
+    def save(self, step):
+        """Writes the checkpoint of a step; `restore` comes first.
+
+        Raises:
+          DiskError: where it cannot be written.
+        """
+        self._step.assign(step)
+        path = self._folder / f'ckpt-{step}'
+        try:
+            with writing(path, _KEPT):
+                self._manager.save(checkpoint_number=step)
+        except DiskError:
+            shutil.rmtree(f'{path}_temp', ignore_errors=True)  # which TensorFlow leaves behind
             raise
-        older.restore(path).assert_consumed()
 
 
 def _write_state(folder, found):
@@ -77,8 +118,9 @@ def _write_state(folder, found):
 def _find(folder):
     """The checkpoints of a folder, as TensorFlow names them, by their steps.
 
-    Of one that was being saved when its process was killed there may be data without an index, which TensorFlow
-    writes last; where there are others, it is left out, and so is it alone: nothing came before it.
+    Of one that was being saved when its process was killed there may be data without an index, which
+    TensorFlow writes last. It is left out where there are others, and where it is alone too: nothing
+    came before it.
     """
     parts = {}
     if folder.is_dir():

@@ -9,7 +9,7 @@ from s3dg import files
 from s3dg.errors import S3dgError
 from s3dg.files.readers import read_npz
 from s3dg.inference import InBatches
-from s3dg.training.loop import create_strategy
+from s3dg.training.devices import create_strategy
 
 
 class EvaluationError(S3dgError, RuntimeError):

@@ -12,17 +12,11 @@ from s3dg.errors import S3dgError
 from s3dg.files import write_text
 from s3dg.files.disk import writing
 from s3dg.files.readers import read_table
+from s3dg.training.task import CLASSIFICATION
 
 HISTORY_FILE = 'history.csv'
-HISTORY_COLUMNS = (
-    'step',
-    'loss',
-    'accuracy',
-    'learning_rate',
-    'clips_per_second',
-    'input_wait_share',
-    'top1',
-)
+
+_KEPT = 'the checkpoints are kept; make room and run the same command again to go on from there'
 
 
 class HistoryError(S3dgError, ValueError):
@@ -35,38 +29,37 @@ class History:
     Args:
       workdir: the run's folder.
       step: the step the run goes on from.
+      task: the `Task`, whose columns it has.
 
     Raises:
       HistoryError: as `read_history`.
     """
 
-    def __init__(self, workdir, step):
+    def __init__(self, workdir, step, task=CLASSIFICATION):
         self.path = pathlib.Path(workdir, HISTORY_FILE)
-        self.rows = [row for row in read_history(workdir) if row['step'] <= step]
+        self.rows = [row for row in read_history(workdir, task) if row['step'] <= step]
+        self._columns = task.columns
         self._write()
         self._summaries = pathlib.Path(workdir, 'tensorboard')
         self._writer = tf.summary.create_file_writer(str(self._summaries))
 
     def _write(self):
         text = io.StringIO(newline='')
-        writer = csv.DictWriter(text, HISTORY_COLUMNS)
+        writer = csv.DictWriter(text, self._columns)
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
 
     def add(self, row):
-        """Adds a row: a dict with `HISTORY_COLUMNS`, 'top1' only where there was an evaluation.
+        """Adds a row: a number or None by each of the task's columns.
 
         Raises:
           DiskError: where it cannot be written.
         """
-        kept = (
-            'the checkpoints are kept; make room and run the same command again to go on from there'
-        )
         self.rows.append(row)
-        with writing(self.path, kept):
+        with writing(self.path, _KEPT):
             self._write()
-        with writing(self._summaries, kept):
+        with writing(self._summaries, _KEPT):
             with self._writer.as_default(step=row['step']):
                 for name, value in row.items():
                     if name != 'step' and value is not None:
@@ -75,60 +68,59 @@ class History:
 
 
 class Window(tf.train.experimental.PythonState):
-    """The steps since the last row of the history, which the next row is the mean of.
+    """The steps since the last row of the history; the next row holds their means.
 
     It is saved with every checkpoint, so that the steps that a row is about do not depend on where a
     process began. Times are those of this process.
+
+    Args:
+      figures: names of the figures of a step.
     """
 
-    def __init__(self):
+    def __init__(self, figures):
+        self._names = figures
         self.clear()
 
     def clear(self):
         """Forgets the steps, when their row is written."""
-        self._losses, self._accuracies = [], []
+        self._values = {name: [] for name in self._names}
         self._timed_steps, self._seconds, self._waited = 0, 0.0, 0.0
 
-    def add(self, losses, accuracies):
-        """Adds steps: the loss and the accuracy of each."""
-        self._losses += losses
-        self._accuracies += accuracies
+    def add(self, figures):
+        """Adds steps: a list by each name, with a number for every step."""
+        for name, values in self._values.items():
+            values += figures[name]
 
     def add_times(self, steps, seconds, waited):
-        """Adds the seconds that so many steps took, and those of them waited for input or NaN."""
+        """Adds how long a number of steps took, and how much of it they waited for input, or NaN."""
         self._timed_steps += steps
         self._seconds += seconds
         self._waited += waited
 
-    def row(self, step, learning_rate, batch_size, top1):
-        """The row of the history at a step."""
+    def means(self, batch_size):
+        """The part of a row that is about the steps, with `batch_size` clips each."""
         timed = self._timed_steps > 0 and self._seconds > 0
         waits = timed and math.isfinite(self._waited)
         return {
-            'step': step,
-            'loss': sum(self._losses) / len(self._losses),
-            'accuracy': sum(self._accuracies) / len(self._accuracies),
-            'learning_rate': learning_rate,
+            **{name: sum(values) / len(values) for name, values in self._values.items()},
             'clips_per_second': self._timed_steps * batch_size / self._seconds if timed else None,
             'input_wait_share': self._waited / self._seconds if waits else None,
-            'top1': top1,
         }
 
     def serialize(self):
-        return json.dumps([self._losses, self._accuracies])
+        return json.dumps(list(self._values.values()))
 
     def deserialize(self, string_value):
         self.clear()
-        self._losses, self._accuracies = json.loads(string_value)
+        self._values = dict(zip(self._names, json.loads(string_value), strict=True))
 
 
-def empty_row(step):
-    """A row of the history at a step, without figures."""
-    return {**dict.fromkeys(HISTORY_COLUMNS), 'step': step}
-
-
-def read_history(workdir):
+def read_history(workdir, task=CLASSIFICATION):
     """The rows of `history.csv` as dicts of numbers, None where a cell is empty; [] without a file.
+
+    Args:
+      workdir: the run's folder.
+      task: the `Task` that was trained.
 
     Raises:
       HistoryError: where the file is damaged; a last line that a kill has torn does not count.
@@ -136,8 +128,8 @@ def read_history(workdir):
     path = pathlib.Path(workdir, HISTORY_FILE)
     remedy = 'delete it: no training needs it to go on'
     rows, last = [], -1
-    for number, cells in enumerate(read_table(path, HISTORY_COLUMNS, HistoryError, remedy), 2):
-        row = {name: _number(text) for name, text in zip(HISTORY_COLUMNS, cells, strict=True)}
+    for number, cells in enumerate(read_table(path, task.columns, HistoryError, remedy), 2):
+        row = {name: _number(text) for name, text in zip(task.columns, cells, strict=True)}
         wrong = [
             name for name, value in row.items() if value is not None and not math.isfinite(value)
         ]
@@ -147,7 +139,7 @@ def read_history(workdir):
             expected = 'a number' if wrong else f'a whole number above {last}'
             raise HistoryError(
                 f'{path} is damaged: row {number} has the {name} '
-                f'{cells[HISTORY_COLUMNS.index(name)]!r}, expected {expected}; {remedy}'
+                f'{cells[task.columns.index(name)]!r}, expected {expected}; {remedy}'
             )
         last = int(step)
         rows.append({**row, 'step': last})

@@ -9,26 +9,25 @@ import contextlib
 import dataclasses
 import math
 import pathlib
-import shutil
 import signal
 import time
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from s3dg.config import ConfigError
 from s3dg.errors import S3dgError
-from s3dg.files.disk import DiskError, writing
-from s3dg.training.checkpoints import open_checkpoints
-from s3dg.training.history import History, Window, empty_row
+from s3dg.training.checkpoints import Checkpoints
+from s3dg.training.devices import create_strategy
+from s3dg.training.history import History, Window
 from s3dg.training.schedules import CosineSchedule, StepSchedule
 from s3dg.training.signals import Stopped, Termination
-from s3dg.training.trainable import batch_norm_layers
+from s3dg.training.steps import create_optimizer, create_train_steps
+from s3dg.training.task import CLASSIFICATION, Task
 
 # A call of the compiled loop is kept about this long, so that a signal is answered soon.
 _SECONDS_PER_CALL = 5.0
-
-_GO_ON = 'make room and run the same command again to go on from there'
 
 
 class NonFiniteLossError(S3dgError, RuntimeError):
@@ -112,192 +111,40 @@ class TrainingConfig:
         return {**dataclasses.asdict(self), 'schedule': self.schedule.to_dict()}
 
 
-def create_strategy(kind='auto'):
-    """The distribution strategy called `kind`.
-
-    Args:
-      kind: 'one' (the first GPU, else the CPU), 'mirrored' (all GPUs, else all logical CPUs), or 'auto'
-        (mirrored where there is more than one GPU or logical CPU, else one).
-
-    Raises:
-      ConfigError: for another name.
-    """
-    devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
-    names = [device.name for device in devices]
-    if kind == 'one' or (kind == 'auto' and len(names) == 1):
-        return tf.distribute.OneDeviceStrategy(names[0])
-    if kind in ('auto', 'mirrored'):
-        return tf.distribute.MirroredStrategy(names)
-    raise ConfigError(f'There is no strategy {kind!r}; use auto, one or mirrored.')
-
-
-def create_optimizer(config, policy=None):
-    """Momentum SGD with the configuration's schedule; with loss scaling where `policy` is float16."""
-    optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
-    if (policy or keras.config.dtype_policy()).name == 'mixed_float16':
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
-
-
-def create_train_steps(strategy, network, optimizer, config):
-    """The compiled loop: `(iterator, number of steps) -> (metrics, seconds waited for input)`.
-
-    `metrics` is a dict of float32 `(steps,)`: 'loss' (cross-entropy), 'accuracy' and 'gradient_norm'
-    (before the replicas' gradients are added; of the scaled loss under loss scaling), means over replicas
-    and micro-batches.
-    The iterator gives dicts with 'clip' and 'label', one micro-batch per replica at a time.
-    """
-    variables = network.trainable_variables
-    kernels = [variable for variable in variables if variable.name == 'kernel']
-    share = 1.0 / (strategy.num_replicas_in_sync * config.accumulation)
-    with strategy.scope():
-        optimizer.build(variables)
-        accumulators = []
-        if config.accumulation > 1:
-            accumulators = [
-                tf.Variable(
-                    tf.zeros(variable.shape, variable.dtype),
-                    trainable=False,
-                    synchronization=tf.VariableSynchronization.ON_READ,
-                    aggregation=tf.VariableAggregation.SUM,
-                )
-                for variable in variables
-            ]
-
-    def differentiate(clip, label):
-        with tf.GradientTape() as tape:
-            logits = network(clip, training=True)
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=logits)
-            )
-            decay = config.weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
-            objective = optimizer.scale_loss((loss + decay) * share)
-        gradients = tape.gradient(objective, variables)
-        hits = tf.equal(tf.argmax(logits, 1, label.dtype), label)
-        metrics = {
-            'loss': tf.cast(loss, 'float32'),
-            'accuracy': tf.reduce_mean(tf.cast(hits, 'float32')),
-            'gradient_norm': tf.cast(tf.linalg.global_norm(gradients), 'float32'),
-        }
-        return gradients, metrics
-
-    if config.jit:
-        if strategy.num_replicas_in_sync > 1 and any(
-            layer.synchronized and layer.trainable for layer in batch_norm_layers(network)
-        ):
-            raise ConfigError(
-                'Synchronised batch norm talks to the other replicas, which XLA cannot compile: '
-                'drop either jit or the synchronisation.'
-            )
-        differentiate = tf.function(differentiate, jit_compile=True)
-
-    def update(batch):
-        gradients, metrics = differentiate(batch['clip'], batch['label'])
-        optimizer.apply(gradients, variables)
-        return metrics
-
-    def accumulate(batch):
-        gradients, metrics = differentiate(batch['clip'], batch['label'])
-        for accumulator, gradient in zip(accumulators, gradients, strict=True):
-            accumulator.assign_add(gradient)
-        return metrics
-
-    def update_with_accumulated():
-        optimizer.apply([tf.convert_to_tensor(a) for a in accumulators], variables)
-        for accumulator in accumulators:
-            accumulator.assign(tf.zeros_like(accumulator))
-
-    def fetch(iterator):
-        """The next batch, and the seconds it took to come (NaN where clocks are not allowed)."""
-        if config.deterministic:
-            return next(iterator), tf.constant(math.nan, 'float64')
-        started = tf.timestamp()
-        batch = next(iterator)
-        tensors = [t for v in batch.values() for t in strategy.experimental_local_results(v)]
-        with tf.control_dependencies(tensors):
-            return batch, tf.timestamp() - started
-
-    def mean(metrics):
-        return {name: strategy.reduce('MEAN', value, axis=None) for name, value in metrics.items()}
-
-    def one_step(iterator):
-        if config.accumulation == 1:
-            batch, waited = fetch(iterator)
-            return mean(strategy.run(update, (batch,))), waited
-        totals = {name: tf.zeros([]) for name in ('loss', 'accuracy', 'gradient_norm')}
-        waited = tf.zeros([], 'float64')
-        for _ in tf.range(config.accumulation):
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-            batch, seconds = fetch(iterator)
-            metrics = mean(strategy.run(accumulate, (batch,)))
-            totals = {name: totals[name] + metrics[name] / config.accumulation for name in totals}
-            waited += seconds
-        strategy.run(update_with_accumulated)
-        return totals, waited
-
-    @tf.function
-    def train_steps(iterator, steps):
-        losses = tf.TensorArray('float32', steps, element_shape=[])
-        accuracies = tf.TensorArray('float32', steps, element_shape=[])
-        norms = tf.TensorArray('float32', steps, element_shape=[])
-        waited = tf.zeros([], 'float64')
-        for i in tf.range(steps):
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-            metrics, seconds = one_step(iterator)
-            losses = losses.write(i, metrics['loss'])
-            accuracies = accuracies.write(i, metrics['accuracy'])
-            norms = norms.write(i, metrics['gradient_norm'])
-            waited += seconds
-        metrics = {
-            'loss': losses.stack(),
-            'accuracy': accuracies.stack(),
-            'gradient_norm': norms.stack(),
-        }
-        return metrics, waited
-
-    return train_steps
-
-
-def _check_finite(metrics, first_step, scaled):
-    # Under loss scaling an infinite gradient is the scale's way of finding its size: it is skipped.
-    watched = ('loss',) if scaled else ('loss', 'gradient_norm')
-    for name in watched:
-        for i, value in enumerate(metrics[name]):
-            if not math.isfinite(value):
-                raise NonFiniteLossError(
-                    f'{name} is {value} at step {first_step + i + 1}; the checkpoints before it are kept. '
-                    f'A lower learning rate or another --dtype may help.'
-                )
-
-
-def _time(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'
-
-
-def train(create_network, clips, config, workdir, *, strategy=None, evaluate=None, report=print):
+def train(
+    create_network,
+    clips,
+    config,
+    workdir,
+    *,
+    task=CLASSIFICATION,
+    strategy=None,
+    evaluate=None,
+    report=print,
+):
     """Trains a network, or goes on with a training that was stopped.
 
-    What is restored, in this order: (1) the newest checkpoint in `workdir/checkpoints`: weights, batch
-    norm statistics, momenta, step and the dropout's random state; (2) where there is none, what
-    `create_network` gives: fresh weights, or those it loaded. The input goes on at the example after the
-    last one used.
+    The newest checkpoint in `workdir/checkpoints` is restored: weights, batch norm statistics, momenta,
+    step and the dropout's random state. Where there is none, training starts from what `create_network`
+    returns: fresh weights, or those it loaded. The input goes on at the example after the last one used.
 
     Args:
-      create_network: a function without arguments that gives the `Network`; called in the strategy's
-        scope.
+      create_network: a function without arguments that returns the Keras model to train (for
+        classification a `Network`); called in the strategy's scope.
       clips: a function `(first example, tf.distribute.InputContext, batch size) -> tf.data.Dataset` of
-        dicts with 'clip' (batch, time, height, width, channels) and 'label' int (batch,), endless, full
-        batches only.
+        dicts, endless, full batches only. They hold the inputs and targets of `task`; of classification
+        'clip' (batch, time, height, width, channels) and 'label' int (batch,).
       config: a `TrainingConfig`.
       workdir: folder for `checkpoints/`, `history.csv` and `tensorboard/`.
+      task: the `Task`: losses, metrics and targets.
       strategy: a `tf.distribute.Strategy`; default one device.
-      evaluate: a function `network -> top-1`, called every `evaluate_every` steps.
+      evaluate: a function from the network to the task's figure of evaluation (of classification:
+        top-1), called every `evaluate_every` steps.
       report: takes each line of progress.
 
     Returns:
-      (network, last row of the history; without figures where `history.csv` of a finished training is gone).
+      (network, last row of the history). The row has no figures where `history.csv` of a finished
+      training is gone.
 
     Raises:
       NonFiniteLossError: naming the step; the checkpoints of earlier steps are kept.
@@ -311,97 +158,132 @@ def train(create_network, clips, config, workdir, *, strategy=None, evaluate=Non
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     micro_batch_size = config.micro_batch_size(strategy.num_replicas_in_sync)
-    total = config.schedule.steps
     with strategy.scope():
         network = create_network()
         optimizer = create_optimizer(config)
         step_variable = tf.Variable(0, dtype='int64', trainable=False, name='step')
-    train_steps = create_train_steps(strategy, network, optimizer, config)
-    window = Window()
-    # The TensorFlow variables themselves, in order: Keras layers (3.15) hide those of sublayers that they
-    # hold in a list from tf.train.Checkpoint, without a word.
-    state = {
-        'network': [variable.value for variable in network.variables],
-        'optimizer': [variable.value for variable in optimizer.variables],
-        'step': step_variable,
-    }
-    checkpoint = tf.train.Checkpoint(**state, window=window)
-    folder = workdir / 'checkpoints'
-    manager = open_checkpoints(checkpoint, folder, report, tf.train.Checkpoint(**state))
-    step = int(step_variable.numpy())
-    history = History(workdir, step)
-    if step >= total:
-        if not history.rows:
-            report(f'{history.path} has no rows of this training, which is at its end')
-        return network, history.rows[-1] if history.rows else empty_row(step)
+    train_steps = create_train_steps(strategy, network, optimizer, task, config)
+    window = Window(task.figures)
+    checkpoints = Checkpoints(workdir / 'checkpoints', network, optimizer, step_variable, window)
+    step = checkpoints.restore(report)
+    history = History(workdir, step, task)
+    if step >= config.schedule.steps:
+        if history.rows:
+            return network, history.rows[-1]
+        report(f'{history.path} has no rows of this training, which is at its end')
+        return network, {**dict.fromkeys(task.columns), 'step': step}
 
     dataset = strategy.distribute_datasets_from_function(
         lambda context: clips(step * config.batch_size, context, micro_batch_size)
     )
-    iterator = iter(dataset)
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-
-    def save():
-        step_variable.assign(step)
-        path = folder / f'ckpt-{step}'
-        try:
-            with writing(path, f'the checkpoints before it are kept; {_GO_ON}'):
-                manager.save(checkpoint_number=step)
-        except DiskError:
-            shutil.rmtree(f'{path}_temp', ignore_errors=True)  # which TensorFlow leaves behind
-            raise
-
-    seconds_per_step = None
-    with Termination() as termination:
-        while step < total:
-            stops = [config.checkpoint_every, config.log_every, config.evaluate_every or total]
-            until = min(total, *(step - step % every + every for every in stops))
-            count = until - step
-            if seconds_per_step is None:
-                count = 1  # traces, and shows how long a step takes
-            else:
-                count = max(1, min(count, int(_SECONDS_PER_CALL / seconds_per_step)))
-            started = time.perf_counter()
-            # Tracing takes minutes, and nothing is lost if it is left.
-            tracing = seconds_per_step is None
-            with termination.at_once(True) if tracing else contextlib.nullcontext():
-                metrics, waited = train_steps(iterator, tf.constant(count))
-            metrics = {name: values.numpy().tolist() for name, values in metrics.items()}
-            seconds = time.perf_counter() - started
-            _check_finite(metrics, step, scaled)
-            step += count
-            window.add(metrics['loss'], metrics['accuracy'])
-            if seconds_per_step is not None:  # the first call is mostly tracing
-                window.add_times(count, seconds, float(waited))
-            seconds_per_step = seconds / count
-            evaluation_due = config.evaluate_every and step % config.evaluate_every == 0
-            if step % config.log_every == 0 or step == total or evaluation_due:
-                top1 = None
-                if evaluate and evaluation_due and not termination.requested:
-                    # Who stops it loses this figure, but not the steps before it.
-                    with contextlib.suppress(Stopped), termination.at_once(False):
-                        top1 = evaluate(network)
-                row = window.row(step, float(optimizer.learning_rate), config.batch_size, top1)
-                window.clear()
-                history.add(row)
-                report(_progress(row, total, seconds_per_step))
-            # After the history, so that a checkpoint never stands without the rows before it.
-            if step % config.checkpoint_every == 0 or step == total or termination.requested:
-                save()
-            if termination.requested:
-                raise TrainingInterrupted(step, termination.requested)
+    run = _Run(config, task, network, optimizer, checkpoints, window, history, step, report)
+    run.go_on(train_steps, iter(dataset), evaluate)
     return network, history.rows[-1]
 
 
-def _progress(row, total, seconds_per_step):
-    line = (
-        f'step {row["step"]}/{total}  loss {row["loss"]:.4f}  accuracy {row["accuracy"]:.3f}  '
-        f'rate {row["learning_rate"]:.3g}'
-    )
+@dataclasses.dataclass
+class _Run:
+    """A training under way, after `step`."""
+
+    config: TrainingConfig
+    task: Task
+    network: keras.Model
+    optimizer: keras.Optimizer
+    checkpoints: Checkpoints
+    window: Window
+    history: History
+    step: int
+    report: Callable[[str], None]
+    seconds_per_step: float | None = None  # None: nothing is traced yet
+
+    def go_on(self, train_steps, iterator, evaluate):
+        """Trains to the end, or until it is asked to stop; arguments and errors as in `train`."""
+        config, total = self.config, self.config.schedule.steps
+        with Termination() as termination:
+            while self.step < total:
+                self._take_steps(train_steps, iterator, termination)
+                last = self.step == total
+                evaluates = config.evaluate_every and self.step % config.evaluate_every == 0
+                if self.step % config.log_every == 0 or last or evaluates:
+                    figure = None
+                    if evaluate and evaluates and not termination.requested:
+                        # A signal costs this figure, but not the steps before it.
+                        with contextlib.suppress(Stopped), termination.at_once(False):
+                            figure = evaluate(self.network)
+                    self._add_row(figure)
+                # After the history, so that a checkpoint never stands without the rows before it.
+                number = termination.requested
+                if self.step % config.checkpoint_every == 0 or last or number:
+                    self.checkpoints.save(self.step)
+                if number:
+                    raise TrainingInterrupted(self.step, number)
+
+    def _take_steps(self, train_steps, iterator, termination):
+        count = self._steps_per_call()
+        tracing = self.seconds_per_step is None
+        started = time.perf_counter()
+        # Tracing takes minutes, and nothing is lost if it is left.
+        with termination.at_once(True) if tracing else contextlib.nullcontext():
+            figures, waited = train_steps(iterator, tf.constant(count))
+        figures = {name: values.numpy().tolist() for name, values in figures.items()}
+        seconds = time.perf_counter() - started
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        _check_finite(figures, self.step, scaled)
+        self.step += count
+        self.window.add(figures)
+        if not tracing:  # the first call is mostly that
+            self.window.add_times(count, seconds, float(waited))
+        self.seconds_per_step = seconds / count
+
+    def _steps_per_call(self):
+        if self.seconds_per_step is None:
+            return 1  # which shows how long a step takes
+        config, total = self.config, self.config.schedule.steps
+        stops = (config.checkpoint_every, config.log_every, config.evaluate_every or total)
+        until = min(total, *(self.step - self.step % every + every for every in stops))
+        return max(1, min(until - self.step, int(_SECONDS_PER_CALL / self.seconds_per_step)))
+
+    def _add_row(self, figure):
+        row = {
+            'step': self.step,
+            **self.window.means(self.config.batch_size),
+            'learning_rate': float(self.optimizer.learning_rate),
+            self.task.evaluation: figure,
+        }
+        self.window.clear()
+        self.history.add(row)
+        left = (self.config.schedule.steps - self.step) * self.seconds_per_step
+        self.report(_describe(row, self.task, self.config.schedule.steps, left))
+
+
+def _check_finite(figures, first_step, scaled):
+    # Under loss scaling an infinite gradient is the scale's way of finding its size: it is skipped.
+    watched = ('loss',) if scaled else ('loss', 'gradient_norm')
+    for name in watched:
+        for i, value in enumerate(figures[name]):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(
+                    f'{name} is {value} at step {first_step + i + 1}; the checkpoints before it are '
+                    f'kept. A lower learning rate or another --dtype may help.'
+                )
+
+
+def _describe(row, task, total, seconds_left):
+    """A row of the history as a line of progress."""
+    loss, *others = task.figures
+    parts = [f'step {row["step"]}/{total}', f'{loss} {row[loss]:.4f}']
+    parts += [f'{name} {row[name]:.3f}' for name in others]
+    parts.append(f'rate {row["learning_rate"]:.3g}')
     if row['clips_per_second'] is not None:
-        line += f'  {row["clips_per_second"]:.1f} clips/s'
+        parts.append(f'{row["clips_per_second"]:.1f} clips/s')
     if row['input_wait_share'] is not None:
-        line += f'  waiting for input {row["input_wait_share"]:.0%}'
-    if row['top1'] is not None:
-        line += f'  top-1 {row["top1"]:.3f}'
-    return line + f'  ETA {_time((total - row["step"]) * seconds_per_step)}'
+        parts.append(f'waiting for input {row["input_wait_share"]:.0%}')
+    if row[task.evaluation] is not None:
+        parts.append(f'{task.evaluation} {row[task.evaluation]:.3f}')
+    return '  '.join((*parts, f'ETA {_time(seconds_left)}'))
+
+
+def _time(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

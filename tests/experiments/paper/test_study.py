@@ -23,8 +23,8 @@ from experiments.training.options import read_options, resolve_accumulation
 from experiments.training.recipe import Recipe, describe_steps
 from experiments.training.start import Start
 from s3dg.program.entry import UsageError
+from s3dg.training.devices import create_strategy
 from s3dg.training.evaluation import Predictions
-from s3dg.training.loop import create_strategy
 from tests import in_process
 
 

@@ -9,7 +9,7 @@ from data.conversion.convert import convert_dataset
 from data.records.decode import stored_videos
 from experiments.training import evaluating
 from s3dg.config import VideoFormat
-from s3dg.training.loop import create_strategy
+from s3dg.training.devices import create_strategy
 from s3dg.video.sampling import window_starts
 from tests.closeness import assert_close
 

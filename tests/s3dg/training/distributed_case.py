@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import s3dg
 import s3dg.training.history
-from s3dg.training import evaluation, loop, trainable
+from s3dg.training import devices, evaluation, loop, trainable
 from s3dg.training.schedules import CosineSchedule
 from tests.s3dg.small import small_network
 
@@ -89,7 +89,7 @@ def main():
     cpu = tf.config.list_physical_devices('CPU')[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * arguments.replicas
     tf.config.set_logical_device_configuration(cpu, parts)
-    strategy = loop.create_strategy('auto')
+    strategy = devices.create_strategy('auto')
     assert strategy.num_replicas_in_sync == arguments.replicas
 
     shape = (4, 16, 16, 3) if arguments.network == 'small' else (16, 64, 64, 3)

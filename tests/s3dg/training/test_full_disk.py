@@ -4,6 +4,7 @@ import pytest
 
 from s3dg.files.disk import DiskError
 from s3dg.training import history, loop
+from s3dg.training.task import CLASSIFICATION
 from tests.full_disk import longest_file
 from tests.s3dg.training import small_training as small
 
@@ -32,7 +33,7 @@ def test_a_training_goes_on_when_there_is_room(tmp_path):
 def test_a_history_that_finds_no_room_is_named(tmp_path, size, name):
     """Of so few rows TensorBoard's file is the longer one."""
     found = history.History(tmp_path, 0)
-    row = {**dict.fromkeys(history.HISTORY_COLUMNS, 0.5), 'step': 1}
+    row = {**dict.fromkeys(CLASSIFICATION.columns, 0.5), 'step': 1}
 
     def write():
         for step in range(1, 10):

@@ -1,6 +1,5 @@
 """The training loop on one device: its steps, stopping and going on, freezing, refusals."""
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 import s3dg
 from s3dg.config import ConfigError
-from s3dg.training import checkpoints, loop, trainable
+from s3dg.training import checkpoints, devices, loop, trainable
 from s3dg.training.history import read_history
 from s3dg.training.loop import TrainingConfig
 from s3dg.training.schedules import CosineSchedule, StepSchedule
@@ -165,27 +164,6 @@ def test_a_finished_training_without_its_history(uninterrupted, tmp_path):
     assert 'history.csv has no rows' in lines[-1]
 
 
-class _Requested:
-    """In place of `Termination`: asks for an end after so many looks at it."""
-
-    def __init__(self, looks=0):
-        self._looks = looks
-
-    @property
-    def requested(self):
-        self._looks -= 1
-        return self._looks < 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def at_once(self, nothing_to_save):
-        return contextlib.nullcontext()
-
-
 # Not in step with each other: a row may be about steps on both sides of an end, or of several.
 _UNEVEN = {'log_every': 3, 'checkpoint_every': 2}
 
@@ -206,16 +184,15 @@ def test_a_history_does_not_tell_where_a_training_was_interrupted(
 ):
     config = small.config(8, **_UNEVEN)
     for end in ends:
+
+        def check(figures, first_step, scaled, end=end):
+            if first_step + len(figures['loss']) >= end:
+                if killed:  # before anything is made of the step
+                    raise _Killed
+                _ask_to_stop()  # a checkpoint is written wherever that is
+
         with monkeypatch.context() as patch:
-            if killed:  # before anything is made of the step
-
-                def check(metrics, first_step, scaled, end=end):
-                    if first_step + len(metrics['loss']) >= end:
-                        raise _Killed
-
-                patch.setattr(loop, '_check_finite', check)
-            else:  # a checkpoint is written wherever that is
-                patch.setattr(loop, 'Termination', lambda end=end: _Requested(end % 3))
+            patch.setattr(loop, '_check_finite', check)
             with pytest.raises((_Killed, loop.TrainingInterrupted)):
                 loop.train(small.network, small.clips(), config, tmp_path)
     loop.train(small.network, small.clips(), config, tmp_path)
@@ -451,4 +428,4 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match='must divide by replicas x accumulation = 2 x 3, got 4'):
         small.config(accumulation=3).micro_batch_size(2)
     with pytest.raises(ConfigError, match="no strategy 'tpu'"):
-        loop.create_strategy('tpu')
+        devices.create_strategy('tpu')

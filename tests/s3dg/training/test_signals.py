@@ -14,7 +14,7 @@ ENVIRONMENT = os.environ | {'S3DG_WITHOUT_TENSORFLOW': '1'}
 
 START = """
 import contextlib, hashlib, os, time
-from s3dg import signals
+from s3dg.training import signals
 
 def end(number):
     os.write(2, b'ended')
