@@ -19,14 +19,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data import boxes
 from data.datasets import detection, pickles
+from data.datasets.tubes import LAST_FRAME, Annotation, GroundTruth, Tube
 from data.errors import DatasetError
 
 
-def read(
-    path: str | os.PathLike, split_number: int, label_names: Sequence[str]
-) -> boxes.GroundTruth:
+def read(path: str | os.PathLike, split_number: int, label_names: Sequence[str]) -> GroundTruth:
     """Reads a split of such a pickle.
 
     Args:
@@ -59,10 +57,10 @@ def read(
     for name in splits['train'] + splits['test']:
         detection.check_video_name(name, label_names, path)
         annotations[name] = _read_video(content, name, labels, path)
-    return boxes.GroundTruth(splits, annotations)
+    return GroundTruth(splits, annotations)
 
 
-def _read_video(content, name, labels, path) -> boxes.Annotation:
+def _read_video(content, name, labels, path) -> Annotation:
     where = f'{path}, {name}'
 
     def of_video(key, kind):
@@ -79,7 +77,7 @@ def _read_video(content, name, labels, path) -> boxes.Annotation:
                 f'{where}: found {pickles.describe(group)}, expected a list of tubes'
             )
         tubes += [_read_tube(tube, labels[index], where) for tube in group]
-    return boxes.Annotation(tubes, height, width, frames)
+    return Annotation(tubes, height, width, frames)
 
 
 def _sorted(groups, labels, where):
@@ -99,7 +97,7 @@ def _read_resolution(resolution, where) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _read_tube(tube, label, where) -> boxes.Tube:
+def _read_tube(tube, label, where) -> Tube:
     if not isinstance(tube, pickles.Array) or tube.values.ndim != 2 or tube.values.shape[1] != 5:
         raise DatasetError(
             f'{where}: found {pickles.describe(tube)} for a tube,'
@@ -110,7 +108,7 @@ def _read_tube(tube, label, where) -> boxes.Tube:
     if not np.isfinite(values).all():
         raise DatasetError(f'{where}: found a tube with NaN or infinity, expected numbers')
     frames, x1, y1, x2, y2 = values.T
-    if ((frames != np.round(frames)) | (frames < 1) | (frames > boxes.LAST_FRAME)).any():
+    if ((frames != np.round(frames)) | (frames < 1) | (frames > LAST_FRAME)).any():
         raise DatasetError(f'{where}: found a tube whose frames are not whole numbers from 1')
     corners = np.stack([y1, x1, y2 + 1, x2 + 1], axis=1)
-    return boxes.Tube(label, frames.astype(np.int64) - 1, corners)
+    return Tube(label, frames.astype(np.int64) - 1, corners)

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 
 from data import boxes
 from data.conversion.convert import convert_dataset
+from data.datasets import tubes
 from data.datasets.builder import VideoBuilder, VideoConfig, modality_configs
 from data.listing import Video
 
@@ -35,14 +36,14 @@ class TinyBoxes(VideoBuilder, skip_registration=True):
         return boxes.features(self.label_names())
 
     def annotate(self, item, frames, annotation):
-        tubes = []
+        actors = []
         if item.id == 'with':
             first = np.tile(np.array(CORNERS), (frames, 1))
-            tubes = [
-                boxes.Tube('run', np.arange(frames), first),
-                boxes.Tube('jump', np.array([2]), first[:1] + 8.0),
+            actors = [
+                tubes.Tube('run', np.arange(frames), first),
+                tubes.Tube('jump', np.array([2]), first[:1] + 8.0),
             ]
-        return boxes.example(boxes.Annotation(tubes, HEIGHT, WIDTH, frames), frames)
+        return tubes.example(tubes.Annotation(actors, HEIGHT, WIDTH, frames), frames)
 
 
 def convert(root: pathlib.Path, write_video_file, numbered, modality='rgb'):

@@ -71,7 +71,7 @@ class Listing:
         if self.other_seconds:
             line += (
                 f'; {len(self.other_seconds)} of them are named after other seconds than the CSVs'
-                f' say, {files.readable(self.other_seconds[0])} for one'
+                f' say, for example {files.readable(self.other_seconds[0])}'
             )
         return line
 

@@ -61,6 +61,6 @@ def read_clips(folder: str | os.PathLike, most_absent: float) -> dict[str, list[
         if len(absent) > most_absent * len(splits[split]):
             raise DatasetError(
                 f'{path}: found {len(absent)} of {len(splits[split])} ids in no Kinetics-400 CSV,'
-                f' {absent[0]} for one, expected train.csv and val.csv to hold them'
+                f' for example {absent[0]}, expected train.csv and val.csv to hold them'
             )
     return splits

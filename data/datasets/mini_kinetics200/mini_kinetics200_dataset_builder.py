@@ -44,7 +44,7 @@ class Builder(VideoBuilder, skip_registration=True):
             if absent:
                 report(
                     f'{self.name}: skipping {len(absent)} videos that are not in the Kinetics-400'
-                    f' CSVs and so have no label, {absent[0]} for one'
+                    f' CSVs and so have no label, for example {absent[0]}'
                 )
 
     def split_videos(self) -> dict[str, list[Video]]:

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data import boxes
 from data.datasets import detection, pickles
+from data.datasets.tubes import LAST_FRAME, Annotation, Tube
 from data.errors import DatasetError
 
 # Of the pictures that the boxes were drawn on.
 _HEIGHT, _WIDTH = 240, 320
 
 
-def read(path: str | os.PathLike, label_names: Sequence[str]) -> dict[str, boxes.Annotation]:
+def read(path: str | os.PathLike, label_names: Sequence[str]) -> dict[str, Annotation]:
     """Reads the boxes of all videos.
 
     The pickle is {"CLASS/VIDEO": {'numf', 'label', 'annotations': [{'label', 'sf', 'ef', 'boxes'}]}}:
@@ -38,7 +38,7 @@ def read(path: str | os.PathLike, label_names: Sequence[str]) -> dict[str, boxes
     return {name: _read_video(content, name, label_names, path) for name in content}
 
 
-def _read_video(content, name, label_names, path) -> boxes.Annotation:
+def _read_video(content, name, label_names, path) -> Annotation:
     folder = detection.check_video_name(name, label_names, path)
     where = f'{path}, {name}'
     entry = pickles.get(content, name, dict, where)
@@ -50,13 +50,13 @@ def _read_video(content, name, label_names, path) -> boxes.Annotation:
         _read_tube(tube, label_names, f'{where}, tube {number}')
         for number, tube in enumerate(pickles.get(entry, 'annotations', list, where))
     ]
-    return boxes.Annotation(tubes, _HEIGHT, _WIDTH, pickles.get(entry, 'numf', int, where))
+    return Annotation(tubes, _HEIGHT, _WIDTH, pickles.get(entry, 'numf', int, where))
 
 
-def _read_tube(tube, label_names, where) -> boxes.Tube:
+def _read_tube(tube, label_names, where) -> Tube:
     label = _label(tube, label_names, where)
     start, end = (pickles.get(tube, key, int, where) for key in ('sf', 'ef'))
-    if not 0 <= start <= end <= boxes.LAST_FRAME:
+    if not 0 <= start <= end <= LAST_FRAME:
         raise DatasetError(
             f'{where}: found the frames {start} to {end}, expected rising ones from 0'
         )
@@ -71,7 +71,7 @@ def _read_tube(tube, label_names, where) -> boxes.Tube:
         raise DatasetError(f'{where}: found a box with NaN or infinity, expected numbers')
     x, y, width, height = values.T
     corners = np.stack([y, x, y + height, x + width], axis=1)
-    return boxes.Tube(label, np.arange(start, end), corners)
+    return Tube(label, np.arange(start, end), corners)
 
 
 def _label(entry, label_names, where) -> str:

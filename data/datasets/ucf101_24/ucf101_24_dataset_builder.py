@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from data import boxes
-from data.datasets import act_tubes, detection, lists
+from data.datasets import act_tubes, detection, lists, tubes
 from data.datasets.builder import VideoBuilder
 from data.datasets.ucf101_24 import corrected, listing
 from data.errors import Report
@@ -81,7 +81,7 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def prepare_videos(self, report: Report | None = None) -> None:
         if report is not None:
-            for line in boxes.remarks(self._truth.annotations):
+            for line in tubes.remarks(self._truth.annotations):
                 report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:
@@ -98,11 +98,11 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def annotate(self, item: Video, frames: int, annotation: None) -> dict:
         del annotation
-        lost_frames = 0 if os.path.isdir(item.path) else boxes.DECODER_FRAMES
-        return boxes.example(self._truth.annotations[item.id], frames, lost_frames)
+        lost_frames = 0 if os.path.isdir(item.path) else tubes.DECODER_FRAMES
+        return tubes.example(self._truth.annotations[item.id], frames, lost_frames)
 
     @functools.cached_property
-    def _truth(self) -> boxes.GroundTruth:
+    def _truth(self) -> tubes.GroundTruth:
         if self.builder_config.annotations == 'act':
             number = self.builder_config.split_number
             return act_tubes.read(self._pickle, number, self.label_names())
@@ -111,7 +111,7 @@ class Builder(VideoBuilder, skip_registration=True):
         splits = {'train': [], 'test': []}
         for name in sorted(found):
             splits['test' if name.casefold() in in_test else 'train'].append(name)
-        return boxes.GroundTruth(splits, found)
+        return tubes.GroundTruth(splits, found)
 
     @functools.cached_property
     def _pickle(self) -> pathlib.Path:

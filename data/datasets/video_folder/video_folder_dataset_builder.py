@@ -59,7 +59,7 @@ class Builder(VideoBuilder, skip_registration=True):
                 by_kind[pathlib.PurePath(name).suffix.lower()].append(name)
             for suffix, names in sorted(by_kind.items()):
                 of_kind = f'with {suffix}' if suffix else 'without a suffix'
-                report(f'  {len(names)} {of_kind}, {names[0]} for one')
+                report(f'  {len(names)} {of_kind}, for example {names[0]}')
 
     def split_videos(self) -> dict[str, list[Video]]:
         return self._listing.splits

@@ -60,7 +60,7 @@ def test_what_is_stored_and_what_is_skipped(folder, tmp_path):
     assert table[0] == 'id,path,reason'
     assert len(table) == 3
     ignored = next(place for place, line in enumerate(lines) if 'ignored 1 files' in line)
-    assert lines[ignored + 1] == '  1 with .txt, train/jump/notes.txt for one'
+    assert lines[ignored + 1] == '  1 with .txt, for example train/jump/notes.txt'
     assert any(line.endswith('2 skipped') and '22/22' in line for line in lines)
 
 

@@ -321,7 +321,7 @@ def test_boxes_of_the_act_detector(folder, tmp_path, convert_dataset):
     builder = catalog.make_builder('jhmdb', 'split3_act_rgb', manual_dir=manual)
     builder.prepare_videos(lines.append)
     assert lines == [
-        f'jhmdb: left out 1 boxes without area in the picture, of 1 videos, {many} for one'
+        f'jhmdb: left out 1 boxes without area in the picture, of 1 videos, for example {many}'
     ]
     assert {item.annotation for item in builder.split_videos()['test']} == {
         str(manual / 'JHMDB-GT.pkl')

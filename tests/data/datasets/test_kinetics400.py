@@ -215,7 +215,7 @@ def test_files_of_other_seconds_are_reported(tmp_path):
     clips = [clip(), clip('-2345678901'), clip('--345678901'), clip('---45678901')]
     assert listing.find_videos(tmp_path, {'train': clips}).describe() == (
         'found the files of 3 of 4 train videos; 1 of them are named after other seconds than the'
-        f' CSVs say, {other} for one'
+        f' CSVs say, for example {other}'
     )
 
 

@@ -5,17 +5,18 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data import boxes
+from data.datasets import tubes
 from s3dg.errors import VideoError
 
 LABELS = ['jump', 'run', 'wave']
 
 
 def tube(frames, corners, label='run'):
-    return boxes.Tube(label, np.array(frames, np.int64), np.array(corners, np.float64))
+    return tubes.Tube(label, np.array(frames, np.int64), np.array(corners, np.float64))
 
 
-def stored(*tubes, size=(100, 200), annotated=5, frames=5):
-    return boxes.example(boxes.Annotation(list(tubes), *size, annotated), frames)[boxes.BOXES]
+def stored(*actors, size=(100, 200), annotated=5, frames=5):
+    return tubes.example(tubes.Annotation(list(actors), *size, annotated), frames)[boxes.BOXES]
 
 
 def test_boxes_are_shares_of_the_picture():
@@ -43,21 +44,21 @@ def test_boxes_are_cut_at_the_border_and_empty_ones_left_out():
         found['box'], [[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1], [0.995, 0, 1, 0.005]], rtol=1e-6
     )
     assert found['label'] == ['run'] * 3
-    annotation = boxes.Annotation(list(two), 100, 200, 5)
-    good = boxes.Annotation([two[0]], 100, 200, 5)
-    assert boxes.describe_outside({'good': good, 'bad': annotation, 'other': annotation}) == (
-        'left out 10 boxes without area in the picture, of 2 videos, bad for one'
+    annotation = tubes.Annotation(list(two), 100, 200, 5)
+    good = tubes.Annotation([two[0]], 100, 200, 5)
+    assert tubes.describe_outside({'good': good, 'bad': annotation, 'other': annotation}) == (
+        'left out 10 boxes without area in the picture, of 2 videos, for example bad'
     )
-    assert boxes.describe_outside({'good': good}) is None
+    assert tubes.describe_outside({'good': good}) is None
 
 
 def test_boxes_of_another_class_are_told_of():
     one, other = (
-        boxes.Annotation([tube([0], [[0, 0, 9, 9]], name)], 10, 10, 5) for name in ('run', 'wave')
+        tubes.Annotation([tube([0], [[0, 0, 9, 9]], name)], 10, 10, 5) for name in ('run', 'wave')
     )
-    assert boxes.describe_other_classes({'run/a': one, 'wave/b': other}) is None
-    assert boxes.describe_other_classes({'run/a': one, 'run/b': other, 'run/c': other}) == (
-        '2 videos have boxes of another class than their own, run/b for one'
+    assert tubes.describe_other_classes({'run/a': one, 'wave/b': other}) is None
+    assert tubes.describe_other_classes({'run/a': one, 'run/b': other, 'run/c': other}) == (
+        '2 videos have boxes of another class than their own, for example run/b'
     )
 
 
@@ -74,8 +75,8 @@ def test_order_is_that_of_frames_then_of_tubes():
 
 
 def test_no_boxes():
-    for tubes in ((), (tube([], np.empty((0, 4))),), (tube([2], [[0, 0, 0, 0]]),)):
-        found = stored(*tubes)
+    for actors in ((), (tube([], np.empty((0, 4))),), (tube([2], [[0, 0, 0, 0]]),)):
+        found = stored(*actors)
         assert [len(found[key]) for key in ('frame', 'box', 'label', 'tube')] == [0] * 4
         assert found['box'].shape == (0, 4)
 
@@ -104,13 +105,13 @@ def test_frames_that_the_boxes_need(frames, annotated, reason):
 
 def test_frames_that_another_decoder_may_lose():
     one = tube([5, 6, 7, 8], [[0, 0, 9, 9]] * 4)
-    annotation = boxes.Annotation([one], 10, 10, 9)
+    annotation = tubes.Annotation([one], 10, 10, 9)
     for frames in (9, 8, 7):
-        found = boxes.example(annotation, frames, lost_frames=2)['boxes']
+        found = tubes.example(annotation, frames, lost_frames=2)['boxes']
         np.testing.assert_array_equal(found['frame'], np.arange(5, frames))
         assert len(found['box']) == len(found['label']) == len(found['tube']) == frames - 5
     with pytest.raises(VideoError, match='6 frames, but its boxes go on to the 9th'):
-        boxes.example(annotation, 6, lost_frames=2)
+        tubes.example(annotation, 6, lost_frames=2)
 
 
 def test_through_records():
