@@ -5,6 +5,7 @@ No TensorFlow in here: a process that does nothing else starts in a moment and s
 
 import dataclasses
 import functools
+import numbers
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -12,12 +13,18 @@ from typing import Any
 import cv2
 
 from data import workers
+from data.errors import DatasetError
+from data.example import CHANNELS
 from data.listing import Source
 from s3dg.errors import VideoError
 from s3dg.video import frame_folder, optical_flow, reading, writing
 
 # A record is one protocol buffer, which cannot pass 2 GiB; some is left for what is not frames.
 MOST_BYTES = 2**31 - 2**24
+
+# What is beyond is a slip, and would fill memory before it was noticed.
+MOST_FRAMES_PER_SECOND = 1000
+LONGEST_SIDE = 16384
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +35,9 @@ class Storage:
       folder_frames_per_second: rate of videos that come as folders of images; None: there are none.
       read_annotation: reads the file that comes with a video; of a module that can be imported, and
         that leaves TensorFlow alone. None: there is none, or not one for each video.
+
+    Raises:
+      DatasetError: naming a field whose value cannot be.
     """
 
     frames_per_second: float | None
@@ -38,6 +48,52 @@ class Storage:
     flow_algorithm: str
     folder_frames_per_second: float | None = None
     read_annotation: Callable[[str], Any] | None = None
+
+    def __post_init__(self):
+        if self.frame_size is not None and self.short_side is not None:
+            raise DatasetError(
+                f'found frame_size={self.frame_size} and short_side={self.short_side}, expected one of'
+                ' them to be None'
+            )
+        rate = f'above 0 and at most {MOST_FRAMES_PER_SECOND}, or None'
+        side = f'1 to {LONGEST_SIDE} pixels'
+        is_short_side = self.short_side is None or _is_count(self.short_side, LONGEST_SIDE)
+        modalities, algorithms = list(CHANNELS), list(optical_flow.ALGORITHMS)
+        for field, fits, expected in (
+            ('frames_per_second', _is_rate(self.frames_per_second), rate),
+            ('folder_frames_per_second', _is_rate(self.folder_frames_per_second), rate),
+            ('frame_size', _is_size(self.frame_size), f'(height, width), each {side}'),
+            ('short_side', is_short_side, side),
+            ('modality', self.modality in modalities, f'one of {", ".join(modalities)}'),
+            ('jpeg_quality', _is_count(self.jpeg_quality, 100), '1 to 100'),
+            (
+                'flow_algorithm',
+                self.flow_algorithm in algorithms,
+                f'one of {", ".join(algorithms)}',
+            ),
+        ):
+            if not fits:
+                raise DatasetError(f'found {field}={getattr(self, field)!r}, expected {expected}')
+
+
+def _is_count(value, most: int) -> bool:
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return is_whole and 1 <= value <= most
+
+
+def _is_rate(value) -> bool:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return value is None or (is_number and 0 < value <= MOST_FRAMES_PER_SECOND)
+
+
+def _is_size(value) -> bool:
+    if value is None:
+        return True
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(_is_count(side, LONGEST_SIDE) for side in value)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,12 +166,13 @@ def _encode(frames, storage):
 
 def try_video(source: Source, storage: Storage) -> Encoded | VideoError:
     """All that is to be read of a video, or its error as the value: what a process hands back."""
+    annotation = None
     try:
-        encoded = encode_video(source.path, storage)
-        if storage.read_annotation is None:
-            return encoded
-        annotation = storage.read_annotation(source.annotation)
-        return dataclasses.replace(encoded, annotation=annotation)
+        # First what takes a moment: a bad annotation saves the decoding, and the flow. Of a video that
+        # is not there, that is the reason to be given.
+        if storage.read_annotation is not None and os.path.exists(source.path):
+            annotation = storage.read_annotation(source.annotation)
+        return dataclasses.replace(encode_video(source.path, storage), annotation=annotation)
     except VideoError as error:
         return error
 

@@ -255,7 +255,7 @@ def main(arguments):
             'seconds': seconds,
         }
         if options.verify:
-            listing = opened.split_videos()
+            listing = done.listing
     name = opened.info.full_name
     if options.verify:
         found = verify(opened, listing)

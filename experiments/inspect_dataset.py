@@ -17,7 +17,8 @@ import numpy as np
 from absl import flags
 
 from data import boxes, catalog
-from data.example import LABEL, LABEL_DIGESTS, UNKNOWN_LABEL
+from data.datasets.class_names import LABEL_DIGESTS
+from data.example import LABEL, UNKNOWN_LABEL
 from data.inspection import charts, contact_sheet, survey
 from data.records import cells
 from data.records.checks import modality

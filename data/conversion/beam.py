@@ -19,25 +19,24 @@ skipped here as it is by `data.conversion.convert`.
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data import encoding
 from data.conversion import staging
-from data.conversion.convert import ConversionError, Serializer, Write
-from data.conversion.staging import Shard
-from data.datasets.builder import VideoBuilder
-from data.errors import DatasetError
+from data.conversion.convert import Write
+from data.conversion.plan import ConversionError, Plan, Shard
+from data.conversion.write import Serializer
+from data.errors import DatasetError, Report
 from data.records import outcomes
 from data.records.outcomes import Skipped
 from s3dg import files
-from s3dg.errors import VideoError
 
 
 def writer(runner: str, options: Sequence[str] = ()) -> Write:
@@ -53,20 +52,20 @@ def writer(runner: str, options: Sequence[str] = ()) -> Write:
     """
     beam_runner, beam_options = _runner_and_options(runner, options)
 
-    def write(builder, info, layout, known, report) -> int:
-        every = [shard for split in layout.values() for shard in split]
-        left = _left(every, known)
+    def write(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes, report: Report) -> int:
+        left = _left(plan, folder, known)
         before = sum(known.frames.values())
         if left:
-            report(f'{info.full_name}: {len(left)} of {len(every)} shards go to {runner}')
+            report(f'{plan.name}: {len(left)} of {len(plan.shards)} shards go to {runner}')
+            work = _Work(folder, plan.examples, Serializer(plan.info))
             try:
-                _run(beam_runner, beam_options, left, builder, Serializer(info))
+                _run(beam_runner, beam_options, left, work)
             finally:
-                undone = _left(every, known)
+                undone = _left(plan, folder, known)
             if undone:
                 raise ConversionError(
-                    f'{info.full_name}: {runner} left {len(undone)} of {len(left)} shards'
-                    ' unwritten; run again to finish'
+                    f'{plan.name}: {runner} left {len(undone)} of {len(left)} shards unwritten; run'
+                    ' again to finish'
                 )
         return sum(known.frames.values()) - before
 
@@ -108,58 +107,62 @@ def _runner_and_options(name: str, options: Sequence[str]) -> tuple[Any, Any]:
     return pipeline.runner, parsed
 
 
-def _left(every: list[Shard], known: outcomes.Outcomes) -> list[Shard]:
+def _left(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes) -> list[Shard]:
     """The shards that are not complete; what became of the videos of the others goes to `known`."""
-    for shard in every:
-        if not _outcomes_file(shard).exists():
+    for shard in plan.shards:
+        written = _outcomes_file(folder / shard.name)
+        if not written.exists():
             continue
-        rows = json.loads(_outcomes_file(shard).read_text())
-        for item, (frames, found) in zip(shard.videos, rows, strict=True):
+        for item, (frames, said) in zip(shard.videos, json.loads(written.read_text()), strict=True):
             if frames is None:
-                path = files.readable(item.path)
-                known.skipped[item.id] = Skipped(item.id, path, found)
+                known.skipped[item.id] = Skipped(item.id, files.readable(item.path), said)
             else:
                 known.frames[item.id] = frames
-                if found:
-                    known.faults[item.id] = found
-    left = [part.shard for part in staging.resume(every, known)]
-    # The files just read, those of killed workers, and those begun by `data.conversion.convert`.
-    for file in every[0].path.parent.glob('*.tfrecord-*-of-*.*'):
+                if said:
+                    known.faults[item.id] = said
+    left = [part.shard for part in staging.resume(plan, folder, known)]
+    # The files just read, those of killed workers, and those begun by `write.write_shards`.
+    for file in folder.glob('*.tfrecord-*-of-*.*'):
         file.unlink()
     return left
 
 
-def _run(runner, options, left: list[Shard], builder, serialize) -> None:
+def _run(runner, options, left: list[Shard], work: '_Work') -> None:
     beam = tfds.core.lazy_imports.apache_beam
     with beam.Pipeline(runner=runner, options=options) as pipeline:
         _ = (
             pipeline
             | 'Shards' >> beam.Create(left)
             | 'Spread' >> beam.Reshuffle()  # else some runners leave all to one worker
-            | 'Write' >> beam.Map(_write_shard, builder, serialize)
+            | 'Write' >> beam.Map(work.write)
         )
 
 
 # What the workers do.
 
 
-def _write_shard(shard: Shard, builder: VideoBuilder, serialize) -> None:
-    # Runners may do the same work twice at once; what is last leaves the same files.
-    rows = []
-    sources = (item.source for item in shard.videos)
-    encoded = encoding.in_order(sources, builder.storage(), processes=1)
-    with files.unfinished(shard.path) as records:
-        with tf.io.TFRecordWriter(str(records)) as writer, contextlib.closing(encoded):
-            for item, (_, outcome) in zip(shard.videos, encoded, strict=True):
-                try:
-                    record = serialize(builder.example(item, outcome))
-                except VideoError as error:
-                    rows.append((None, str(error)))
-                else:
-                    writer.write(record)
-                    rows.append((len(outcome.frames), outcome.faults))
-        files.write_text(_outcomes_file(shard), json.dumps(rows))
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What a worker has to know besides the shard: see `Plan`."""
+
+    folder: pathlib.Path
+    examples: Callable[..., Iterator]
+    serialize: Serializer
+
+    def write(self, shard: Shard) -> None:
+        # Runners may do the same work twice at once; what is last leaves the same files.
+        path, rows = self.folder / shard.name, []
+        made = contextlib.closing(self.examples(shard.videos, processes=1))
+        with files.unfinished(path) as records:
+            with tf.io.TFRecordWriter(str(records)) as writer, made as stream:
+                for _, outcome, example in stream:
+                    if example is None:
+                        rows.append((None, str(outcome)))
+                    else:
+                        writer.write(self.serialize(example))
+                        rows.append((len(outcome.frames), outcome.faults))
+            files.write_text(_outcomes_file(path), json.dumps(rows))
 
 
-def _outcomes_file(shard: Shard) -> pathlib.Path:
-    return shard.path.with_name(shard.path.name + '.outcomes')
+def _outcomes_file(shard: pathlib.Path) -> pathlib.Path:
+    return shard.with_name(shard.name + '.outcomes')

@@ -20,16 +20,6 @@ _PARTIAL = '.partial'
 _COPY = '.copy'
 
 
-def boundaries(videos: int, videos_per_shard: int, least_shards: int) -> list[int]:
-    """Where to cut a split into shards: shard i holds the videos from entry i to entry i + 1.
-
-    There are enough shards to hold `videos_per_shard` each, and at least `least_shards` where that
-    leaves as many videos in each, for the order of files to be worth shuffling.
-    """
-    shards = max(-(-videos // videos_per_shard), min(least_shards, videos // least_shards), 1)
-    return [videos * index // shards for index in range(shards + 1)]
-
-
 class ShardWriter:
     """Context manager that writes one shard, after what a partial file of it already holds."""
 

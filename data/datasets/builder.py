@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,31 +12,24 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from data import encoding
+from data.datasets.class_names import LABEL_DIGESTS, label_digests
 from data.errors import DatasetError, Report
 from data.example import (
     CHANNELS,
     ID,
     LABEL,
-    LABEL_DIGESTS,
     STORED_CHANNELS,
     UNKNOWN_LABEL,
     VIDEO,
-    label_digests,
 )
 from data.listing import Video, check_splits
 from data.records import outcomes
-from s3dg import files
 from s3dg.errors import VideoError
-from s3dg.video import optical_flow
 
 # Ours. For frames, errors stay far below those of the videos themselves. Flow has sharp borders
 # where the picture has none: on two ten-second videos from cameras, 1 % of the components were off
 # by more than 0.20 and 0.22 pixels at 95, by 0.17 and 0.19 at 98, and not by less at 99 or 100.
 JPEG_QUALITY = {'rgb': 95, 'flow': 98}
-
-# What is beyond is a slip, and would fill memory before it was noticed.
-MOST_FRAMES_PER_SECOND = 1000
-LONGEST_SIDE = 16384
 
 
 @dataclasses.dataclass
@@ -68,43 +62,31 @@ class VideoConfig(tfds.core.BuilderConfig):
     def __post_init__(self):
         if self.jpeg_quality is None:
             self.jpeg_quality = JPEG_QUALITY.get(self.modality)
-        if self.frame_size is not None:
+        if isinstance(self.frame_size, Sequence):
             self.frame_size = tuple(self.frame_size)
-            if self.short_side is not None:
-                raise DatasetError(
-                    f'config {self.name!r}: found frame_size={self.frame_size} and'
-                    f' short_side={self.short_side}, expected one of them to be None'
-                )
-        allowed = (
-            (
-                'frames_per_second',
-                0 < (self.frames_per_second or 1) <= MOST_FRAMES_PER_SECOND,
-                f'above 0 and at most {MOST_FRAMES_PER_SECOND}, or None',
-            ),
-            (
-                'frame_size',
-                self.frame_size is None or _is_size(self.frame_size),
-                f'(height, width), each 1 to {LONGEST_SIDE} pixels',
-            ),
-            (
-                'short_side',
-                self.short_side is None or 0 < self.short_side <= LONGEST_SIDE,
-                f'1 to {LONGEST_SIDE} pixels',
-            ),
-            ('modality', self.modality in CHANNELS, f'one of {", ".join(CHANNELS)}'),
-            ('jpeg_quality', 1 <= (self.jpeg_quality or 1) <= 100, '1 to 100'),
-            (
-                'flow_algorithm',
-                self.flow_algorithm in optical_flow.ALGORITHMS,
-                f'one of {", ".join(optical_flow.ALGORITHMS)}',
-            ),
+        try:
+            self.encoding()
+        except DatasetError as error:
+            raise DatasetError(f'config {self.name!r}: {error}') from None
+
+    def encoding(self, **fields) -> encoding.Storage:
+        """How a video becomes encoded frames.
+
+        Args:
+          **fields: those of `encoding.Storage` that the configuration does not have.
+
+        Raises:
+          DatasetError: for values that cannot be.
+        """
+        return encoding.Storage(
+            frames_per_second=self.frames_per_second,
+            frame_size=self.frame_size,
+            short_side=self.short_side,
+            jpeg_quality=self.jpeg_quality,
+            modality=self.modality,
+            flow_algorithm=self.flow_algorithm,
+            **fields,
         )
-        for field, fits, expected in allowed:
-            if not fits:
-                raise DatasetError(
-                    f'config {self.name!r}: found {field}={getattr(self, field)!r},'
-                    f' expected {expected}'
-                )
 
     def storage(self) -> dict:
         """The fields that decide what is stored, for the dataset's metadata; JSON types only."""
@@ -116,10 +98,6 @@ class VideoConfig(tfds.core.BuilderConfig):
             'modality': self.modality,
             'flow_algorithm': self.flow_algorithm if self.modality == 'flow' else None,
         }
-
-
-def _is_size(size: tuple) -> bool:
-    return len(size) == 2 and all(0 < side <= LONGEST_SIDE for side in size)
 
 
 @dataclasses.dataclass
@@ -233,26 +211,68 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def storage(self) -> encoding.Storage:
         """How a video becomes encoded frames; all that a process needs which does that."""
-        config = self.builder_config
-        return encoding.Storage(
-            config.frames_per_second,
-            config.frame_size,
-            config.short_side,
-            config.jpeg_quality,
-            config.modality,
-            config.flow_algorithm,
-            self.FOLDER_FRAMES_PER_SECOND,
-            self.annotation_reader(),
+        return self.builder_config.encoding(
+            folder_frames_per_second=self.FOLDER_FRAMES_PER_SECOND,
+            read_annotation=self.annotation_reader(),
         )
 
-    def example(self, item: Video, encoded: encoding.Encoded | VideoError) -> dict:
-        """An example of the features, from what `encoding.in_order` gave for a video.
+    def check_video(self, item: Video) -> None:
+        """Checks what is known of a video before it is decoded.
 
         Raises:
-          VideoError: which it gave, or as `annotate`.
+          VideoError: if that makes the video unusable.
         """
-        if isinstance(encoded, VideoError):
-            raise encoded
+        if item.label is not None and item.label not in self._known_labels:
+            raise VideoError(
+                f'its label {item.label!r} is none of the {len(self._known_labels)} classes'
+            )
+
+    @functools.cached_property
+    def _known_labels(self) -> frozenset[str]:
+        return frozenset(self.label_names())
+
+    def examples(
+        self, videos: Sequence[Video], processes: int
+    ) -> Iterator[tuple[Video, encoding.Encoded | VideoError, dict | None]]:
+        """Encodes videos and makes examples of them, in order: what every conversion stores.
+
+        Whoever may leave before the end must close the generator.
+
+        Args:
+          videos: those that `check_video` refuses are not decoded.
+          processes: as of `encoding.in_order`.
+
+        Yields:
+          (video, what came of it, its example); no example of a video that cannot be used.
+        """
+        refused = {item.id: error for item in videos if (error := self._refusal(item))}
+        sources = (item.source for item in videos if item.id not in refused)
+        encoded = encoding.in_order(sources, self.storage(), processes)
+        with contextlib.closing(encoded):
+            for item in videos:
+                outcome = refused[item.id] if item.id in refused else next(encoded)[1]
+                example = None
+                if isinstance(outcome, encoding.Encoded):
+                    try:
+                        example = self._example(item, outcome)
+                    except VideoError as error:
+                        outcome = error
+                yield item, outcome, example
+
+    def _refusal(self, item) -> VideoError | None:
+        try:
+            self.check_video(item)
+        except VideoError as error:
+            if os.path.exists(item.path):  # else that is the reason to be given
+                return error
+        return None
+
+    def _example(self, item: Video, encoded: encoding.Encoded) -> dict:
+        """An example of the features.
+
+        Raises:
+          VideoError: as `annotate`.
+        """
         frames = len(encoded.frames) + (self.builder_config.modality == 'flow')
         return {
             VIDEO: encoded.frames,
@@ -316,19 +336,15 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, videos: list[Video]) -> Iterator[tuple[str, dict]]:
         skipped = []
-        sources = (item.source for item in videos)
-        encoded = encoding.in_order(sources, self.storage(), os.cpu_count() or 1)
-        with contextlib.closing(encoded):
-            for item, (_, outcome) in zip(videos, encoded, strict=True):
-                try:
-                    example = self.example(item, outcome)
-                except VideoError as error:
-                    logging.warning('%s: %s', files.readable(item.path), error)
-                    skipped.append((item.id, files.readable(item.path), str(error)))
+        with contextlib.closing(self.examples(videos, os.cpu_count() or 1)) as made:
+            for item, outcome, example in made:
+                if example is None:
+                    skipped.append(outcomes.Skipped.of(item, outcome))
+                    logging.warning('%s: %s', skipped[-1].path, outcome)
                 else:
                     yield item.id, example
         log = os.path.join(self.data_path, outcomes.SKIPPED_FILE)
-        outcomes.append_rows(log, outcomes.SKIPPED_COLUMNS, skipped)
+        outcomes.append_rows(log, outcomes.SKIPPED_COLUMNS, map(dataclasses.astuple, skipped))
         if len(skipped) > self.MAX_SKIPPED_FRACTION * len(videos):
             raise DatasetError(
                 f'{self.name}: {len(skipped)} of {len(videos)} videos could not be used,'

@@ -6,9 +6,10 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
+from data.listing import Video
 from data.records import cells
 from s3dg import files
-from s3dg.errors import S3dgError
+from s3dg.errors import S3dgError, VideoError
 from s3dg.files.readers import read_table
 from s3dg.video import reading
 
@@ -38,6 +39,10 @@ class Skipped:
     id: str
     path: str
     reason: str
+
+    @classmethod
+    def of(cls, video: Video, error: VideoError) -> 'Skipped':
+        return cls(video.id, files.readable(video.path), str(error))
 
 
 class Outcomes:

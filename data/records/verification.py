@@ -277,7 +277,7 @@ class _Verifier:
 
     def _check_missing(self):
         """Videos that are stored nowhere."""
-        for video_id, (split, _) in self._listed.items():
+        for video_id, (split, _) in sorted(self._listed.items()):
             if video_id not in self._stored and video_id not in self._skipped:
                 fault = f'listed, but neither stored nor in {outcomes.SKIPPED_FILE}'
                 self._problem(split, repr(video_id), fault)

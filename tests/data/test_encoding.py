@@ -1,13 +1,18 @@
 """From a video to encoded frames, against OpenCV called by hand."""
 
 import dataclasses
+import math
 import pickle
+import re
 
 import cv2
 import numpy as np
 import pytest
 
 from data import encoding
+from data.datasets.builder import VideoConfig
+from data.datasets.jhmdb import masks
+from data.errors import DatasetError
 from s3dg.errors import VideoError
 from s3dg.video import optical_flow, reading
 from tests.data import jobs
@@ -146,6 +151,71 @@ def test_too_small_for_dis(path):
     storage = dataclasses.replace(FLOW, flow_algorithm='dis', frame_size=(12, 40))
     error = encoding.try_video(encoding.Source(path), storage)
     assert str(error) == 'frames of 12x40, DIS flow needs 16 pixels a side'
+
+
+def test_a_bad_annotation_is_told_before_the_video_is_decoded(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, 'encode_video', None)
+    storage = dataclasses.replace(RGB, read_annotation=masks.read)
+    error = encoding.try_video(encoding.Source(path, str(tmp_path / 'none.mat')), storage)
+    assert str(error) == 'none.mat: file not found'
+    monkeypatch.undo()
+    gone = encoding.Source(str(tmp_path / 'gone.avi'), str(tmp_path / 'none.mat'))
+    assert str(encoding.try_video(gone, storage)) == reading.MISSING
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [
+        ('frames_per_second', 0),
+        ('frames_per_second', 0.0),
+        ('frames_per_second', -25),
+        ('frames_per_second', 1001),
+        ('frames_per_second', math.nan),
+        ('frames_per_second', '25'),
+        ('folder_frames_per_second', 0),
+        ('jpeg_quality', 0),
+        ('jpeg_quality', 101),
+        ('jpeg_quality', 95.5),
+        ('frame_size', (16,)),
+        ('frame_size', ()),
+        ('frame_size', (0, 16)),
+        ('frame_size', (16.0, 16)),
+        ('frame_size', (16, 16385)),
+        ('frame_size', 16),
+        ('modality', 'depth'),
+        ('modality', ''),
+        ('flow_algorithm', None),
+    ],
+)
+def test_values_that_cannot_be(field, value):
+    """At the configuration, and wherever else somebody says how videos are stored."""
+    expected = f'found {field}={value!r}, expected '
+    with pytest.raises(DatasetError, match=f'^{re.escape(expected)}'):
+        dataclasses.replace(RGB, **{field: value})
+    if field != 'folder_frames_per_second':
+        with pytest.raises(DatasetError, match=f"^config 'mine': {re.escape(expected)}"):
+            VideoConfig(name='mine', **{field: value})
+
+
+@pytest.mark.parametrize('side', [0, -1, 16385, 16.5])
+def test_short_sides_that_cannot_be(side):
+    message = f'found short_side={side}, expected 1 to 16384 pixels'
+    with pytest.raises(DatasetError, match=f'^{message}$'):
+        dataclasses.replace(RGB, frame_size=None, short_side=side)
+    with pytest.raises(DatasetError, match=f"^config 'mine': {message}$"):
+        VideoConfig(name='mine', frame_size=None, short_side=side)
+    with pytest.raises(DatasetError, match='expected one of them to be None'):
+        VideoConfig(name='mine', short_side=16)
+
+
+def test_values_that_can_be():
+    assert VideoConfig(name='mine', frame_size=[16, 24]).frame_size == (16, 24)
+    assert VideoConfig(name='mine').jpeg_quality == 95
+    assert VideoConfig(name='mine', modality='flow').jpeg_quality == 98
+    given = {'frames_per_second': None, 'frame_size': None, 'jpeg_quality': 1}
+    dataclasses.replace(RGB, **given)
+    VideoConfig(name='mine', **given)
+    VideoConfig(name='mine', frames_per_second=1000, jpeg_quality=100)
 
 
 def test_what_is_missing_here_is_no_fault_of_a_video(path, monkeypatch):

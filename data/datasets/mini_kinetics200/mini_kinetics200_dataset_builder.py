@@ -1,7 +1,6 @@
 """Builder of mini_kinetics200."""
 
 import functools
-from typing import Any
 
 from data.datasets.builder import VideoBuilder, modality_configs
 from data.datasets.kinetics400 import listing as kinetics400
@@ -40,20 +39,14 @@ class Builder(VideoBuilder, skip_registration=True):
     def prepare_videos(self, report: Report | None = None) -> None:
         if report is not None:
             report(f'{self.name}: {self._listing.describe()}')
-            absent = [clip.name for some in self._clips.values() for clip in some if not clip.label]
-            if absent:
-                report(
-                    f'{self.name}: skipping {len(absent)} videos that are not in the Kinetics-400'
-                    f' CSVs and so have no label, for example {absent[0]}'
-                )
 
     def split_videos(self) -> dict[str, list[Video]]:
         return self._listing.splits
 
-    def annotate(self, item: Video, frames: int, annotation: Any) -> dict:
+    def check_video(self, item: Video) -> None:
         if item.label is None:
             raise VideoError('its id is not in the Kinetics-400 CSVs, so it has no label')
-        return super().annotate(item, frames, annotation)
+        super().check_video(item)
 
     @functools.cached_property
     def _clips(self) -> dict[str, list[kinetics400.Clip]]:

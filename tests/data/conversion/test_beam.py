@@ -230,7 +230,7 @@ def test_a_split_without_usable_videos_fails(folder, tmp_path):
 
 def test_interrupted_work_is_finished_here_or_there(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        'data.conversion.staging.LEAST_SHARDS', 2
+        'data.conversion.plan.LEAST_SHARDS', 2
     )  # three of them: train 0 and 1, validation
     original = encoding.try_video
     (folder / 'validation/run/0.avi').rename(folder / 'validation/run/faulty.avi')

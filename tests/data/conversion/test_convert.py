@@ -11,8 +11,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import catalog, encoding
-from data.conversion import shards, staging
-from data.conversion.convert import ConversionError
+from data.conversion import shards
+from data.conversion.plan import ConversionError, list_videos
 from data.errors import DatasetError
 from data.records import outcomes
 from s3dg.video import reading, writing
@@ -266,7 +266,7 @@ def test_a_shard_of_broken_videos_is_empty_and_harmless(tmp_path, write_video_fi
         write_video_file(root / 'train/run' / f'{index}.avi', numbered(2, 32, 32), 25)
     write_video_file(root / 'validation/run' / '0.avi', numbered(2, 32, 32), 25)
     splits = make(root, tmp_path).split_videos()
-    in_order = staging.list_videos(make(root, tmp_path))['train']
+    in_order = list_videos(make(root, tmp_path))['train']
     assert sorted(in_order, key=lambda item: item.id) == splits['train']
     for item in in_order[8:16]:  # the second of eight shards
         pathlib.Path(item.path).write_text('spoilt')

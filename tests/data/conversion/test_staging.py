@@ -10,13 +10,11 @@ import sys
 import pytest
 
 from data import encoding
-from data.conversion import staging
 from data.errors import DatasetError
-from data.listing import Video
 from data.records import outcomes
 from s3dg.files import folders
 from tests.data import small_conversion
-from tests.data.small_conversion import convert, files, make
+from tests.data.small_conversion import convert, files
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
 
@@ -157,86 +155,6 @@ def test_a_replacement_grows_beside_the_old_dataset(folder, undisturbed, tmp_pat
     assert len(counted.ids) == 22 - 9
 
 
-def test_what_makes_another_plan(folder, tmp_path):
-    def plan(**fields):
-        builder = make(folder, tmp_path, **fields)
-        return staging.make_plan(builder, staging.list_videos(builder))
-
-    plain = plan()
-    assert plan() == plain
-    assert json.loads(json.dumps(plain)) == plain
-    assert 'manual_dir' not in plain['settings']
-    others = [
-        plan(frame_size=(8, 8)),
-        plan(frames_per_second=12),
-        plan(frame_size=None, short_side=20),
-        plan(jpeg_quality=90),
-        plan(modality='flow'),
-    ]
-    assert all(other['videos'] == plain['videos'] for other in others)
-    assert len({json.dumps(other['settings']) for other in [plain, *others]}) == 6
-
-
-class Listed:
-    """A builder as far as a plan needs it."""
-
-    name = 'listed'
-
-    def __init__(self, builder, videos, labels=('jump', 'run')):
-        self.builder_config = builder.builder_config
-        self._videos = videos
-        self._labels = labels
-
-    def split_videos(self):
-        return {'train': self._videos}
-
-    def label_names(self):
-        return list(self._labels)
-
-    def plan(self):
-        return staging.make_plan(self, staging.list_videos(self))['videos']
-
-
-def test_files_that_are_not_there_or_cannot_be(folder, tmp_path):
-    def digest(path, annotation=None, label='run'):
-        listed = Listed(make(folder, tmp_path), [Video('one', str(path), label, annotation)])
-        return listed.plan()
-
-    missing = tmp_path / 'missing.avi'
-    before = digest(missing)
-    assert digest(missing) == before
-    missing.touch()
-    assert digest(missing) != before
-    assert digest(missing, label='jump') != digest(missing)
-    digest(tmp_path / ('x' * 300))  # no system takes such a name
-    digest(missing / 'file as a folder')
-    notes = tmp_path / 'notes'
-    without = digest(missing, str(notes))
-    notes.touch()
-    assert digest(missing, str(notes)) != without
-
-
-def test_another_order_of_labels_is_another_dataset(folder, tmp_path):
-    """Records hold places in the list of labels."""
-    videos = [Video('one', str(tmp_path / 'missing.avi'), 'run')]
-    plans = [
-        Listed(make(folder, tmp_path), videos, labels).plan()
-        for labels in (('jump', 'run'), ('run', 'jump'), ('jump', 'run'))
-    ]
-    assert plans[0] == plans[2] != plans[1]
-
-
-def test_a_change_in_a_folder_of_frames_is_seen(folder, tmp_path):
-    frames = tmp_path / 'frames'
-    frames.mkdir()
-    (frames / '1.png').write_bytes(b'first')
-    listed = Listed(make(folder, tmp_path), [Video('one', str(frames), 'run')])
-    before = listed.plan()
-    assert listed.plan() == before
-    (frames / '1.png').write_bytes(b'other picture')  # the folder's own time stays
-    assert listed.plan() != before
-
-
 def test_overwriting_an_unfinished_conversion_begins_anew(folder, tmp_path, monkeypatch):
     """What was skipped for a reason that has passed is tried again."""
     interrupt(folder, tmp_path, monkeypatch, 9)
@@ -262,21 +180,6 @@ def test_a_line_torn_within_a_character_is_harmless(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[: content.rindex('é'.encode()) + 1])
     assert outcomes.Outcomes(tmp_path).frames == {'bé/one': 3}
-
-
-def test_the_order_of_storing_is_the_same_wherever_and_mixes_the_classes(tmp_path, folder):
-    videos = [
-        Video(f'{name}/{index}', f'/{index}', name)
-        for name in ('jump', 'run')
-        for index in range(50)
-    ]
-    builder = make(folder, tmp_path)
-    order = [item.id for item in staging.list_videos(Listed(builder, videos))['train']]
-    assert order == [
-        item.id for item in staging.list_videos(Listed(builder, videos[::-1]))['train']
-    ]
-    assert sorted(order) == sorted(item.id for item in videos)
-    assert 10 < sum(name.startswith('run') for name in order[:50]) < 40
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from data import catalog
-from data.conversion.staging import read_plan
+from data.conversion.plan import read_plan
 from data.errors import DatasetError
 from data.records import outcomes, verification
 from data.records.heads import read_frames, read_heads, stored_files
