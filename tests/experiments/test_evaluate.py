@@ -27,3 +27,16 @@ def test_an_embedding_is_refused():
     model = SimpleNamespace(config=s3dg.named_config('s3d_slim', num_classes=512, head='embedding'))
     with pytest.raises(UsageError, match='net.keras gives an embedding of 512 dimensions'):
         require_classes(model, 'net.keras')
+
+
+def test_an_evaluation_on_other_classes_says_which(monkeypatch):
+    network = SimpleNamespace(class_names=('run', 'walk', 'fly'))
+    monkeypatch.setattr(evaluate, 'class_names', lambda builder: ('run', 'jump', 'fly'))
+    builder = SimpleNamespace(info=SimpleNamespace(full_name='mine/rgb/1.0.0'))
+    with pytest.raises(UsageError) as error:
+        evaluate.check_same_classes(network, builder)
+    assert str(error.value) == (
+        '--model: the network knows other classes than mine/rgb/1.0.0: 3 classes, expected 3; '
+        "1 places differ: class 1 is 'walk', expected 'jump'; 2 names are in both; train on this "
+        'dataset with --init first.'
+    )

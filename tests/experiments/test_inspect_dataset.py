@@ -202,3 +202,9 @@ def test_many_classes_and_reasons_stay_readable():
 def test_strange_names_stay_in_their_cells():
     report = report_of({'train': figures({'<b>x</b>|`y`\n# z [l](u) $1$ _w_': 1})})
     assert '| \\<b>x\\</b>\\|\\`y\\`?# z \\[l](u) \\$1\\$ _w_ | 1 |' in report
+
+
+def test_class_names_that_would_run(tmp_path):
+    splits = {'train': {'per_class': {'=1+2': 3}, 'unlabelled': 1}}
+    inspect_dataset.write_class_counts(tmp_path / 'c.csv', ['=1+2'], splits)
+    assert (tmp_path / 'c.csv').read_text() == "index,class,train\n0,'=1+2,3\n-1,,1\n"

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.records import cells, outcomes
-from experiments import inspect_dataset
 
 RUN = ['=1+2', '+1', '-1', '@sum', '\tx', '\rx', '=cmd|"/c calc"!A1']
 
@@ -41,9 +40,3 @@ def test_ids_that_would_run_are_kept_in_the_files_of_a_dataset(tmp_path):
 def test_files_of_earlier_versions_are_read(tmp_path):
     (tmp_path / 'videos.csv').write_text("id,frames\n=1+2,3\nit's,4\n'a,5\n")
     assert outcomes.Outcomes(tmp_path).frames == {'=1+2': 3, "it's": 4, "'a": 5}
-
-
-def test_class_names_that_would_run(tmp_path):
-    splits = {'train': {'per_class': {'=1+2': 3}, 'unlabelled': 1}}
-    inspect_dataset.write_class_counts(tmp_path / 'c.csv', ['=1+2'], splits)
-    assert (tmp_path / 'c.csv').read_text() == "index,class,train\n0,'=1+2,3\n-1,,1\n"

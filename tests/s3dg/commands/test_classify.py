@@ -7,19 +7,19 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from data.datasets.moving_shapes import motion_jpeg
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import classify
 from s3dg.commands import export as export_program
 from s3dg.errors import LONGEST_LINE, VideoError
 from s3dg.program import entry, loading
 from s3dg.saving import export
+from s3dg.video.writing import write_video
 from tests import in_process
 
 
 def test_frames_smaller_than_the_crop_are_refused(tmp_path):
     path = tmp_path / 'small.mp4'
-    motion_jpeg.write_motion_jpeg(path, np.zeros((9, 48, 64, 3), 'uint8'), 25)
+    write_video(path, np.zeros((9, 48, 64, 3), 'uint8'), 25)
     video_format = s3dg.VideoFormat(frame_size=None, crop_size=(56, 56), evaluation_frames=8)
     model = SimpleNamespace(video_format=video_format)
     with pytest.raises(VideoError, match='frames of 48x64 .* at least the crop of 56x56'):
@@ -43,7 +43,7 @@ def models(tmp_path_factory):
 @pytest.mark.parametrize('frames', [5, 8, 21])
 def test_a_saved_network_answers_as_its_saved_model(models, frames, tmp_path):
     video = np.random.default_rng(frames).integers(0, 256, (frames, 50, 70, 3)).astype('uint8')
-    motion_jpeg.write_motion_jpeg(tmp_path / 'video.mp4', video, 25)
+    write_video(tmp_path / 'video.mp4', video, 25)
     one, other = (
         classify.video_probabilities(loading.load_model(path), tmp_path / 'video.mp4')
         for path in models
@@ -53,7 +53,7 @@ def test_a_saved_network_answers_as_its_saved_model(models, frames, tmp_path):
 
 
 def test_the_program_takes_either(models, tmp_path, capsys):
-    motion_jpeg.write_motion_jpeg(tmp_path / 'video.mp4', np.zeros((9, 50, 70, 3), 'uint8'), 25)
+    write_video(tmp_path / 'video.mp4', np.zeros((9, 50, 70, 3), 'uint8'), 25)
     told = []
     for path in models:
         words = [f'--model={path}', '--top=2', str(tmp_path / 'video.mp4'), 'x' * 5000]
@@ -74,7 +74,7 @@ def test_an_answer_that_is_no_number_is_an_error(tmp_path, monkeypatch, capsys):
     paths = []
     for name, level in (('bad.mp4', 255), ('good.mp4', 0)):
         paths.append(tmp_path / name)
-        motion_jpeg.write_motion_jpeg(paths[-1], np.full((9, 48, 64, 3), level, 'uint8'), 25)
+        write_video(paths[-1], np.full((9, 48, 64, 3), level, 'uint8'), 25)
 
     class Model:
         video_format = s3dg.VideoFormat(

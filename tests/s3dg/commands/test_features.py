@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 
-from data.datasets.moving_shapes.motion_jpeg import write_motion_jpeg
 from s3dg import network as networks
 from s3dg.commands import feature_file, features
 from s3dg.config import VideoFormat
@@ -18,6 +17,7 @@ from s3dg.errors import VideoError
 from s3dg.files.disk import DiskError
 from s3dg.program.entry import UsageError
 from s3dg.video import windows as video_windows
+from s3dg.video.writing import write_video
 from tests import fuzzing, programs
 from tests.closeness import assert_close
 from tests.s3dg.feature_videos import (
@@ -333,7 +333,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
     picture = np.zeros((96, 96, 3), np.uint8)
     peaks = []
     for seconds, windows in ((10, 7), (600, 375)):
-        write_motion_jpeg(tmp_path / f'{seconds}.mp4', [picture] * 5 * seconds, 5)
+        write_video(tmp_path / f'{seconds}.mp4', [picture] * 5 * seconds, 5)
         workdir = tmp_path / str(seconds)
         flags = (f'--model={tmp_path / "model.keras"}', f'--workdir={workdir}')
         flags += ('--endpoint=Conv2d_1a_7x7', '--pool=none', tmp_path / f'{seconds}.mp4')

@@ -1,4 +1,4 @@
-"""What the entry points share: a run's folder, words of the command line, errors in one line."""
+"""The folder of a run: what is kept, reused, replaced and refused."""
 
 import json
 import subprocess
@@ -6,16 +6,9 @@ import sys
 
 import pytest
 
-from s3dg.commands import classify
-from s3dg.errors import VideoError
-from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.loading import load_network
-from s3dg.program.markdown import markdown_table
-from s3dg.program.network_fields import parse_fields
 from s3dg.program.workdir import Run, home_path, read_settings
-from s3dg.training.loop import TrainingInterrupted
-from tests import fuzzing, in_process, programs
+from tests import fuzzing, programs
 from tests.kills import contents, hidden_contents, killed_at
 
 
@@ -222,12 +215,6 @@ def test_a_finished_run_can_be_looked_at_while_another_process_is_there(tmp_path
     assert extracting.results == {'top1': 1}
 
 
-def test_empty_flags_are_refused(capsys):
-    with in_process.flags_of(classify, '--model='):
-        assert entry.guard(lambda arguments: 0)(['program']) == 2
-    assert capsys.readouterr().err == 'error: --model is empty, expected a value.\n'
-
-
 def test_damaged_results_are_named(tmp_path):
     this = Run('train', tmp_path, {})
     this.finish({'top1': 0.5}, '')
@@ -259,87 +246,6 @@ def test_a_report_is_replaced_and_nothing_else_deleted(tmp_path):
 def test_an_unknown_home_stays_as_it_is():
     assert str(home_path('~nobody_of_that_name/x')) == '~nobody_of_that_name/x'
     assert home_path('~/x').is_absolute()
-
-
-def test_words_become_fields():
-    words = [
-        'width=0.5',
-        'gating=none',
-        'separable=False',
-        'temporal_from=Mixed_4b',
-        'input_scale=1,2',
-    ]
-    assert parse_fields(words) == {
-        'width': 0.5,
-        'gating': None,
-        'separable': False,
-        'temporal_from': 'Mixed_4b',
-        'input_scale': (1, 2),
-    }
-
-
-@pytest.mark.parametrize(
-    ('words', 'message'),
-    [
-        (['width'], "expected FIELD=VALUE, found 'width'"),
-        (['wdth=1'], "no field 'wdth'; the fields are num_classes"),
-        (['width=1', 'width=2'], 'width is set twice'),
-        (['width={[]:1}', 'width=1'], 'width is set twice'),
-    ],
-)
-def test_words_that_cannot_be(words, message):
-    with pytest.raises(UsageError, match=message):
-        parse_fields(words)
-
-
-@pytest.mark.parametrize(
-    ('error', 'code', 'line'),
-    [
-        (UsageError('--x: wrong'), 2, 'error: --x: wrong'),
-        (VideoError('no\nframes'), 1, 'error: no frames'),
-        (FileNotFoundError(2, 'no', 'a/b.mp4'), 1, 'error: a/b.mp4: No such file or directory'),
-        (TrainingInterrupted(7), 143, 'Stopped at step 7; run the same command again'),
-    ],
-)
-def test_users_errors_end_in_one_line(error, code, line, capsys):
-    def main(arguments):
-        raise error
-
-    assert entry.guard(main)(['program']) == code
-    written = capsys.readouterr().err
-    assert written.startswith(line)
-    assert written.count('\n') == 1
-
-
-def test_our_own_faults_keep_their_traceback():
-    def main(arguments):
-        raise KeyError('fault')
-
-    with pytest.raises(KeyError):
-        entry.guard(main)(['program'])
-
-
-def test_stray_arguments_are_refused(capsys):
-    assert entry.guard(lambda arguments: 0)(['program', 'stray']) == 2
-    assert "Unexpected argument 'stray'" in capsys.readouterr().err
-    assert (
-        entry.guard(lambda arguments: len(arguments), takes_arguments=True)(['program', 'x']) == 1
-    )
-
-
-def test_network_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(UsageError, match='--model: expected a .keras file, found .*not there'):
-        load_network(tmp_path / 'none.keras')
-    with pytest.raises(UsageError, match='--init: expected a .keras file, found .*a folder'):
-        load_network(tmp_path, '--init')
-    (tmp_path / 'text.keras').write_text('no network')
-    with pytest.raises(UsageError, match='text.keras: it is no .keras file, or not a whole one'):
-        load_network(tmp_path / 'text.keras')
-
-
-def test_tables_line_up():
-    table = markdown_table(('a', 'b'), [(1, 0.25), ('x', None)])
-    assert table == '| a | b |\n| --- | --- |\n| 1 | 0.2500 |\n| x | None |\n'
 
 
 @pytest.mark.parametrize('content', ['{}', '[]', '3', '"top1"', '{"top1": "0.5"}', '[' * 10**5, ''])

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.datasets.moving_shapes import motion_jpeg
 from s3dg.errors import VideoError
 from s3dg.video import reading, truncation, writing
 from tests import video_files
@@ -183,7 +182,7 @@ def test_short_side_keeps_the_shape(tmp_path, write_video_file, numbered, size, 
 def test_rotation_in_the_header_is_applied(tmp_path):
     frames = np.zeros((4, 48, 96, 3), np.uint8)
     frames[:, :, :48] = 200  # bright on the left
-    motion_jpeg.write_motion_jpeg(tmp_path / 'level.mp4', frames, 25)
+    writing.write_video(tmp_path / 'level.mp4', frames, 25)
     content = (tmp_path / 'level.mp4').read_bytes()
     level = b''.join(int(value).to_bytes(4, 'big') for value in (1 << 16, 0, 0, 0, 1 << 16, 0))
     quarter_turn = [0, 1 << 16, 0, (1 << 32) - (1 << 16), 0, 0]
