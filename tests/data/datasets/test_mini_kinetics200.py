@@ -189,8 +189,8 @@ def test_one_list_will_do(tmp_path):
         ),
         (
             {'train': ['___________'], 'validation': ['abcdefghijk', 'absent____0', 'absent____1']},
-            '{0}/val_ytid_list.txt: found 2 of 3 ids in no Kinetics-400 CSV, absent____0 of line 2'
-            ' for one, expected train.csv and val.csv to hold them',
+            '{0}/val_ytid_list.txt: found 2 of 3 ids in no Kinetics-400 CSV, for example'
+            ' absent____0 of line 2, expected train.csv and val.csv to hold them',
         ),
     ],
 )
