@@ -1,4 +1,4 @@
-"""What a network answers is numbers, or an error: never NaN or infinity taken for an answer."""
+"""A network answers with numbers, or with an error: NaN and infinity are never an answer."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from s3dg.errors import S3dgError
 
 
 class NonFiniteAnswerError(S3dgError, ArithmeticError):
-    """A network answered with what is no number; the message says which answer."""
+    """A network answered with NaN or infinity; the message says which answer."""
 
 
 def non_finite_weight(network):
-    """The path of the first of a network's variables that holds NaN or infinity; None without one.
+    """The path of a network's first variable that holds NaN or infinity; None if there is none.
 
-    Its answers need not tell: TensorFlow's ReLU makes zeros of NaN.
+    The network's answers may not show it: TensorFlow's ReLU makes zeros of NaN.
     """
     for variable in network.variables:
         values = variable.numpy()
@@ -26,18 +26,18 @@ def require_finite(values, what):
 
     Args:
       values: an array, or a tensor outside of graphs.
-      what: says what it is, beginning the message.
+      what: begins the message, saying what the answer is.
 
     Returns:
       `values`.
 
     Raises:
-      NonFiniteAnswerError: with how many of the numbers are none.
+      NonFiniteAnswerError: saying how many of the numbers are NaN or infinite.
     """
     finite = np.isfinite(np.asarray(values, 'float32'))
     if not finite.all():
         raise NonFiniteAnswerError(
-            f'{what}: {finite.size - finite.sum()} of {finite.size} numbers are NaN or infinite, expected '
-            f'none: the network, or the precision it runs in, cannot be used.'
+            f'{what}: {finite.size - finite.sum()} of {finite.size} numbers are NaN or infinite, '
+            f'expected none: the network, or the precision it runs in, cannot be used.'
         )
     return values

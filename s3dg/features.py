@@ -103,7 +103,7 @@ class Extractor:
       strategy: devices; default a single one.
 
     Raises:
-      ConfigError: where a window is too short for the endpoint, or a batch too large for the memory.
+      ConfigError: if a window is too short for the endpoint, or a batch too large for the memory.
     """
 
     def __init__(self, network, endpoint, pool='all', window=None, batch_size=1, strategy=None):

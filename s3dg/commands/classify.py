@@ -1,9 +1,10 @@
-"""Names what is seen in video files: the five most probable classes of each.
+"""Names what video files show: the five most probable classes of each.
 
   s3dg classify --model=runs/quickstart/saved_model video.mp4 another.mov
 
-Videos may have any size, rate and length: they are resampled to the network's rate, resized, and seen in
-windows as in evaluation. The model is a `.keras` file or a SavedModel, with the same answers. A file that cannot be read is named, the others are classified, and the exit code is 1.
+Videos may have any size, rate and length: they are resampled to the network's rate, resized, and
+seen in windows as in evaluation. The model is a `.keras` file or a SavedModel; both answer alike. A
+file that cannot be read is named, the others are classified, and the exit code is 1.
 """
 
 import json
@@ -40,7 +41,8 @@ def video_probabilities(model, path):
       path: the file.
 
     Raises:
-      VideoError: where it cannot be used.
+      VideoError: if it cannot be used.
+      NonFiniteAnswerError: if the network answers with NaN or infinity.
     """
     video_format = model.video_format
     windows = read_windows(
@@ -62,7 +64,7 @@ def _logits(model, window):
 
 
 def most_probable(model, probabilities, number):
-    """The `number` most probable classes as (name, probability), falling."""
+    """The `number` most probable classes as (name, probability), the most probable one first."""
     names = model.class_names or [f'class {i}' for i in range(len(probabilities))]
     order = np.argsort(-probabilities, kind='stable')[:number]
     return [(names[i], float(probabilities[i])) for i in order]

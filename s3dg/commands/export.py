@@ -2,7 +2,7 @@
 
   s3dg export --model=runs/train/model.keras --output=runs/train/saved_model
 
-The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/saving/export.py), its batch
+The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/saving/endpoints.py), its batch
 norm is folded into the convolutions. What it answers is compared with the network's own answer on a
 test video before it takes the place of an earlier one.
 """

@@ -1,4 +1,4 @@
-"""Files of features, one `.npz` per video: of which videos, how named, recognised and written."""
+"""Files of features, one `.npz` per video: their names, whose they are, and how to write them."""
 
 import dataclasses
 import hashlib
@@ -16,7 +16,7 @@ from s3dg.program.entry import UsageError
 from s3dg.program.workdir import file_identity, home_path
 from s3dg.video.reading import VIDEO_SUFFIXES
 
-# What tells in a file of features which video it is of: its path, size and time of change.
+# By these arrays a file of features says which video it is of: path, size and time of change.
 _SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}
 _LONGEST_NAME = 255  # bytes, of Linux's file systems
 _KEPT_OF_NAME = 200
@@ -46,7 +46,7 @@ class Video:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A video, the file for its features, and whether that is there and of the video as it is now."""
+    """A video, the file for its features, and whether that is there and up to date."""
 
     video: Video
     path: pathlib.Path
@@ -56,7 +56,7 @@ class Target:
 def find_videos(arguments):
     """The videos that the arguments name, each once: files, and the video files of folders.
 
-    Hidden files and folders are left out, and in folders whatever is no video by its name.
+    Hidden files and folders are left out, and in folders all files whose names are no video's.
 
     Returns:
       `Video`s, those of a folder sorted by their path.
@@ -97,9 +97,9 @@ def _video_files(folder, seen):
 def choose_targets(videos: Sequence[Video], folder: pathlib.Path) -> list[Target]:
     """Where the features of each video go: below `folder`, after the end of the video's path.
 
-    A file is named after as few parts of the path as tell its video from the others: from `depth`
-    on, one more folder for every video that has the name already, in this call or an earlier one.
-    So a name, once used, stays that video's.
+    A file is named after the end of its video's path: `depth` parts of it, and one more for each
+    other video that has the name already, in this call or an earlier one. So a name, once used,
+    stays that video's.
     """
     owners, targets = {}, []
     for video in videos:
@@ -124,7 +124,7 @@ def _names(video, folder) -> Iterator[pathlib.Path]:
 
 
 def _file_name(video) -> str:
-    """The name of the file for a video of this name; a digest stands for what no file's name has room for."""
+    """The name of the file for a video of this name; a digest replaces what makes it too long."""
     encoded = os.fsencode(video)
     if len(encoded) + len('.npz') <= _LONGEST_NAME:
         return f'{video}.npz'
@@ -142,7 +142,7 @@ def video_source(video: Video) -> dict | None:
 
 
 def read_source(path: pathlib.Path) -> dict | None:
-    """The `video_source` that a file of features was made from; None where there is no whole one."""
+    """The `video_source` that a file of features was made from; None if there is no whole file."""
     if not path.is_file():
         return None
     try:
@@ -166,7 +166,7 @@ def write_npz(
 ) -> None:
     """Writes a `.npz` with one array that is never in memory whole.
 
-    The file, which `np.load` reads as any other, appears under its name when it is complete; missing
+    `np.load` reads the file as any other. It appears under its name when it is complete; missing
     parent folders are made.
 
     Args:
@@ -177,7 +177,7 @@ def write_npz(
       blocks: its rows in order, float32 (rows, *shape[1:]), any number at a time.
 
     Raises:
-      ValueError: where the blocks do not add up to `shape`.
+      ValueError: if the blocks do not add up to `shape`.
       OSError: with the name of the file, where it cannot be written (a full disk).
     """
     path.parent.mkdir(parents=True, exist_ok=True)

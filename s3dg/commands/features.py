@@ -2,26 +2,34 @@
 
   s3dg features --model=runs/train/model.keras --endpoint=Mixed_5c holiday.mp4 clips/
 
-Videos may have any size, rate and length: they are resampled to the network's rate, resized and centre-cropped as
-in evaluation, and seen in windows of --window frames that begin every --stride frames, the last one at the end of the
-video. A video shorter than a window is looped. Folders are searched for video files, also the folders in them.
+Videos may have any size, rate and length: they are resampled to the network's rate, resized and
+centre-cropped as in evaluation. The network sees windows of --window frames that begin every
+--stride frames; the last one ends with the video. A video shorter than a window is looped. Folders
+are searched for video files, with the folders in them.
 
-The features of a video are in WORKDIR/features, in a file named after the video: `holiday.mp4.npz`; below a given
-folder, with the path from there: `clips/dance/a.mp4` gives `dance/a.mp4.npz`. Where that name is another video's,
-folders of its path are added: `2023/holiday.mp4.npz`. `results.json` says which file is whose, of the videos given last. A file holds
+The features of a video are in WORKDIR/features, in a file named after the video: `holiday.mp4.npz`.
+For videos found in a folder the name has the path from that folder: `clips/dance/a.mp4` becomes
+`dance/a.mp4.npz`. Where another video has that name, folders of the path are added:
+`2023/holiday.mp4.npz`. `results.json` says which file belongs to which video of the latest call.
+A file holds
 
-  features       float32: (windows, channels) with --pool=all, which averages over time and space,
-                 (windows, time, channels) with --pool=space, (windows, time, height, width, channels) with --pool=none.
-                 What the network has averaged itself (AvgPool_0a_7x7: space, logits: all) lacks those dimensions.
-  frame_times    float64 (windows, frames): seconds from the start of the file at which each frame of a window
-                 appears; pictures may begin later than that (the sound first). Where a video is looped they repeat.
-  feature_times  float64: of each feature, (windows,) or (windows, time), the mean time of the frames that it stands
-                 for, the window's frames being shared out evenly among its temporal steps.
-  endpoint, pool, frames_per_second, model, video, video_bytes, video_changed: what the features are of.
+  features       float32: (windows, channels) with --pool=all, which averages over time and space;
+                 (windows, time, channels) with --pool=space;
+                 (windows, time, height, width, channels) with --pool=none. Dimensions that the
+                 network itself has averaged over are not there: space of AvgPool_0a_7x7, all of
+                 logits.
+  frame_times    float64 (windows, frames): when each frame of a window appears, in seconds from the
+                 start of the file; its pictures may begin later than its sound. Where a video is
+                 looped the times repeat.
+  feature_times  float64 (windows,) or (windows, time): for each feature, the mean time of the
+                 frames that it stands for. The window's frames are shared out evenly among its
+                 temporal steps.
+  endpoint, pool, frames_per_second, model, video, video_bytes, video_changed: what the features are
+                 of.
 
-Memory is bounded by --batch_size windows, however long the video is. A video that cannot be read is named with the
-reason, the others are done, and the exit code is 1. The same command again does what is not there yet, or whose video
-has changed since; more videos may be added to the same workdir.
+Memory is bounded by --batch_size windows, however long the video is. A video that cannot be read is
+named with the reason, the others are done, and the exit code is 1. The same command again does what
+is missing, and videos that have changed since; more videos may be added to the same workdir.
 """
 
 import time
@@ -72,8 +80,8 @@ def define_flags():
     define_count(
         'batch_size',
         1,
-        'Windows per device at a time (on a GPU 8, say); together at most 100 million pixels, which is '
-        '1,992 frames of 224x224.',
+        'Windows per device at a time (8 on a GPU, for example); together at most 100 million '
+        'pixels, which is 1,992 frames of 224x224.',
         MOST_CLIPS,
     )
 
@@ -124,7 +132,7 @@ def _counted(blocks, progress):
 
 
 def check_flags(arguments):
-    """Refuses what cannot be before anything is read.
+    """Refuses a wrong call before anything is read.
 
     Raises:
       UsageError: saying what.
@@ -155,8 +163,8 @@ def extract_all(extractor, targets, stride, arrays):
             if error.filename != str(target.path):
                 raise
             raise DiskError(
-                f'{target.path}: {error.strerror}; the files of features before it are kept; make room '
-                f'and run the same command again'
+                f'{target.path}: {error.strerror}; the files of features before it are kept; make '
+                f'room and run the same command again'
             ) from error
         entry.report(f'{label}: {done[name]} windows, {target.path}')
     return done, skipped

@@ -1,4 +1,4 @@
-"""What answers for videos: a `.keras` file or a SavedModel, called alike and with the same answers."""
+"""A `.keras` file or a SavedModel, called in the same way and with the same answers."""
 
 import tensorflow as tf
 
@@ -32,8 +32,8 @@ class LoadedNetwork:
         """Logits, float32 (batch, classes), of a window of videos, as a dict.
 
         Args:
-          video: uint8 (batch, frames, height, width, channels): as many frames as the network is evaluated
-            on, of the size that it wants before the crop.
+          video: uint8 (batch, frames, height, width, channels): as many frames as the network is
+            evaluated on, of the size that it wants before the crop.
 
         Raises:
           VideoError: if the frames are smaller than the crop.
@@ -84,8 +84,8 @@ def require_classes(model, path):
     """
     if model.config.head == 'embedding':
         raise UsageError(
-            f'--model: {path} gives an embedding of {model.config.num_classes} dimensions, expected '
-            f'classes; train on a dataset with --init first.'
+            f'--model: {path} gives an embedding of {model.config.num_classes} dimensions, '
+            f'expected classes; train on a dataset with --init first.'
         )
 
 

@@ -1,8 +1,8 @@
-"""Reads a network from a `.keras` file, which may be damaged, or made to fill the memory.
+"""Reads a network from a `.keras` file, which may be damaged or made to fill the memory.
 
-A `.keras` file is a zip archive of `config.json`, which says what is built, and `model.weights.h5`, which holds
-its weights. Keras builds first and compares afterwards, so both are held against each other here, before
-anything is built: then a network takes no more memory than a few times the size of its file.
+A `.keras` file is a zip archive of `config.json`, which says what is built, and `model.weights.h5`,
+which holds the weights. Keras builds first and compares afterwards. So both are compared here
+before anything is built: then a network takes no more memory than a few times the size of its file.
 """
 
 import json
@@ -25,9 +25,10 @@ _CONFIG_FILE, _WEIGHTS_FILE = 'config.json', 'model.weights.h5'
 
 
 class KerasFileError(S3dgError, ValueError):
-    """A `.keras` file that holds no network of this project, or is damaged; without the file's name.
+    """A `.keras` file that holds no network of this project, or is damaged.
 
-    Of a field of its configuration that cannot be, there is the `ConfigError`.
+    The message lacks the file's name. A field of its configuration that is not valid raises a
+    `ConfigError`.
     """
 
 
@@ -35,7 +36,7 @@ def load(path):
     """The `Network` that a `.keras` file holds.
 
     Raises:
-      KerasFileError, ConfigError: where it holds none, or is damaged, or a weight is NaN or infinite.
+      KerasFileError, ConfigError: if it holds none, or is damaged, or a weight is NaN or infinite.
       OSError: where it cannot be opened.
     """
     check(path)
@@ -60,7 +61,8 @@ def check(path):
         stated = sum(member.file_size for member in archive.infolist())
         if stated > MOST_INFLATION * size:
             raise KerasFileError(
-                f'its {size:,} bytes unpack to {stated:,}, expected at most {MOST_INFLATION} times as many'
+                f'its {size:,} bytes unpack to {stated:,}, expected at most {MOST_INFLATION} times '
+                f'as many'
             )
         with reading('it is no .keras file, or not a whole one', KerasFileError):
             damaged = archive.testzip()
@@ -95,13 +97,14 @@ def _read_config(archive):
         )
     if not fits:
         raise KerasFileError(
-            f'it has {len(names)} class names, expected one for each of {config.num_classes} classes'
+            f'it has {len(names)} class names, expected one for each of {config.num_classes} '
+            f'classes'
         )
     return config
 
 
 def _count_weights(archive):
-    """How many numbers there are in the datasets, which may neither be compressed nor left out.
+    """How many numbers the datasets hold, none of which may be compressed or left out.
 
     Raises:
       ValueError: where a dataset claims more than it has.
@@ -122,9 +125,10 @@ def _count_weights(archive):
 
 
 def least_weights(config):
-    """A number of weights that the network of a `NetworkConfig` has at least, mostly a third of them.
+    """A lower bound of the number of weights of a `NetworkConfig`'s network.
 
-    Temporal extent is left out where it is at most three, and gates, biases and batch norm are.
+    Mostly a third of them: temporal extents of at most three are left out, and so are gates, biases
+    and batch norm.
     """
     stem_name, *others = STEM_CONVOLUTIONS
     filters = config.filters(STEM_CONVOLUTIONS[stem_name][0])

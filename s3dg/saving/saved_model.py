@@ -1,7 +1,7 @@
-"""What stands beside an exported network, and whether its files are those that were written.
+"""The metadata of an exported network, and whether its files are those that were written.
 
-TensorFlow takes a damaged SavedModel for a whole one, or fails in a hundred ways, some of which end the
-process. So an export writes down the digests of its files, and nothing that differs is loaded.
+TensorFlow takes a damaged SavedModel for a whole one, or fails in a hundred ways, some of which end
+the process. So an export records the digests of its files, and nothing that differs is loaded.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def digests(folder):
 
 @contextlib.contextmanager
 def _of_export(path):
-    """Names the file at whose configuration `ConfigError`s are."""
+    """Turns `ConfigError`s into errors that name the file at fault."""
     try:
         yield
     except ConfigError as error:
@@ -65,7 +65,7 @@ def read_metadata(folder):
         )
     values = read_json(path, ExportError, _REMEDY)
     with _of_export(path), reading(f'{path} is damaged; {_REMEDY}', ExportError):
-        # Earlier versions wrote no digests: of their exports, TensorFlow's own word must do.
+        # Earlier versions wrote no digests: for their exports TensorFlow's own check must do.
         expected = dict(values['files']) if 'files' in values else None
         names = values['class_names']
         metadata = Metadata(

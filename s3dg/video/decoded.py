@@ -1,4 +1,4 @@
-"""What FFmpeg's decoder gives: frames made into pixels, and when they are shown."""
+"""What FFmpeg's decoder returns: frames made into pixels, and when they are shown."""
 
 import heapq
 
@@ -15,7 +15,7 @@ class Converter:
     def __init__(self, bgr: bool):
         self._format = av.VideoFormat('bgr24' if bgr else 'rgb24')
         self._reformatter = VideoReformatter()
-        self._turns = {}  # what is to be done, by the rotation that a frame states
+        self._turns = {}  # how to make a picture upright, by the rotation that its frame states
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """uint8 (height, width, 3)."""
@@ -79,9 +79,9 @@ class DecodedPicture:
 class Clock:
     """When frames are shown, in seconds of the file's clock.
 
-    Of H.264 in AVI, FFmpeg knows no more than the order in which packets are decoded, and with B-frames
-    that of the pictures is another: the first one shown has the first of the times, and so on. A time
-    for each packet as they come would mix them up.
+    For H.264 in AVI, FFmpeg knows only the order in which packets are decoded. With B-frames the
+    pictures are shown in another order: the first one shown has the smallest time, and so on.
+    Giving each packet's time to the picture that comes with it would mix them up.
     """
 
     def __init__(self, tick: float, stated: bool):

@@ -1,4 +1,4 @@
-"""Reads a video that comes as a folder of numbered frame images; no TensorFlow in here."""
+"""Reads a video that comes as a folder of numbered frame images."""
 
 import itertools
 import os
@@ -24,7 +24,7 @@ def read_frames(
     *,
     bgr: bool = False,
 ) -> reading.Frames:
-    """The frames of a folder in the order of their numbers, as `reading.read_frames` gives a file's.
+    """The frames of a folder in the order of their numbers, like `reading.read_frames` of a file.
 
     Args:
       path: folder of images whose names end with their numbers (`00001.jpg`, `img_12.png`), from 0
@@ -36,8 +36,9 @@ def read_frames(
       An iterator of uint8 arrays (height, width, 3), RGB or BGR.
 
     Raises:
-      VideoError: while it is iterated, if the folder is missing, has no or one frame, lacks a frame between two others or
-        the first, has one twice, or holds an image that cannot be decoded.
+      VideoError: while it is iterated, if the folder is missing, has no frame or only one, lacks
+        the first frame or one between two others, has one twice, or holds an image that cannot be
+        decoded.
       ValueError: as `reading.read_frames`.
     """
     sampling.check_arguments(frames_per_second, frame_size, short_side)
@@ -58,7 +59,7 @@ class _Image:
 
 def _timed(folder, rate, bgr) -> Iterator[tuple[_Image, float, float]]:
     for k, file in enumerate(_numbered(folder)):
-        # All are decoded, also those that resampling leaves out: a broken one is to be found.
+        # All are decoded, even those that resampling leaves out: a broken image must be found.
         yield _Image(_decode(file), bgr), k / rate, (k + 1) / rate
 
 

@@ -1,4 +1,4 @@
-"""Optical flow between frames, and its 8-bit pictures; no TensorFlow in here.
+"""Optical flow between frames, and its 8-bit pictures.
 
 Source of all figures: I3D (Carreira and Zisserman 2017), whose flow the paper uses (section 5.1).
 """
@@ -12,7 +12,7 @@ import numpy as np
 from s3dg.errors import S3dgError, VideoError
 
 BOUND = 20.0  # pixels; longer components are cut off
-_DIS_LEAST_SIDE = 16  # pixels; measured: below it OpenCV crashes, or gives no numbers
+_DIS_LEAST_SIDE = 16  # pixels; measured: below it OpenCV crashes, or returns NaN
 
 
 class FlowError(S3dgError, RuntimeError):
@@ -32,7 +32,8 @@ def _dis():
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
-# TV-L1 with OpenCV's defaults is the I3D authors' way; DIS is ours, for a small fraction of the time.
+# TV-L1 with OpenCV's defaults is the I3D authors' way. DIS, which is ours, takes a fraction of its
+# time.
 ALGORITHMS = {'tvl1': _tvl1, 'dis': _dis}
 
 
@@ -50,7 +51,7 @@ def flow_fields(frames: Iterable[np.ndarray], algorithm: str = 'tvl1') -> Iterat
       FlowError: if this OpenCV lacks the algorithm.
       VideoError: if the frames are too small for it, or it finds none.
     """
-    method = ALGORITHMS[algorithm]()  # its own for every video: it is not thread-safe
+    method = ALGORITHMS[algorithm]()  # a new one for every video: it is not thread-safe
     for before, after in itertools.pairwise(frames):
         if algorithm == 'dis' and min(before.shape) < _DIS_LEAST_SIDE:
             height, width = before.shape
@@ -74,7 +75,7 @@ def to_image(field: np.ndarray) -> np.ndarray:
 
 
 def from_image(image: np.ndarray) -> np.ndarray:
-    """What `to_image` has quantised: uint8 (..., height, 2 width) to float32 pixels (..., 2)."""
+    """The field that `to_image` quantised: uint8 (..., height, 2 width) to float32 (..., 2)."""
     width = image.shape[-1] // 2
     levels = np.stack([image[..., :width], image[..., width:]], axis=-1)
     return (levels.astype(np.float32) / 255 - 0.5) * (2 * BOUND)

@@ -1,4 +1,4 @@
-"""Opens video files, names what is wrong with them, and gives their frames with their times.
+"""Opens video files, names what is wrong with them, and yields their frames with their times.
 
 FFmpeg reads them, through PyAV: its frames, times, rotation and colours (the file's own matrix and
 range; BT.601 where it states none). Interlaced video is not deinterlaced, as FFmpeg does by
@@ -40,17 +40,17 @@ MISSING = 'file not found'
 # A video of which more than this share of the packets cannot be decoded is refused.
 MOST_DAMAGED = 0.1
 
-# FFmpeg holds up to seventeen frames of one and a half bytes a pixel, and one of three, so this bounds
-# the memory.
+# FFmpeg holds up to seventeen frames of one and a half bytes a pixel, and one of three bytes: this
+# bounds the memory.
 MOST_PIXELS = sampling.MOST_PIXELS
 _LIMITS = {'max_pixels': str(MOST_PIXELS)}
 
-# A picture that stays for longer than this (seconds) comes from a broken clock, and would be repeated
+# A picture that stays for more seconds than this comes from a broken clock, and would be repeated
 # without end.
 LONGEST_FRAME = 3600.0
 
-# The clock of a broadcast stream starts anew on the way (a cut, a wrap of its 33 bits): a jump of more
-# seconds is taken for that, as FFmpeg's own program does (-dts_delta_threshold).
+# The clock of a broadcast stream can start anew on the way (a cut, a wrap of its 33 bits). A jump
+# of more seconds than this is taken for that, as FFmpeg's own program does (-dts_delta_threshold).
 CLOCK_JUMP = 10.0
 _BROADCAST = {'mpegts', 'mpeg'}
 
@@ -64,12 +64,12 @@ _MOST_ERRORS_IN_A_ROW = 1000  # of a file that cannot be read on
 
 
 class Frames(collections.abc.Iterator):
-    """The frames of a video, one after the other, and what becomes known of it on the way.
+    """The frames of a video, one after the other, and what reading them reveals about it.
 
     An iterator of uint8 arrays (height, width, 3).
 
     Attributes:
-      time: seconds from the file's start to where the frame given last begins.
+      time: seconds from the file's start to the beginning of the latest frame.
       faults: what was wrong with the file and did not stop it from being used, in words; complete
         after the last frame.
     """
@@ -95,7 +95,7 @@ class Frames(collections.abc.Iterator):
         return self._video.faults if self._video else ''
 
     def close(self) -> None:
-        """Closes the file, where it is not read to its end."""
+        """Closes a file that is not read to its end."""
         self._sampled.close()
 
 
@@ -121,7 +121,7 @@ def read_frames(
         bilinear without antialiasing, which equals `tf.image.resize` within one level.
       short_side: length wanted for the shorter side, keeping the shape. At most one of the two;
         neither keeps the size.
-      bgr: give the colours in OpenCV's own order, for what goes on to OpenCV.
+      bgr: return the colours in OpenCV's own order.
 
     Returns:
       An iterator of uint8 arrays (height, width, 3), RGB or BGR.
@@ -168,7 +168,7 @@ class VideoFile:
     def pictures(self) -> Iterator[tuple[decoded.DecodedPicture, float, float]]:
         """Yields (picture, start, end), times in seconds after the first picture.
 
-        It is one picture behind what is decoded, for a picture ends when the next one begins.
+        It is one picture behind the decoder, for a picture ends when the next one begins.
 
         Raises:
           VideoError: as `read_frames`.
@@ -178,7 +178,7 @@ class VideoFile:
             try:
                 stream = _picture_stream(container)
             except VideoError:
-                truncation.check_index(self._path)  # FFmpeg takes a part of it for all
+                truncation.check_index(self._path)  # FFmpeg takes a part of the file for all of it
                 raise
             yield from self._timed(container, stream)
 
@@ -217,8 +217,8 @@ class VideoFile:
                 start = end
             shown = decoded.DecodedPicture(frame, convert)
             length = frame.duration * tick
-        # The last picture lasts as long as it says, or the header, or as the average one did. A length
-        # from a broken clock says nothing.
+        # The last picture lasts as long as it or the header says, or as long as the average one. A
+        # length from a broken clock says nothing.
         if not 0 < length <= LONGEST_FRAME and count:
             length = 1 / rate if rate else start / max(count - 1, 1)
         self._check_end(container, stream, count, start + length)
@@ -239,7 +239,7 @@ class VideoFile:
             yield from frames
 
     def _demux(self, container, stream) -> Iterator[av.Packet | None]:
-        """Yields the packets of the stream, and None, which gets what the decoder still holds."""
+        """Yields the packets of the stream, then None: with that the decoder returns the rest."""
         errors = 0
         while errors < _MOST_ERRORS_IN_A_ROW:
             try:
@@ -248,7 +248,7 @@ class VideoFile:
                         errors = 0
                         yield packet
                 break
-            except av.FFmpegError:  # such as a packet of which the file has but a part
+            except av.FFmpegError:  # such as a packet of which the file has only a part
                 errors += 1
                 self.damaged += 1
                 self._packets += 1
@@ -334,8 +334,8 @@ def _picture_stream(container):
             f'frames of {context.height}x{context.width} (height x width), expected at most'
             f' {MOST_PIXELS:,} pixels'
         )
-    # One thread: several decode frames ahead, and what they say of a damaged packet gets lost.
-    # Callers that want speed decode several videos at once.
+    # One thread: several threads decode frames ahead and lose the errors of damaged packets. For
+    # speed, callers decode several videos at once.
     context.thread_count = 1
     context.options = dict(_LIMITS)
     return stream
@@ -356,10 +356,10 @@ def _nominal_rate(stream) -> float | None:
 
 @functools.cache
 def _keep_freed_memory() -> None:
-    """Has glibc keep the memory of a frame for the next one.
+    """Makes glibc keep the memory of a frame for the next one.
 
-    By default it gives blocks of that size back and takes them anew, page by page: a fifth of the
-    time of reading at 340x256, measured. Up to 64 MiB that are free stay with the process.
+    By default it returns blocks of that size and takes them anew, page by page: a fifth of the
+    time of reading at 340x256, measured. The process keeps up to 64 MiB of free memory.
     """
     av.logging.set_level(None)  # FFmpeg's own complaints; ours are the VideoErrors
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)

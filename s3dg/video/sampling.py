@@ -2,7 +2,7 @@
 
 From a video to what a network sees: the frames at the rate wanted (`choose`), at the size wanted
 (`resize`), their middle (`crop_centre`), and windows: as few as cover the video (`window_starts`,
-evaluation and `classify`) or one every so many frames (`strided_starts`, features). A video that is
+evaluation and `classify`) or one every few frames (`strided_starts`, features). A video that is
 shorter than a window is looped (`frame_numbers`).
 
 Times are in seconds after the first frame, and what a viewer would see on the screen at a given

@@ -1,10 +1,10 @@
-"""Whether a video file is cut off, told by what the file itself says of its length.
+"""Whether a video file is cut off, judged by what the file itself says about its length.
 
-A file whose download or copy broke off often plays, up to where it ends. What tells it is evidence:
-the length that its picture stream states, or a box (chunk, cluster, page) that runs past the end of
-the file. A number of frames or a duration that FFmpeg estimates is none, nor is how long the
-sound lasts. MPEG's transport and program streams have nothing that could tell; rare containers (.mxf, .nut,
-.ivf, .y4m, .apng, .dv) are not looked into.
+A file whose download or copy broke off often plays, up to where it ends. Two things are evidence of
+it: the length that the picture stream states, and a box (chunk, cluster, page) that runs past the
+end of the file. A number of frames or a duration that FFmpeg estimates is no evidence, nor is the
+length of the sound. MPEG's transport and program streams hold no evidence; rare containers (.mxf,
+.nut, .ivf, .y4m, .apng, .dv) are not looked into.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def check(cut: Cut | None, container: str, stream, end: float, seconds: float) -
       seconds: the same from its first picture.
 
     Returns:
-      What little is missing, in words; nothing where nothing is.
+      A description of the little that is missing; empty where nothing is.
 
     Raises:
       VideoError: if more than MOST_MISSING of it is missing, saying how much.
@@ -81,7 +81,7 @@ def check(cut: Cut | None, container: str, stream, end: float, seconds: float) -
 
 
 def measure(path: str | os.PathLike, container: str) -> Cut | None:
-    """What the boxes of a file say of its size; None for formats that do not say it.
+    """What the boxes of a file say about its size; None for formats that do not say it.
 
     Args:
       path: the file.
@@ -117,8 +117,8 @@ def _stated_seconds(container, stream, cut: Cut | None) -> float | None:
     # Of an .avi, FFmpeg changes what its header states to what it finds.
     if 'mp4' in container.split(',') and not (cut and cut.fragmented):
         return duration or None
-    # Programs that copy a stream can leave this behind as it was: it says how much is missing, where
-    # something is.
+    # Programs that copy a part of a stream may leave this tag as it was. So it only says how much
+    # is missing where the bytes show that something is.
     if 'matroska' in container and cut and cut.bytes_missing:
         return _seconds_of_tag(stream.metadata.get('DURATION', ''))
     return None
@@ -137,8 +137,8 @@ def _seconds_of_tag(text: str) -> float | None:
 # What a file of ISO base media (mp4, mov, 3gp) is made of; behind anything else may lie what other
 # programs have appended.
 _BOXES = set(
-    b'ftyp styp moov moof mdat free skip wide udta uuid meta mfra sidx ssix pdin prft emsg pnot PICT '
-    b'junk'.split()
+    b'ftyp styp moov moof mdat free skip wide udta uuid meta mfra sidx ssix pdin prft emsg pnot '
+    b'PICT junk'.split()
 )
 
 
@@ -190,7 +190,7 @@ _IN_CLUSTER = {0xE7, 0xA3, 0xA0, 0xA7, 0xAB, 0xAF, 0x5854, 0xEC, 0xBF}  # Timest
 
 
 def _element(file: BinaryIO, position: int) -> tuple[int, int, int | None] | None:
-    """(identifier, start of its content, length or None where unknown); None at the end of the file."""
+    """(identifier, start of its content, length or None if unknown); None at the file's end."""
     file.seek(position)
     header = file.read(12)
     if not header or not header[0]:
@@ -258,7 +258,7 @@ def _walk_flv(file: BinaryIO, size: int) -> Cut | None:
 
 
 def _flv_file_size(file: BinaryIO, position: int) -> int | None:
-    """What "onMetaData", the first tag of most files, gives as the file's size."""
+    """The file's size that "onMetaData", the first tag of most files, states."""
     file.seek(position)
     tag = file.read(11 + 4096)
     key = b'\x00\x08filesize\x00'
@@ -274,7 +274,7 @@ _ASF_FILE_PROPERTIES = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
 
 
 def _walk_asf(file: BinaryIO, size: int) -> Cut | None:
-    """What the object "file properties" gives as the file's size."""
+    """The file's size that the object "file properties" states."""
     header = file.read(2**16)
     place = header.find(_ASF_FILE_PROPERTIES)
     if header[:16] != _ASF_HEADER or place < 0 or len(header) < place + 92:

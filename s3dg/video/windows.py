@@ -23,11 +23,11 @@ def frame_times(
     Args:
       path: a video file.
       frames_per_second: rate wanted; None keeps the source's frames, and their own times.
-      frame_size, short_side: as of `reading.read_frames`: a video that changes its frame size can be
-        used with a frame_size only.
+      frame_size, short_side: as of `reading.read_frames`: a video that changes its frame size can
+        be used only with a frame_size.
       progress: called with the number of frames counted so far, after each.
-      warn: called with what was wrong with the file and did not stop it from being used, in words,
-        if anything was.
+      warn: called with a description of faults of the file that did not stop it from being used, if
+        there are any.
 
     Returns:
       float64 array (frames,), seconds from the file's start, rising.
@@ -60,10 +60,10 @@ def cut_windows(
 
     Args:
       path: a video file.
-      length: its number of frames, as many as `frame_times` gives with the same options.
+      length: its number of frames, that of `frame_times` with the same options.
       starts: first frames of the windows, rising; [0] for a video shorter than a window, which is
         looped.
-      frames: frames of a window; so many are held.
+      frames: frames of a window; as many are held.
       crop_size: (height, width) cut from the middle of every frame, as evaluation does; None: all
         of it.
       **options: `frames_per_second`, `frame_size`, `short_side` as of `reading.read_frames`.

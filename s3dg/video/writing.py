@@ -1,4 +1,4 @@
-"""Writes video files and encoded frames; no TensorFlow in here."""
+"""Writes video files and encoded frames."""
 
 import os
 import pathlib
@@ -26,8 +26,8 @@ def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> b
         )
     if max(frame.shape[:2]) > _MOST_JPEG:
         raise VideoError(
-            f'found a frame of {frame.shape[0]}x{frame.shape[1]} (height x width), expected sides of'
-            f' at most {_MOST_JPEG} pixels'
+            f'found a frame of {frame.shape[0]}x{frame.shape[1]} (height x width), expected sides'
+            f' of at most {_MOST_JPEG} pixels'
         )
     stored = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR) if frame.ndim == 3 and not bgr else frame
     done, encoded = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -1,4 +1,4 @@
-"""The SavedModel against the network, OpenCV's resize and windows worked out by hand."""
+"""SavedModels against their networks, and what becomes of folders and damaged files."""
 
 import json
 import shutil
@@ -9,29 +9,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import s3dg
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.files.disk import DiskError
 from s3dg.saving import export
 from tests import kills
 from tests.full_disk import longest_file
-from tests.s3dg.small import SMALL, random_clip, randomized
-
-FORMAT = s3dg.VideoFormat(
-    frame_size=(40, 48), crop_size=(32, 40), clip_frames=8, evaluation_frames=8
-)
-
-
-def _network(**fields):
-    names = ['a', 'b', 'c', 'd', 'e']
-    return randomized(
-        s3dg.build('s3d_g', class_names=names, video_format=FORMAT, **SMALL, **fields)
-    )
+from tests.s3dg.saving.networks import FORMAT, create_network
+from tests.s3dg.small import random_clip
 
 
 @pytest.fixture(scope='module')
 def network():
-    return _network()
+    return create_network()
 
 
 @pytest.fixture(scope='module')
@@ -49,40 +38,6 @@ def exported(exported_folder):
 def _probabilities(logits):
     odds = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return odds / odds.sum(axis=-1, keepdims=True)
-
-
-@pytest.mark.parametrize('fields', [{}, {'batch_norm_scale': True, 'temporal_batch_norm': True}])
-def test_folded_network_agrees(fields):
-    network = _network(**fields)
-    folded = export.fold_batch_norm(network)
-    clip = random_clip(2, 8, 32, 40, 3)
-    np.testing.assert_allclose(folded(clip), network(clip), rtol=1e-3, atol=1e-4)
-    assert np.abs(network(clip)).max() > 0.1
-    assert not [v for v in folded.variables if 'batch_norm' in v.path]
-
-
-@pytest.mark.parametrize(
-    ('length', 'frames', 'starts'),
-    [(8, 8, [0]), (3, 8, [0]), (9, 8, [0, 1]), (16, 8, [0, 8]), (20, 8, [0, 6, 12]), (1, 4, [0])],
-)
-def test_windows_cover_the_video(length, frames, starts):
-    windows = export.window_indices(tf.constant(length), frames).numpy()
-    assert windows[:, 0].tolist() == starts
-    for start, window in zip(starts, windows, strict=True):
-        assert window.tolist() == [(start + i) % length for i in range(frames)]
-    assert set(windows.ravel()) == set(range(length))
-
-
-def test_frames_are_resized_as_opencv_does_and_cropped_in_the_middle():
-    frames = random_clip(3, 90, 70, 3)
-    prepared = export.prepare_frames(tf.constant(frames), FORMAT).numpy()
-    expected = [cv2.resize(f, (48, 40), interpolation=cv2.INTER_LINEAR)[4:36, 4:44] for f in frames]
-    assert np.abs(prepared - np.float32(expected)).max() <= 1
-    short = s3dg.VideoFormat(frame_size=None, short_side=40, crop_size=(32, 40))
-    prepared = export.prepare_frames(tf.constant(frames), short).numpy()
-    resized = [cv2.resize(f, (40, 51), interpolation=cv2.INTER_LINEAR) for f in frames]  # 90/70*40
-    expected = np.stack(resized)[:, 9:41]
-    assert np.abs(prepared - np.float32(expected)).max() <= 1
 
 
 def test_serve_is_the_network_on_the_crop(network, exported):
@@ -140,16 +95,6 @@ def test_default_signature_and_metadata(exported, tmp_path):
     assert exported.video_format == FORMAT
 
 
-def test_an_embedding_is_served_as_such():
-    network = _network(head='embedding', head_temporal_window=1)
-    serve, _ = export.create_endpoints(network)['serve']
-    video = random_clip(1, 8, 40, 48, 3)
-    served = serve(tf.constant(video))
-    assert set(served) == {'embedding'}
-    expected = network(video[:, :, 4:36, 4:44])
-    np.testing.assert_allclose(served['embedding'], expected, rtol=1e-3, atol=1e-4)
-
-
 def test_folders_that_hold_something_else_are_kept(network, tmp_path):
     (tmp_path / 'mine' / 'videos').mkdir(parents=True)
     with pytest.raises(export.ExportError, match='mine is there already and is not a SavedModel'):
@@ -157,17 +102,6 @@ def test_folders_that_hold_something_else_are_kept(network, tmp_path):
     assert (tmp_path / 'mine' / 'videos').is_dir()
     export.check_output(tmp_path / 'mine' / 'videos')  # empty
     export.check_output(tmp_path / 'new')
-
-
-def test_flow_network_has_no_jpeg_endpoint():
-    network = s3dg.build('s3d_g', channels=2, video_format=FORMAT, **SMALL)
-    assert set(export.create_endpoints(network)) == {'serve', 'features'}
-
-
-def test_too_small_a_video_says_so():
-    network_format = s3dg.VideoFormat(frame_size=None, crop_size=(32, 40), evaluation_frames=8)
-    with pytest.raises(tf.errors.InvalidArgumentError, match='too small for a crop of 32x40'):
-        export.prepare_frames(tf.constant(random_clip(2, 30, 60, 3)), network_format)
 
 
 def test_other_folders_are_refused(tmp_path):
@@ -266,7 +200,7 @@ def test_what_is_refused_replaces_nothing(network, tmp_path):
 
     with pytest.raises(ZeroDivisionError):
         export.export(network, path, check)
-    broken = _network()
+    broken = create_network()
     kernel = broken.get_layer('logits').kernel
     kernel.assign(np.where(np.arange(5) == 2, np.nan, kernel.numpy()))
     with pytest.raises(export.ExportError, match='logits/kernel of the network is not finite'):

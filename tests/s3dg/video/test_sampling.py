@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from data import catalog, clips
-from data.conversion import convert as conversion
+from data.conversion.convert import convert_dataset
 from s3dg.config import VideoFormat
 from s3dg.errors import VideoError
-from s3dg.saving import export
+from s3dg.saving import endpoints
 from s3dg.video import sampling, windows
 from tests import video_files
 
@@ -56,7 +56,7 @@ def test_an_export_prepares_frames_as_the_reader_does(tmp_path, size):
     assert min(read.shape[1:3]) == 24
     expected = sampling.crop_centre(read, (22, 23)).astype(float)
     assert expected.shape == (2, 22, 23, 3)
-    prepared = export.prepare_frames(tf.constant(frame[None]), video_format).numpy()
+    prepared = endpoints.prepare_frames(tf.constant(frame[None]), video_format).numpy()
     assert (np.abs(prepared - expected) <= 1).all()
 
 
@@ -69,12 +69,14 @@ def test_exported_windows_are_those_of_the_reader(frames):
         assert starts.tolist() == [math.floor(k * share) for k in range(-(-length // frames))]
         numbers = sampling.frame_numbers(length, starts, frames)
         assert set(numbers.ravel()) == set(range(length))
-        np.testing.assert_array_equal(export.window_indices(tf.constant(length), frames), numbers)
+        np.testing.assert_array_equal(
+            endpoints.window_indices(tf.constant(length), frames), numbers
+        )
 
 
 def test_a_video_of_hours_is_exported_in_its_windows():
     """Three hours at 25 frames a second: products of frame numbers pass 2**31."""
-    found = export.window_indices(tf.constant(270_000), 8).numpy()
+    found = endpoints.window_indices(tf.constant(270_000), 8).numpy()
     assert len(found) == 33_750
     assert found[0].tolist() == list(range(8))
     assert found[-1].tolist() == list(range(269_992, 270_000))
@@ -83,7 +85,7 @@ def test_a_video_of_hours_is_exported_in_its_windows():
 
 def test_a_video_without_frames_is_refused_by_an_export():
     with pytest.raises(tf.errors.InvalidArgumentError, match='The video has no frames'):
-        export.window_indices(tf.constant(0), 8)
+        endpoints.window_indices(tf.constant(0), 8)
 
 
 def test_crops_are_the_middle():
@@ -94,7 +96,7 @@ def test_crops_are_the_middle():
             expected = frames[:, top : top + 4, left : left + 5]
             np.testing.assert_array_equal(sampling.crop_centre(frames, (4, 5)), expected)
             video_format = VideoFormat(frame_size=None, crop_size=(4, 5))
-            prepared = export.prepare_frames(tf.constant(frames), video_format)
+            prepared = endpoints.prepare_frames(tf.constant(frames), video_format)
             np.testing.assert_array_equal(prepared, expected)
     with pytest.raises(VideoError, match='frames of 3x9 .* at least the crop of 4x5'):
         sampling.crop_centre(np.zeros((3, 9, 3)), (4, 5))
@@ -124,7 +126,7 @@ def files(tmp_path_factory):
             video_files.write_with_opencv(path, frames, SOURCE_RATE)
     fields = {'frames_per_second': RATE, 'frame_size': None, 'short_side': 40, 'jpeg_quality': 100}
     config = ('video_folder', 'files', root / 'data')
-    conversion.convert(catalog.make_builder(*config, root / 'videos', **fields), processes=0)
+    convert_dataset(catalog.make_builder(*config, root / 'videos', **fields), processes=0)
     ids = [f'validation/ramps/{length}.avi' for length in LENGTHS]
     return {name: root / 'videos' / name for name in ids}, catalog.open_dataset(*config)
 

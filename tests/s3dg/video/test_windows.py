@@ -5,7 +5,7 @@ import pytest
 
 from s3dg.config import VideoFormat
 from s3dg.errors import VideoError
-from s3dg.saving.export import prepare_frames
+from s3dg.saving.endpoints import prepare_frames
 from s3dg.video import sampling, windows
 from tests import video_files
 

@@ -1,0 +1,157 @@
+"""What a SavedModel answers: video in, probabilities out, with everything in between in its graphs.
+
+Endpoints, all with any number of frames of any size at the network's frame rate:
+  serve (the default): uint8 `video` (batch, time, height, width, channels) -> float32
+    `probabilities` and `logits` (batch, classes); for a network whose head is an embedding,
+    `embedding` alone.
+  features: the same input -> float32 `features` (batch, channels), what the classifier sees.
+  jpeg (RGB networks): string `frames` (time,), encoded frames of one video -> as serve, without
+    batch.
+Inside, a video is treated as in evaluation: frames are resized and their middle is cropped. A video
+shorter than `evaluation_frames` is looped, a longer one is cut into windows of that many frames,
+over which logits are averaged. Memory is bounded by the window.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from s3dg.network import POOLED_FEATURES
+from s3dg.video import sampling
+
+
+def window_indices(length, frames):
+    """Frame numbers of the windows that cover a video, as int32 (windows, frames).
+
+    Args:
+      length: frames of the video, an integer tensor.
+      frames: frames of a window.
+
+    Raises:
+      InvalidArgumentError: for a video without frames.
+    """
+    length = tf.cast(length, tf.int64)
+    check = tf.debugging.assert_positive(length, 'The video has no frames.')
+    with tf.control_dependencies([check]):
+        length = tf.identity(length)
+    arange = functools.partial(tf.range, dtype=tf.int64)
+    starts = sampling.window_starts(length, frames, arange)
+    return tf.cast(sampling.frame_numbers(length, starts, frames, arange), tf.int32)
+
+
+def prepare_frames(frames, video_format):
+    """Resizes and centre-crops frames as evaluation does.
+
+    Args:
+      frames: uint8 (..., height, width, channels), any size.
+      video_format: a `VideoFormat`.
+
+    Returns:
+      float32 (..., crop height, crop width, channels), whole numbers from 0 to 255.
+    """
+    shape = tf.shape(frames)
+    channels = frames.shape[-1]
+    flat = tf.reshape(frames, [-1, shape[-3], shape[-2], channels])
+    size = shape[-3], shape[-2]
+    if video_format.frame_size is not None:
+        size = video_format.frame_size
+    elif video_format.short_side is not None:
+        height, width = (tf.cast(side, tf.int64) for side in size)
+        short, wanted = tf.minimum(height, width), video_format.short_side
+        size = (sampling.scaled_side(side, short, wanted) for side in (height, width))
+    size = [tf.cast(side, tf.int32) for side in size]
+    flat = tf.round(tf.image.resize(flat, size, 'bilinear', antialias=False))
+    crop_height, crop_width = video_format.crop_size
+    message = f'The video is too small for a crop of {crop_height}x{crop_width}.'
+    checks = [
+        tf.debugging.assert_greater_equal(side, crop, message)
+        for side, crop in zip(size, video_format.crop_size, strict=True)
+    ]
+    with tf.control_dependencies(checks):
+        flat = flat[..., *sampling.centre(size, video_format.crop_size), :]
+    lead = shape[:-3]
+    return tf.reshape(flat, tf.concat([lead, [crop_height, crop_width, channels]], 0))
+
+
+def _mean_over_windows(function, length, video_format, totals):
+    """Mean of a function over a video's windows.
+
+    Args:
+      function: takes frame numbers (frames,), returns a dict of float32 tensors.
+      length: frames of the video.
+      video_format: a `VideoFormat`.
+      totals: the dict that `function` returns, of zeros: the loop starts from it, so that
+        `function` is traced once.
+    """
+    windows = window_indices(length, video_format.evaluation_frames)
+    count = tf.shape(windows)[0]
+
+    def add(i, totals):
+        values = function(windows[i])
+        return i + 1, {name: totals[name] + values[name] for name in totals}
+
+    _, totals = tf.while_loop(
+        lambda i, _: i < count, add, (tf.constant(0), totals), parallel_iterations=1
+    )
+    return {name: total / tf.cast(count, 'float32') for name, total in totals.items()}
+
+
+def create_endpoints(network):
+    """The endpoints of a network, which is used as it is: name -> (function, input signature)."""
+    config, video_format = network.config, network.video_format
+    body = network.endpoints([POOLED_FEATURES])
+    classifier = network.get_layer('logits')
+    video_spec = tf.TensorSpec([None] * 4 + [config.channels], tf.uint8, name='video')
+
+    # One function for all endpoints: the network is traced, and stored, once.
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec(
+                [None, video_format.evaluation_frames, *video_format.crop_size, config.channels]
+            )
+        ]
+    )
+    def outputs(clips):
+        windows = body(clips, training=False)[POOLED_FEATURES]
+        return {'logits': classifier(windows), 'features': tf.reduce_mean(windows, 1)}
+
+    def zeros(batch):
+        sizes = {'logits': config.num_classes, 'features': body.output[POOLED_FEATURES].shape[-1]}
+        return {name: tf.zeros([batch, size]) for name, size in sizes.items()}
+
+    def of_video(video):
+        def of_window(numbers):
+            return outputs(prepare_frames(tf.gather(video, numbers, axis=1), video_format))
+
+        batch, length = tf.shape(video)[0], tf.shape(video)[1]
+        return _mean_over_windows(of_window, length, video_format, zeros(batch))
+
+    def answers(outputs):
+        if config.head == 'embedding':
+            return {'embedding': outputs}
+        return {'probabilities': tf.nn.softmax(outputs), 'logits': outputs}
+
+    def serve(video):
+        return answers(of_video(video)['logits'])
+
+    def features(video):
+        return {'features': of_video(video)['features']}
+
+    def jpeg(frames):
+        def decode(encoded):
+            image = tf.image.decode_jpeg(encoded, 3, dct_method='INTEGER_ACCURATE')
+            return prepare_frames(image, video_format)
+
+        def of_window(numbers):
+            spec = tf.TensorSpec((*video_format.crop_size, 3), tf.float32)
+            clip = tf.map_fn(decode, tf.gather(frames, numbers), fn_output_signature=spec)
+            return outputs(clip[None])
+
+        length = tf.shape(frames)[0]
+        logits = _mean_over_windows(of_window, length, video_format, zeros(1))['logits']
+        return answers(logits[0])
+
+    endpoints = {'serve': (serve, [video_spec]), 'features': (features, [video_spec])}
+    if config.channels == 3:
+        endpoints['jpeg'] = (jpeg, [tf.TensorSpec([None], tf.string, name='frames')])
+    return endpoints
