@@ -1,16 +1,9 @@
-"""What is known of the datasets before they are on disk: what a plan of a training needs.
-
-Numbers of videos are the builders' own; mean lengths are from the papers that published the datasets,
-where those give them.
-"""
+"""What is known of the datasets before they are on disk, as the plan of a training needs it."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from data import catalog
-from data.datasets.builder import SplitConfig
-from data.datasets.moving_shapes import shapes
 from data.errors import DatasetError
 
 
@@ -52,36 +45,8 @@ class Facts:
         return sum(self.videos.values())
 
 
-class _Published(NamedTuple):
-    """Fields of `Facts` that no builder knows."""
-
-    classes: int
-    seconds: float
-    source_height: int
-    source: str
-
-
-_KINETICS_SECONDS = 'an upper bound: the lists cut ten seconds from every video'
-
-_PUBLISHED = {
-    'kinetics400': _Published(400, 10.0, 256, _KINETICS_SECONDS),
-    'mini_kinetics200': _Published(200, 10.0, 256, _KINETICS_SECONDS),
-    'something_something_v1': _Published(174, 4.03, 100, 'Goyal et al. 2017'),
-    'something_something_v2': _Published(174, 4.03, 240, 'taken over from release 1'),
-    'ucf101': _Published(101, 7.21, 240, 'Soomro et al. 2012'),
-    'hmdb51': _Published(51, 3.1, 240, 'an estimate, of some 95 frames at 30 a second'),
-    'jhmdb': _Published(21, 31_838 / 928 / 25, 240, 'Jhuang et al. 2013: 31,838 frames'),
-    'ucf101_24': _Published(
-        24, 159_289 / 910 / 25, 240, 'the corrected annotations: 159,289 frames of 910 test videos'
-    ),
-}
-
-
 def published_facts(dataset: str, config: str | None = None) -> Facts:
     """What is known of a dataset that need not be on disk; reads no files.
-
-    JHMDB's divisions 2 and 3, of which no numbers are published here, are given those of its
-    first: they divide the same videos.
 
     Args:
       dataset: a key of `catalog.BUILDERS`, but not the user's own videos.
@@ -100,37 +65,11 @@ def published_facts(dataset: str, config: str | None = None) -> Facts:
             f'{dataset}: found config {config!r}, expected one of {", ".join(known)}'
         )
     stored = known[config]
-    if dataset in catalog.EMBEDDED:
-        published, videos = _generated(stored)
-    else:
-        published, videos = _PUBLISHED[dataset], _published_videos(cls, stored)
     return Facts(
         dataset=dataset,
         config=config,
-        classes=published.classes,
-        videos=videos,
-        seconds=published.seconds,
-        source=published.source,
-        source_height=published.source_height,
+        **cls.published(stored)._asdict(),
         frames_per_second=stored.frames_per_second or cls.FOLDER_FRAMES_PER_SECOND,
         frame_size=stored.frame_size,
         modality=stored.modality,
     )
-
-
-def _published_videos(cls, config) -> dict[str, int]:
-    if not isinstance(config, SplitConfig):
-        return dict(cls.PUBLISHED_VIDEOS)
-    first = cls.PUBLISHED_VIDEOS[min(cls.PUBLISHED_VIDEOS)]
-    return dict(cls.PUBLISHED_VIDEOS.get(config.split_number, first))
-
-
-def _generated(config) -> tuple[_Published, dict[str, int]]:
-    """The same of a configuration of moving_shapes, whose lengths are drawn evenly."""
-    classes = len(config.classes)
-    seconds = sum(shapes.LENGTHS) / len(shapes.LENGTHS) / shapes.FRAMES_PER_SECOND
-    videos = {
-        'train': config.train_per_class * classes,
-        'validation': config.validation_per_class * classes,
-    }
-    return _Published(classes, seconds, shapes.FRAME_SIZE, 'as generated'), videos

@@ -13,6 +13,7 @@ from absl import logging
 
 from data import encoding
 from data.datasets.class_names import LABEL_DIGESTS, label_digests
+from data.datasets.facts import Published
 from data.errors import DatasetError, Report
 from data.example import (
     CHANNELS,
@@ -150,8 +151,20 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     MAX_SKIPPED_FRACTION = 0.1
     # Frames a second of videos that come as folders of images.
     FOLDER_FRAMES_PER_SECOND: float | None = None
-    # Videos of every split as published, by split, or by split number and split; empty: not known.
-    PUBLISHED_VIDEOS: dict = {}
+    # None: nothing is known before the videos are there.
+    PUBLISHED: Published | None = None
+
+    @classmethod
+    def published(cls, config: VideoConfig) -> Published:
+        """`PUBLISHED`, with the numbers of videos in the splits of a configuration.
+
+        A division into splits of which no numbers are published has those of the first: it divides
+        the same videos.
+        """
+        videos = cls.PUBLISHED.videos
+        if isinstance(config, SplitConfig):
+            videos = videos.get(config.split_number, videos[min(videos)])
+        return cls.PUBLISHED._replace(videos=dict(videos))
 
     @property
     def manual_dir(self) -> str:
@@ -354,7 +367,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 def published_differences(builder: VideoBuilder, splits: dict[str, list[Video]]) -> list[str]:
     """A line for every split that does not list as many videos as the published one."""
-    published = builder.PUBLISHED_VIDEOS
+    if builder.PUBLISHED is None:
+        return []
+    published = builder.PUBLISHED.videos
     if isinstance(builder.builder_config, SplitConfig):
         published = published.get(builder.builder_config.split_number, {})
     return [

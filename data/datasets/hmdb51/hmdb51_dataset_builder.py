@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from data.datasets import lists
 from data.datasets.builder import SplitConfig, VideoBuilder, split_configs
+from data.datasets.facts import Published
 from data.errors import DatasetError
 from data.listing import Video
 
@@ -33,7 +34,13 @@ class Builder(VideoBuilder, skip_registration=True):
     CONFIG_CLASS = SplitConfig
     BUILDER_CONFIGS = split_configs((1, 2, 3))
     DEFAULT_CONFIG = 'split1_rgb'
-    PUBLISHED_VIDEOS = {number: {'train': 3570, 'test': 1530} for number in (1, 2, 3)}
+    PUBLISHED = Published(
+        classes=51,
+        videos={number: {'train': 3570, 'test': 1530} for number in (1, 2, 3)},
+        seconds=3.1,
+        source='an estimate, of some 95 frames at 30 a second',
+        source_height=240,
+    )
 
     def label_names(self) -> list[str]:
         return sorted({class_name for class_name, _ in self._lists})

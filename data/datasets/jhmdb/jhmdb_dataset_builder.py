@@ -10,6 +10,7 @@ from collections.abc import Callable
 from data import boxes
 from data.datasets import act_tubes, detection, lists, tubes
 from data.datasets.builder import VideoBuilder
+from data.datasets.facts import Published
 from data.datasets.jhmdb import masks
 from data.errors import DatasetError, Report
 from data.listing import Video
@@ -74,7 +75,13 @@ class Builder(VideoBuilder, skip_registration=True):
     BUILDER_CONFIGS = detection.detection_configs((1, 2, 3), JhmdbConfig)
     DEFAULT_CONFIG = 'split1_rgb'
     FOLDER_FRAMES_PER_SECOND = 25.0
-    PUBLISHED_VIDEOS = {1: {'train': 660, 'test': 268}}
+    PUBLISHED = Published(
+        classes=len(_LABELS),
+        videos={1: {'train': 660, 'test': 268}},
+        seconds=31_838 / 928 / 25,
+        source='Jhuang et al. 2013: 31,838 frames',
+        source_height=240,
+    )
 
     def label_names(self) -> list[str]:
         return list(_LABELS)

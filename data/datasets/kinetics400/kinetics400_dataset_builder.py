@@ -3,6 +3,7 @@
 import functools
 
 from data.datasets.builder import VideoBuilder, modality_configs
+from data.datasets.facts import Published
 from data.datasets.kinetics400 import listing
 from data.errors import Report
 from data.listing import Video
@@ -31,7 +32,13 @@ class Builder(VideoBuilder, skip_registration=True):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = _INSTRUCTIONS
     BUILDER_CONFIGS = modality_configs()
-    PUBLISHED_VIDEOS = {'train': 246_534, 'validation': 19_906, 'test': 39_805}
+    PUBLISHED = Published(
+        classes=400,
+        videos={'train': 246_534, 'validation': 19_906, 'test': 39_805},
+        seconds=listing.SECONDS,
+        source=listing.SECONDS_SOURCE,
+        source_height=256,
+    )
 
     def label_names(self) -> list[str]:
         return listing.label_names(self._clips)

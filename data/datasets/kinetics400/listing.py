@@ -26,6 +26,10 @@ _CSV_FOLDERS = ('', 'annotations')
 # Whole videos for those that are broken in the published archives.
 REPLACEMENTS = 'replacement_for_corrupted_k400'
 
+# Mean length of a video.
+SECONDS = 10.0
+SECONDS_SOURCE = 'an upper bound: the lists cut ten seconds from every video'
+
 _ID_LENGTH = 11
 
 

@@ -3,6 +3,7 @@
 import functools
 
 from data.datasets.builder import VideoBuilder, modality_configs
+from data.datasets.facts import Published
 from data.datasets.kinetics400 import listing as kinetics400
 from data.datasets.mini_kinetics200 import listing
 from data.errors import Report
@@ -31,7 +32,13 @@ class Builder(VideoBuilder, skip_registration=True):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = _INSTRUCTIONS
     BUILDER_CONFIGS = modality_configs()
-    PUBLISHED_VIDEOS = {'train': 80_000, 'validation': 5_000}
+    PUBLISHED = Published(
+        classes=200,
+        videos={'train': 80_000, 'validation': 5_000},
+        seconds=kinetics400.SECONDS,
+        source=kinetics400.SECONDS_SOURCE,
+        source_height=256,
+    )
 
     def label_names(self) -> list[str]:
         return kinetics400.label_names(self._clips)

@@ -8,6 +8,7 @@ from concurrent import futures
 from etils import epath
 
 from data.datasets.builder import VideoBuilder, VideoConfig
+from data.datasets.facts import Published
 from data.datasets.moving_shapes import motion_jpeg, shapes
 from data.errors import DatasetError, Report
 from data.listing import Video
@@ -100,6 +101,21 @@ class Builder(VideoBuilder, skip_registration=True):
     ]
     FLIP_LEFT_RIGHT = False  # move_right and move_left, turn_clockwise and turn_anticlockwise
     MAX_SKIPPED_FRACTION = 0.0  # they are our own
+
+    @classmethod
+    def published(cls, config: MovingShapesConfig) -> Published:
+        classes = len(config.classes)
+        return Published(
+            classes=classes,
+            videos={
+                'train': config.train_per_class * classes,
+                'validation': config.validation_per_class * classes,
+            },
+            # Lengths are drawn evenly.
+            seconds=sum(shapes.LENGTHS) / len(shapes.LENGTHS) / shapes.FRAMES_PER_SECOND,
+            source='as generated',
+            source_height=shapes.FRAME_SIZE,
+        )
 
     def label_names(self) -> list[str]:
         return list(self.builder_config.classes)

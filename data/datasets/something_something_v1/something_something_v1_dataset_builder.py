@@ -5,6 +5,7 @@ import pathlib
 
 from data.datasets import lists
 from data.datasets.builder import VideoBuilder, modality_configs
+from data.datasets.facts import Published
 from data.datasets.something_something_v1 import listing
 from data.errors import DatasetError
 from data.listing import Video
@@ -29,7 +30,13 @@ class Builder(VideoBuilder, skip_registration=True):
     BUILDER_CONFIGS = modality_configs(frames_per_second=listing.FRAMES_PER_SECOND)
     FLIP_LEFT_RIGHT = False
     FOLDER_FRAMES_PER_SECOND = listing.FRAMES_PER_SECOND
-    PUBLISHED_VIDEOS = {'train': 86_017, 'validation': 11_522, 'test': 10_960}
+    PUBLISHED = Published(
+        classes=174,
+        videos={'train': 86_017, 'validation': 11_522, 'test': 10_960},
+        seconds=4.03,
+        source='Goyal et al. 2017',
+        source_height=100,
+    )
 
     def label_names(self) -> list[str]:
         path = self._labels_file

@@ -8,6 +8,7 @@ from typing import Any
 
 from data.datasets import lists
 from data.datasets.builder import VideoBuilder, modality_configs
+from data.datasets.facts import Published
 from data.datasets.something_something_v1 import listing
 from data.errors import DatasetError
 from data.listing import Video
@@ -30,7 +31,13 @@ class Builder(VideoBuilder, skip_registration=True):
     """
     BUILDER_CONFIGS = modality_configs(frames_per_second=listing.FRAMES_PER_SECOND)
     FLIP_LEFT_RIGHT = False
-    PUBLISHED_VIDEOS = {'train': 168_913, 'validation': 24_777, 'test': 27_157}
+    PUBLISHED = Published(
+        classes=174,
+        videos={'train': 168_913, 'validation': 24_777, 'test': 27_157},
+        seconds=4.03,
+        source='taken over from release 1',
+        source_height=240,
+    )
 
     def label_names(self) -> list[str]:
         return _read_labels(self._labels_file)

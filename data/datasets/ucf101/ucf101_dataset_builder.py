@@ -6,6 +6,7 @@ import re
 
 from data.datasets import lists
 from data.datasets.builder import SplitConfig, VideoBuilder, split_configs
+from data.datasets.facts import Published
 from data.errors import DatasetError
 from data.listing import Video
 
@@ -29,11 +30,17 @@ class Builder(VideoBuilder, skip_registration=True):
     CONFIG_CLASS = SplitConfig
     BUILDER_CONFIGS = split_configs((1, 2, 3))
     DEFAULT_CONFIG = 'split1_rgb'
-    PUBLISHED_VIDEOS = {
-        1: {'train': 9537, 'test': 3783},
-        2: {'train': 9586, 'test': 3734},
-        3: {'train': 9624, 'test': 3696},
-    }
+    PUBLISHED = Published(
+        classes=101,
+        videos={
+            1: {'train': 9537, 'test': 3783},
+            2: {'train': 9586, 'test': 3734},
+            3: {'train': 9624, 'test': 3696},
+        },
+        seconds=7.21,
+        source='Soomro et al. 2012',
+        source_height=240,
+    )
 
     def label_names(self) -> list[str]:
         return sorted(self._class_numbers, key=self._class_numbers.get)

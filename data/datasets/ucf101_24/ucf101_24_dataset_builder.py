@@ -8,6 +8,7 @@ import pathlib
 from data import boxes
 from data.datasets import act_tubes, detection, lists, tubes
 from data.datasets.builder import VideoBuilder
+from data.datasets.facts import Published
 from data.datasets.ucf101_24 import corrected, listing
 from data.errors import Report
 from data.listing import Video
@@ -74,7 +75,13 @@ class Builder(VideoBuilder, skip_registration=True):
     BUILDER_CONFIGS = detection.detection_configs((1,), Ucf101Config)
     DEFAULT_CONFIG = 'split1_rgb'
     FOLDER_FRAMES_PER_SECOND = 25.0
-    PUBLISHED_VIDEOS = {1: {'train': 2284, 'test': 910}}
+    PUBLISHED = Published(
+        classes=len(_LABELS),
+        videos={1: {'train': 2284, 'test': 910}},
+        seconds=159_289 / 910 / 25,
+        source='the corrected annotations: 159,289 frames of 910 test videos',
+        source_height=240,
+    )
 
     def label_names(self) -> list[str]:
         return list(_LABELS)

@@ -149,7 +149,7 @@ def test_three_splits(folder, tmp_path):
 
 
 def test_published_counts():
-    published = catalog.BUILDERS['hmdb51'].PUBLISHED_VIDEOS
+    published = catalog.BUILDERS['hmdb51'].PUBLISHED.videos
     assert published == {k: {'train': 51 * 70, 'test': 51 * 30} for k in (1, 2, 3)}
 
 

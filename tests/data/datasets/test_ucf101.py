@@ -162,7 +162,7 @@ def test_three_splits(folder, tmp_path):
 
 
 def test_published_counts():
-    published = catalog.BUILDERS['ucf101'].PUBLISHED_VIDEOS
+    published = catalog.BUILDERS['ucf101'].PUBLISHED.videos
     assert [sum(published[number].values()) for number in (1, 2, 3)] == [13320] * 3
     assert [published[number]['test'] for number in (1, 2, 3)] == [3783, 3734, 3696]
 
