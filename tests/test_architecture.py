@@ -5,10 +5,13 @@ below it, within a storey from the rooms above to those below, and never in a ci
 """
 
 import collections
+import pathlib
+import re
 
 import grimp
 import pytest
 
+ROOT = pathlib.Path(__file__).parents[1]
 STOREYS = ('experiments', 'data', 's3dg')  # from top to bottom
 
 # What `data` may know of the library.
@@ -160,3 +163,23 @@ def test_nothing_imports_the_tests(graph):
     assert 'numpy' in graph.modules  # packages outside are in it
     importers = graph.find_modules_that_directly_import('tests') if 'tests' in graph.modules else ()
     assert sorted(importers) == []
+
+
+def imports_from_above(root):
+    """Imports of a storey by the tests of one below it, in tests/STOREY under a folder."""
+    found = []
+    for number, storey in enumerate(STOREYS):
+        above = '|'.join(f'{name}|tests.{name}' for name in STOREYS[:number]) or '(?!)'
+        imports = re.compile(rf'^ *(?:from|import) (?:{above})\b.*', re.MULTILINE)
+        for path in sorted((root / 'tests' / storey).rglob('*.py')):
+            found += [f'{path.name}: {line.strip()}' for line in imports.findall(path.read_text())]
+    return found
+
+
+def test_tests_of_a_storey_know_nothing_above_it(tmp_path):
+    for storey, line in (('s3dg', 'import data'), ('data', '    from experiments.paper import a')):
+        (tmp_path / 'tests' / storey).mkdir(parents=True)
+        (tmp_path / 'tests' / storey / 'test_a.py').write_text(f'import s3dg\n{line}\n')
+    expected = ['test_a.py: from experiments.paper import a', 'test_a.py: import data']
+    assert imports_from_above(tmp_path) == expected
+    assert imports_from_above(ROOT) == []
