@@ -1,7 +1,8 @@
-"""What a network's endpoints make of videos: one vector each, how well they group, and a map (Figure 7).
+"""One vector per video at a network's endpoints, how well they group, and a map of them (Figure 7).
 
-The paper shows t-SNE maps of the activations on 2,200 validation videos, coloured by groups of actions. A map is
-for the eye; `neighbour_agreement` says the same in one figure that maps cannot flatter.
+The paper (section 4.5) shows t-SNE maps of the activations on 2,200 validation videos, coloured by
+groups of actions. A map is for the eye; `neighbour_agreement` says the same in one figure that maps
+cannot flatter.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ from s3dg.training.evaluation import EvaluationError
 # t-SNE's usual perplexity (scikit-learn's default), for enough videos.
 _PERPLEXITY = 30.0
 
-# Dimensions kept before t-SNE: what its authors and scikit-learn advise, against noise and for speed.
+# Dimensions kept before t-SNE, as its authors and scikit-learn advise, against noise and for speed.
 _DIMENSIONS = 50
 
 # Fewer videos leave no perplexity of at least 1 that is a third of the others.
@@ -27,13 +28,13 @@ FEWEST_VIDEOS = 4
 def pooled_features(network, batches, endpoints, batch_size, progress=None):
     """One vector per clip at each of several endpoints: activations averaged over time and space.
 
-    All endpoints come from one forward pass of each batch; of the activations only the averages leave
-    the device.
+    All endpoints come from one forward pass of each batch; of the activations only the averages
+    leave the device.
 
     Args:
       network: a `Network`.
-      batches: iterable of clips (batch, time, height, width, channels), uint8 or float with values 0-255;
-        one clip per video.
+      batches: iterable of clips (batch, time, height, width, channels), uint8 or float with values
+        0-255; one clip per video.
       endpoints: names known to `Network.endpoints`.
       batch_size: clips that the network sees at once, as many as the device bears.
       progress: called with the number of clips done after every batch.
@@ -71,7 +72,9 @@ def pooled_features(network, batches, endpoints, batch_size, progress=None):
 
 
 def chance_agreement(labels):
-    """`neighbour_agreement` where features say nothing: the mean share of a video's label among the others.
+    """`neighbour_agreement` of features that say nothing.
+
+    It is the mean share of a video's label among the other videos.
 
     Args:
       labels: (videos,), integers; two videos at least.
@@ -83,9 +86,9 @@ def chance_agreement(labels):
 def neighbour_agreement(features, labels, neighbours=10):
     """Share of each video's nearest neighbours that have its label, averaged over videos.
 
-    Distances are euclidean between standardised features, so that no channel counts for more because its values
-    are larger, and endpoints whose activations differ in size can be compared. See `chance_agreement` for
-    features that say nothing of the labels.
+    Distances are euclidean between standardised features: no channel counts for more because its
+    values are larger, and endpoints whose activations differ in size can be compared. See
+    `chance_agreement` for features that say nothing of the labels.
 
     Args:
       features: (videos, channels).
@@ -96,8 +99,8 @@ def neighbour_agreement(features, labels, neighbours=10):
       A float in [0, 1].
 
     Raises:
-      EvaluationError: for fewer than `neighbours` + 1 videos, labels that do not match the features in
-        number, or features that are not finite or the same for all videos.
+      EvaluationError: for fewer than `neighbours` + 1 videos, labels that do not match the features
+        in number, or features that are not finite or the same for all videos.
     """
     labels = np.asarray(labels)
     if neighbours < 1:
@@ -120,20 +123,20 @@ def neighbour_agreement(features, labels, neighbours=10):
 def project(features, seed):
     """A map of the videos by t-SNE, of standardised features as in `neighbour_agreement`.
 
-    Perplexity is 30, or a third of the other videos where that is less. Features are first brought to at
-    most 50 dimensions by PCA, and the map begins as the first two.
+    Perplexity is 30, or a third of the other videos where that is less. PCA first brings the
+    features to at most 50 dimensions, and the map begins as the first two.
 
     Args:
       features: (videos, channels).
-      seed: of the random choices, few as the map begins with PCA: the same one gives the same map on one
-        machine.
+      seed: of the random choices, which are few, for the map begins with PCA. On one machine the
+        same seed makes the same map.
 
     Returns:
       float32 (videos, 2), in arbitrary units.
 
     Raises:
-      EvaluationError: for fewer than 4 videos or 2 channels, or features that are not finite or the same
-        for all videos.
+      EvaluationError: for fewer than 4 videos or 2 channels, or features that are not finite or the
+        same for all videos.
     """
     shape = np.shape(features)
     if len(shape) != 2 or shape[0] < FEWEST_VIDEOS or shape[1] < 2:
