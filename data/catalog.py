@@ -127,9 +127,10 @@ def open_dataset(
     if not _is_there(path):
         if name not in EMBEDDED:
             raise DatasetError(
-                f'{name}/{config}: not found in {root}, {_describe_configs(cls, root / name)}; convert it first:'
-                f' python -m experiments.convert --dataset={name} --config={config}'
-                f' --data_dir={shlex.quote(str(root))} --manual_dir=FOLDER_OF_VIDEOS'
+                f'{name}/{config}: not found in {root}, {_describe_configs(cls, root / name)};'
+                ' convert it first: python -m experiments.convert'
+                f' --dataset={name} --config={config} --data_dir={shlex.quote(str(root))}'
+                ' --manual_dir=FOLDER_OF_VIDEOS'
             )
         known = [known.name for known in cls.BUILDER_CONFIGS]
         if config not in known:

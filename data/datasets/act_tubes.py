@@ -1,4 +1,4 @@
-"""Reads the ground truth of the ACT detector (Kalogeiton et al. 2017), as published for several sets.
+"""Reads the ground truth of the ACT detector (Kalogeiton et al. 2017), published for several sets.
 
 `JHMDB-GT.pkl`, `UCF101-GT.pkl`, `UCF101v2-GT.pkl`: pickles of Python 2, dictionaries of
 
@@ -6,12 +6,13 @@
     train_videos, test_videos    a list per split of names "CLASS/VIDEO"
     nframes                      {name: number of frames}
     resolution                   {name: (height, width)}
-    gttubes                      {name: {index of the class: [array (n, 5) of frame, x1, y1, x2, y2]}}
+    gttubes                      {name: {index of the class: [array (n, 5), a row
+                                 (frame, x1, y1, x2, y2) per box]}}
 
 Frames count from 1. Corners are numbers of pixels from 0, the last ones included, as the detector's
 own code says and computes ("frame number are 1-indexed, coordinates are 0-indexed"; areas of
-(x2 - x1 + 1) (y2 - y1 + 1)): a box reaches from x1 to x2 + 1. So the overlaps of boxes read here are
-those that the ACT code computes.
+(x2 - x1 + 1) (y2 - y1 + 1)): a box reaches from x1 to x2 + 1. So the overlaps of boxes read here
+are those that the ACT code computes.
 """
 
 import os

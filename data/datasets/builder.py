@@ -37,7 +37,7 @@ JPEG_QUALITY = {'rgb': 95, 'flow': 98}
 class VideoConfig(tfds.core.BuilderConfig):
     """How the videos of a dataset are stored.
 
-    The defaults are the paper's (section 4.1): 25 frames a second, 256x256.
+    The defaults are frames of 256x256, the paper's (section 3.2), 25 a second, as those of I3D.
 
     Attributes:
       manual_dir: folder of the user's videos and lists; needed for converting only, and not stored.
@@ -48,8 +48,8 @@ class VideoConfig(tfds.core.BuilderConfig):
       jpeg_quality: 1 to 100; None for JPEG_QUALITY's.
       modality: what the frames show: "rgb", or "flow": optical flow between neighbouring frames, of
         which there is one less.
-      flow_algorithm: "tvl1" (the paper's) or "dis" (a small fraction of the time, ours); says nothing
-        where the modality is not flow.
+      flow_algorithm: "tvl1" (the paper's) or "dis" (a small fraction of the time, ours); without
+        meaning where the modality is not flow.
     """
 
     manual_dir: str | None = None
@@ -135,9 +135,9 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     A concrete builder, in a folder of its own by the TFDS convention, states its labels
     (`label_names`), its videos (`split_videos`), what it knows of a video besides its class
-    (`extra_features`, `annotate`) and, in README.md and CITATIONS.bib, its description. It is
-    converted by `data.conversion.convert.convert_dataset`, which resumes after a kill; `download_and_prepare` works
-    too, and does not resume.
+    (`extra_features`, `annotate`) and, in README.md and CITATIONS.bib, its description.
+    `data.conversion.convert.convert_dataset` converts it, and resumes after a kill;
+    `download_and_prepare` works too, and does not resume.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -203,12 +203,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {}
 
     def annotation_reader(self) -> Callable[[str], Any] | None:
-        """What reads a video's annotation, in another process: `encoding.Storage.read_annotation`."""
+        """What reads a video's annotation, in another process; None where nothing need be read."""
 
     def annotate(self, item: Video, frames: int, annotation: Any) -> dict:
         """The values of `extra_features` for a video.
 
-        Nothing is parsed here that comes from strangers in binary form: `annotation_reader` is for
+        Binary files are not parsed here, for nobody vouches for them: `annotation_reader` is for
         that.
 
         Args:
@@ -327,8 +327,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             supervised_keys=(VIDEO, LABEL),
             metadata=tfds.core.MetadataDict(metadata),
         )
-        # TFDS would ask its own server about every dataset that is not on disk yet, and leave an empty
-        # folder in the system's temporary one each time.
+        # TFDS would ask its own server about every dataset that is not on disk yet, and leave an
+        # empty folder in the system's temporary one each time.
         info.initialize_from_bucket = lambda: None
         return info
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import tensorflow_datasets as tfds
 
-# Key of a dataset's metadata for what `label_digests` returns: TFDS keeps the names in files of their
-# own.
+# Key of a dataset's metadata for what `label_digests` returns: TFDS keeps the names in files of
+# their own.
 LABEL_DIGESTS = 'label_digests'
 
 

@@ -1,4 +1,4 @@
-"""Whether what a dataset on disk says of itself can be: its features, metadata, splits and class names."""
+"""Checks what a dataset on disk says of itself: features, metadata, splits and class names."""
 
 import json
 import pathlib
@@ -75,8 +75,8 @@ def _check_names(folder, features, metadata) -> None:
         differ = [name for name in found if is_known and expected.get(name) != found[name]]
         name = (differ or [LABEL])[0]
         raise DatasetError(
-            f'{folder}/{name.replace("/", "-")}.labels.txt: found {len(names)} class names that are not those'
-            f' that the dataset was converted with; {REMEDY}'
+            f'{folder}/{name.replace("/", "-")}.labels.txt: found {len(names)} class names that are'
+            f' not those that the dataset was converted with; {REMEDY}'
         )
     with reading(f'{folder}/features.json is damaged; {REMEDY}', DatasetError):
         described = json.loads(pathlib.Path(folder, 'features.json').read_bytes())

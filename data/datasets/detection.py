@@ -48,8 +48,10 @@ class DetectionConfig(SplitConfig):
 def detection_configs(
     numbers: Sequence[int], config_class: type[DetectionConfig]
 ) -> list[DetectionConfig]:
-    """The configurations `split1_rgb`, `split1_flow`, ..., and with the annotations that are not the
-    default one `split1_act_rgb`, `split1_act_flow`, ..."""
+    """The configurations `split1_rgb`, `split1_flow`, ...
+
+    Those with other annotations than the default are named after them: `split1_act_rgb`, ...
+    """
     default = config_class.ANNOTATIONS[0]
     return [
         config_class(

@@ -1,7 +1,7 @@
 """Reads the lists that come with datasets, and finds the files they name.
 
-The lists are data of strangers: every name in them is checked before it becomes a path, and a fault
-is one line with the file and the number of the line.
+Nobody vouches for the lists: every name in them is checked before it becomes a path, and a fault is
+one line with the file and the number of the line.
 """
 
 import csv
@@ -90,7 +90,7 @@ def read_json(path: str | os.PathLike) -> Any:
 
 
 def check_name(name: str, path: str | os.PathLike, number: int | None = None) -> str:
-    """Gives `name` back if it can be a path, relative and one that stays in its folder.
+    """Returns `name` if it can be a path, relative and one that stays in its folder.
 
     Args:
       name: what an annotation names, with "/" between folders.

@@ -1,11 +1,11 @@
-"""Reads pickles of strangers: plain values and arrays of numbers, and nothing that runs.
+"""Reads downloaded pickles: plain values and arrays of numbers, and nothing that runs.
 
-A pickle is a program: it calls what it names, with what it likes. Here a handful of names mean something,
-each a function of this module; any other is refused before it is looked up. NumPy's own functions are
-not among them, for they believe what a pickle says of an array's memory.
+A pickle is a program: it calls what it names, with what it likes. Here a handful of names mean
+something, each a function of this module; any other is refused before it is looked up. NumPy's own
+functions are not among them, for they believe what a pickle says of an array's memory.
 
-What is read takes no more memory than a few times the file: a pickle can name one long text a million
-times over, so the bytes that its calls make are counted.
+What is read takes no more memory than a few times the file: a pickle can name one long text a
+million times over, so the bytes that its calls make are counted.
 """
 
 import functools
@@ -22,13 +22,13 @@ import numpy as np
 
 from data.errors import DatasetError
 
-# Types of the arrays that are read, as NumPy abbreviates them; objects are not among them. Texts and
-# bytes are read one by one: keys of dictionaries are such where a program took them out of an array.
+# Types of the arrays that are read, as NumPy abbreviates them; objects are not among them. Texts
+# and bytes are read singly: keys of dictionaries are such where a program took them from an array.
 _NUMBERS = ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')
 _LATIN_1 = ('latin1', 'latin-1', 'iso-8859-1')
 _WORDS = re.compile('([US])([0-9]{1,9})')
 _MOST_DIMENSIONS = 32
-# Calls make so many bytes at most, for one of the file and besides.
+# The most bytes that calls make: for each byte of the file, and besides.
 _MADE_PER_BYTE, _MADE_BESIDES = 8, 2**20
 _LONGEST = 100  # characters of what a file says, in a message
 
@@ -64,7 +64,7 @@ class Array:
 
 
 class _Dtype:
-    """What `numpy.dtype` makes in a pickle: a type of numbers or words, and then their byte order."""
+    """What `numpy.dtype` makes in a pickle: a type of numbers or words, then their byte order."""
 
     __slots__ = ('kind', 'order')
 
@@ -115,8 +115,8 @@ def _with_simple_keys(load, only_last=False):
     return checked
 
 
-# The one written in Python: the other takes memory for the largest number that a pickle mentions, 32
-# GiB for one of nine bytes.
+# The one written in Python: the other takes memory for the largest number that a pickle mentions,
+# 32 GiB for a pickle of nine bytes.
 class _Unpickler(pickle._Unpickler):
     def __init__(self, file, most_made: int):
         super().__init__(file, encoding='iso-8859-1')
@@ -158,8 +158,8 @@ class _Unpickler(pickle._Unpickler):
 def load(path: str | os.PathLike) -> Any:
     """Reads a pickle of any protocol that holds plain values and arrays of numbers.
 
-    Text and bytes of Python 2 come as ISO 8859-1 text. Arrays come as `Array`, single numbers, texts
-    and bytes of NumPy as Python's.
+    Text and bytes of Python 2 become ISO 8859-1 text. Arrays become `Array`; single numbers, texts
+    and bytes of NumPy become Python's.
 
     Raises:
       DatasetError: if there is no such file, it is no whole pickle, or one that asks for anything
@@ -180,8 +180,8 @@ def load(path: str | os.PathLike) -> Any:
         raise DatasetError(f'{path}: no permission to read it') from None
     except _RefusedName as error:
         raise DatasetError(
-            f'{path}: found a pickle that asks for {_short(repr(str(error)))}, expected plain values'
-            ' and arrays of numbers; it was not read'
+            f'{path}: found a pickle that asks for {_short(repr(str(error)))},'
+            ' expected plain values and arrays of numbers; it was not read'
         ) from None
     except DatasetError:
         raise
@@ -199,8 +199,8 @@ def get(container: Any, key: Any, kind: type, where: str) -> Any:
     Args:
       container: should be a dictionary.
       key: of the entry.
-      kind: type of the entry: dict, list, tuple, int or Array. Whole numbers have at most 64 bits; an
-        array of one is one too.
+      kind: type of the entry: dict, list, tuple, int or Array. Whole numbers have at most 64 bits;
+        an array of one is one too.
       where: file and part of it, for the message.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A picture of some stored videos: a row of evenly spaced frames each, with boxes where there are any."""
+"""A picture of some stored videos: a row of evenly spaced frames each, with their boxes."""
 
 import contextlib
 import dataclasses
@@ -193,8 +193,8 @@ def _draw_legend(sheet, top):
     sheet.paste(_MARGIN, top, flow_colours.wheel(diameter), (diameter, diameter), border=False)
     left = _MARGIN + diameter + 14
     lines = (
-        'Optical flow: every place on the wheel has the colour of a motion from its centre to there.',
-        'Colours are full at the length of a motion, from one frame to the next, that the row states.',
+        'Optical flow: a place on the wheel has the colour of a motion from its centre to there.',
+        'Colours are full at the length of a motion between two frames that the row states.',
     )
     for k, line in enumerate(lines):
         sheet.write(left, top + diameter / 2 + (k - 0.5) * 18, line, size=9, color=_GRAY)

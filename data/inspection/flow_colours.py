@@ -35,6 +35,6 @@ def wheel(diameter: int) -> np.ndarray:
 
 
 def fastest_of(fields: list[np.ndarray]) -> float:
-    """A length, in pixels, for `to_colours`: what 99 of 100 displacements stay below, 1 at least."""
+    """A length, in pixels, for `to_colours`: 99 of 100 displacements stay below it; at least 1."""
     sampled = [np.hypot(field[::4, ::4, 0], field[::4, ::4, 1]).ravel() for field in fields]
     return max(float(np.percentile(np.concatenate(sampled), 99)), 1.0) if sampled else 1.0

@@ -40,8 +40,8 @@ class SplitSurvey:
     """What there is in a split.
 
     Attributes:
-      labels: how many videos there are of every class, by its index, which is -1 where it is unknown.
-      lengths: how many videos there are of every number of frames.
+      labels: number of videos of every class, by its index, which is -1 where it is unknown.
+      lengths: number of videos of every number of frames.
       bytes: of its shards.
       boxes: None where the dataset has no such feature.
       chosen: some videos, by class and id.
@@ -80,9 +80,10 @@ def survey(
     """Goes through a dataset without reading its frames.
 
     Args:
-      opened: as `catalog.open_dataset` gives it.
+      opened: as `catalog.open_dataset` returns it.
       splits: names of the splits wanted.
-      videos_per_split: how many videos to choose of each: of as many classes as there are, by chance.
+      videos_per_split: how many videos to choose of each, by chance and of as many classes as there
+        are.
       seed: of the choice, which depends on it, the ids and the classes alone.
       report: called with a line every few seconds.
 

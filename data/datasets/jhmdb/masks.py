@@ -42,8 +42,8 @@ def read(path: str | os.PathLike) -> Extents:
     """Reads where the one actor of a video is.
 
     Args:
-      path: MATLAB file with the variable `part_mask` [height, width, number of masks], above 0 where
-        the actor is. Mask k is that of frame k; there may be fewer than frames.
+      path: MATLAB file with the variable `part_mask` [height, width, number of masks], above 0
+        where the actor is. Mask k is that of frame k; there may be fewer than frames.
 
     Raises:
       VideoError: if there is no such file, or it cannot be used.

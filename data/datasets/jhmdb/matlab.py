@@ -1,11 +1,11 @@
 """Reads arrays of numbers from MATLAB files (versions 5 to 7.2), and nothing else of them.
 
-The files are strangers'. SciPy's reader crashes on damaged ones, and inflates what it is told to, be it
-gigabytes. Here no size is believed: memory holds the numbers asked for and little besides.
+Nobody vouches for the files. SciPy's reader crashes on damaged ones, and inflates whatever they
+say, be it gigabytes. Here no size is believed: memory holds the numbers asked for and little more.
 
-A file is a head of 128 bytes and then elements: type, size, content. An element is a variable, or a
-compressed one; a variable is made of elements itself: flags, shape, name, numbers. ("MAT-File Format",
-The MathWorks.)
+A file is a head of 128 bytes and then elements: type, size, content. An element is a variable, or
+a compressed one; a variable is made of elements itself: flags, shape, name, numbers. ("MAT-File
+Format", The MathWorks.)
 """
 
 import math
@@ -142,7 +142,7 @@ class _Stream:
         self._file, self._left, self.order = file, size, order
 
     def take(self, size: int) -> bytes:
-        """The next bytes: so many, or fewer at the end. Whoever calls it bounds their number."""
+        """The next `size` bytes, or fewer at the end. The caller bounds their number."""
         content = self._file.read(min(size, self._left))
         self._left -= len(content)
         return content
@@ -162,7 +162,7 @@ class _Stream:
         return kind, size, b''
 
     def element(self, kinds, most: int) -> tuple[int, bytes]:
-        """(type, content) of the next element, of one of these types and of so many bytes at most."""
+        """(type, content) of the next element: one of these types, of at most `most` bytes."""
         kind, size, content = self.tag()
         if kind not in kinds or size > most:
             raise MatlabError(f'an element of type {kind} and {size} bytes')

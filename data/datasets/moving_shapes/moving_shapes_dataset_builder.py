@@ -33,8 +33,8 @@ class MovingShapesConfig(VideoConfig):
       validation_per_class: validation videos of each class.
       seed: of all random numbers; another seed gives a dataset with other videos.
       classes: names of classes of `shapes.CLASSES`, in the order of their labels.
-      split_number: None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both are
-        of one pool, which no other configuration draws from; split k validates on every third
+      split_number: None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both
+        are of one pool, which no other configuration draws from; split k validates on every third
         video, from number k - 1 on, and trains on the others, of which there are twice as many.
     """
 

@@ -117,7 +117,7 @@ def _draw(movement: Callable, rng: np.random.Generator) -> np.ndarray:
     return np.stack([_frame(background, colour, *state) for state in zip(*states, strict=True)])
 
 
-# A movement gives for every frame: outline, centre (x, y), radius, angle and opacity of the shape.
+# A movement returns outline, centre (x, y), radius, angle and opacity of the shape in every frame.
 
 
 def _constant(value, steps):
@@ -166,8 +166,8 @@ def _grow(rng, steps):
 
 def _turn(rng, steps):
     radius = rng.uniform(20, 32)
-    # Clockwise from upright to lying, give or take: to be told from its reversal as the other pairs are,
-    # by what comes first. From any angle to any other it was not learnt in a thousand steps. y points
+    # Clockwise, roughly from upright to lying: what comes first tells it from its reversal, as in
+    # the other pairs. From any angle to any other it was not learnt in a thousand steps. y points
     # down, so a growing angle turns clockwise on the screen.
     first = rng.uniform(*FIRST_ANGLE)
     angles = np.deg2rad(first + rng.uniform(*TURN) * steps)

@@ -16,14 +16,14 @@ _LABELS = _LIST.format('labels')
 
 
 class Builder(VideoBuilder, skip_registration=True):
-    """Something-Something, release 1; labels are sorted, which is the order of release 2's indices."""
+    """Something-Something, release 1; labels are sorted, as the indices of release 2 are."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
-    From the makers of the dataset (Twenty Billion Neurons, now Qualcomm) or a mirror, side by side in
-    the manual folder:
+    From the makers of the dataset (Twenty Billion Neurons, now Qualcomm) or a mirror, side by side
+    in the manual folder:
     - {_VIDEOS}/ID/00001.jpg, 00002.jpg, ... (of the parts {_VIDEOS}-00 and so on, put together by
-      `cat {_VIDEOS}-?? | tar zx`; the folders ID may also lie in a second {_VIDEOS} within the first,
-      in `frames` or in the manual folder itself);
+      `cat {_VIDEOS}-?? | tar zx`; the folders ID may also lie in a second {_VIDEOS} within the
+      first, in `frames` or in the manual folder itself);
     - {_LIST.format('train')}, {_LIST.format('validation')}, {_LIST.format('test')} (may be
       left out) and {_LABELS} (may be left out); also in `labels` or `annotations`.
     """

@@ -1,9 +1,10 @@
 """The ten action groups by which Figure 7 of the paper colours Something-Something's videos.
 
-The groups are those of Goyal et al. 2017, Table 7, whose members are taken from a public
-transcription (fine_to_10_classes.csv of github.com/willprice/20bn-something-something-label-hierarchies);
-that the figure was made with exactly these labels is not confirmed. They are kept by the text of
-the label, which both releases share. Most labels are in no group.
+The groups are those of Goyal et al. 2017, Table 7. Their members are taken from a public
+transcription (fine_to_10_classes.csv of
+github.com/willprice/20bn-something-something-label-hierarchies); that the figure was made with
+exactly these labels is not confirmed. They are kept by the text of the label, which both releases
+share. Most labels are in no group.
 """
 
 # The index of a group, which Figure 7 prints, is its place.

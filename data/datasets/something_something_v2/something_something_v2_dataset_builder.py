@@ -24,8 +24,8 @@ class Builder(VideoBuilder, skip_registration=True):
     From https://developer.qualcomm.com/software/ai-datasets/something-something, side by side in
     the manual folder:
     - {_VIDEOS}/ID.webm (of the parts {_VIDEOS}-00 and so on, put together by
-      `cat {_VIDEOS}-?? | tar zx`; the videos may also lie in a second {_VIDEOS} within the first, in
-      `something-something-v2`, in `videos` or in the manual folder itself);
+      `cat {_VIDEOS}-?? | tar zx`; the videos may also lie in a second {_VIDEOS} within the first,
+      in `something-something-v2`, in `videos` or in the manual folder itself);
     - train.json, validation.json, test.json (may be left out) and labels.json, or the same with
       {_PREFIX} before their names; also in `labels` or `annotations`.
     """

@@ -16,13 +16,13 @@ _HEIGHT, _WIDTH = 240, 320
 def read(path: str | os.PathLike, label_names: Sequence[str]) -> dict[str, Annotation]:
     """Reads the boxes of all videos.
 
-    The pickle is {"CLASS/VIDEO": {'numf', 'label', 'annotations': [{'label', 'sf', 'ef', 'boxes'}]}}:
-    number of frames, index of the class, and for every tube the index of its class, its first frame,
-    from 0, the one after its last, and a box x, y, width, height for each of its frames, in pixels of
-    320x240.
+    The pickle is a dictionary by "CLASS/VIDEO" of {'numf', 'label', 'annotations': [{'label', 'sf',
+    'ef', 'boxes'}]}: number of frames, index of the class, and for every tube the index of its
+    class, its first frame, from 0, the one after its last, and a box x, y, width, height for each
+    of its frames, in pixels of 320x240.
 
-    A box reaches from x to x + width, as everybody reads them who publishes results on these boxes.
-    They come from MATLAB, where x counts from 1, and seem not to have been moved: a pixel at most.
+    A box reaches from x to x + width, as in all published results on these boxes. They come from
+    MATLAB, where x counts from 1, and seem not to have been moved: a pixel at most.
 
     Args:
       path: the pickle.

@@ -16,8 +16,8 @@ VIDEOS = 'UCF-101'
 def find_videos(manual_dir: str | os.PathLike, names: Iterable[str]) -> dict[str, str]:
     """Paths of videos, by name "CLASS/VIDEO".
 
-    A video is found by its own name, whatever the case of letters; of several, the one in a folder of
-    its class is taken. One that is not there has the path where it was expected.
+    A video is found by its own name, whatever the case of letters; of several, the one in a folder
+    of its class is taken. One that is not there has the path where it was expected.
 
     Raises:
       DatasetError: if there is no folder of videos.
@@ -40,7 +40,7 @@ def find_videos(manual_dir: str | os.PathLike, names: Iterable[str]) -> dict[str
 
 
 def read_test_names(path: str | os.PathLike) -> set[str]:
-    """The videos of a list such as `testlist01.txt`, "CLASS/VIDEO" or "CLASS/VIDEO.avi", casefolded.
+    """The videos of a list like `testlist01.txt`, "CLASS/VIDEO" or "CLASS/VIDEO.avi", casefolded.
 
     Raises:
       DatasetError: naming the file and the line at fault.

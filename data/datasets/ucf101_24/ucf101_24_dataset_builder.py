@@ -63,11 +63,12 @@ class Builder(VideoBuilder, skip_registration=True):
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
     In the manual folder:
-    - {_CORRECTED} and {_TEST_LIST} of https://github.com/gurkirt/corrected-UCF101-Annots (UCF-101's own
-      {_TEST_LIST} serves as well), in the folder itself, in splitfiles/ or in ucfTrainTestlist/;
-    - {listing.FRAMES[0]}/CLASS/VIDEO/00001.jpg, ... as published with the corrected annotations or with
-      the ACT detector ({listing.FRAMES[1]}/), or else {listing.VIDEOS}/CLASS/VIDEO.avi, from
-      https://www.crcv.ucf.edu/data/UCF101.php.
+    - {_CORRECTED} and {_TEST_LIST} of https://github.com/gurkirt/corrected-UCF101-Annots
+      (UCF-101's own {_TEST_LIST} serves as well), in the folder itself, in splitfiles/ or in
+      ucfTrainTestlist/;
+    - {listing.FRAMES[0]}/CLASS/VIDEO/00001.jpg, ... as published with the corrected annotations
+      or with the ACT detector ({listing.FRAMES[1]}/), or else {listing.VIDEOS}/CLASS/VIDEO.avi,
+      from https://www.crcv.ucf.edu/data/UCF101.php.
     The configurations with "act" in their names take boxes and split from {_ACT[0]} (or {_ACT[1]})
     of the ACT and MOC detectors instead of the first two.
     """

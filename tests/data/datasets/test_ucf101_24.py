@@ -155,7 +155,8 @@ def test_videos_without_boxes(converted, folder):
     lines = []
     catalog.make_builder('ucf101_24', manual_dir=folder).prepare_videos(lines.append)
     assert lines == [
-        f'ucf101_24: left out 2 boxes without area in the picture, of 1 videos, for example {RENAMED}'
+        'ucf101_24: left out 2 boxes without area in the picture, of 1 videos,'
+        f' for example {RENAMED}'
     ]
 
 
