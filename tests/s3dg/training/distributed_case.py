@@ -121,6 +121,10 @@ def main():
             for i, copy in enumerate(strategy.experimental_local_results(variable.value)):
                 found[f'copy{i}/{name}'] = copy.numpy()
 
+    masks = strategy.run(lambda: network.get_layer('dropout')(tf.ones([1, 1, 64]), training=True))
+    for i, mask in enumerate(strategy.experimental_local_results(masks)):
+        found[f'mask{i}'] = mask.numpy()
+
     # Evaluation of 5 videos, which do not divide by the replicas.
     def windows():
         for i in range(5):

@@ -59,7 +59,7 @@ def cases(tmp_path_factory):
 def _assert_same(one, two, atol):
     assert one.keys() >= {'losses', 'predicted_logits'}
     for name in one:
-        if name.startswith('copy'):
+        if name.startswith(('copy', 'mask')):
             continue
         if one[name].dtype.kind == 'U':
             assert one[name].tolist() == two[name].tolist()
@@ -102,6 +102,14 @@ def test_own_statistics_are_saved_as_their_mean(cases):
         np.testing.assert_allclose(two[path], mean, atol=1e-7)
         drifted += not np.array_equal(two[name], two[f'copy1/{path}'])
     assert drifted > len(means) / 2
+
+
+def test_every_replica_drops_other_elements(cases):
+    found = cases['two_own_accumulating']
+    masks = found['mask0'], found['mask1']
+    for mask in masks:
+        assert set(mask.ravel().tolist()) == {0.0, 2.0}  # a rate of a half
+    assert 16 < (masks[0] != masks[1]).sum() < 48  # of 64
 
 
 def test_accumulated_micro_batches_are_one_batch(cases):

@@ -372,16 +372,26 @@ def test_history_has_a_row_per_interval_and_the_rate(tmp_path):
     assert list((tmp_path / 'tensorboard').glob('events.*'))
 
 
+def _told_by_brightness(number, clip):
+    """A clip whose brightness is its class, which a few steps learn."""
+    return clip / 8 + 100.0 * tf.cast(number % small.CLASSES, 'float32')
+
+
 @pytest.mark.parametrize('dtype', ['mixed_bfloat16', 'mixed_float16'])
 def test_mixed_precision_learns_float32_weights(tmp_path, dtype):
     keras.config.set_dtype_policy(dtype)
     try:
-        network, row = loop.train(small.network, small.clips(), small.config(2), tmp_path)
+        network, row = loop.train(
+            lambda: small.network(dropout_rate=0.0),
+            small.clips(_told_by_brightness),
+            small.config(30, rate=0.1, log_every=5, checkpoint_every=100),
+            tmp_path,
+        )
         assert network.get_layer('block').compute_dtype == dtype.removeprefix('mixed_')
     finally:
         keras.config.set_dtype_policy('float32')
     assert {v.dtype for v in network.trainable_variables} == {'float32'}
-    assert row['loss'] == pytest.approx(np.log(small.CLASSES), rel=0.2)
+    assert row['loss'] < 0.5 * np.log(small.CLASSES)  # which it is where nothing is learned
 
 
 def test_jit_computes_the_same(tmp_path):

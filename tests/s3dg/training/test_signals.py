@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from s3dg.training import signals
+
 ROOT = pathlib.Path(__file__).parents[3]
 ENVIRONMENT = os.environ | {'S3DG_WITHOUT_TENSORFLOW': '1'}
 
@@ -27,9 +29,9 @@ signals.stop_program(end)
 """
 
 
-def started(script):
+def started(script, before=START):
     process = subprocess.Popen(
-        [sys.executable, '-c', START + script],
+        [sys.executable, '-c', before + script],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -66,7 +68,8 @@ def test_what_nothing_interrupts_is_ended_within_seconds():
     assert 2 < time.monotonic() - asked < 15
 
 
-def test_a_second_signal_ends_it_at_once():
+@pytest.mark.parametrize('second', [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(second):
     process = started(
         "with signals.Termination(): print('ready', flush=True); compute()  # and would save"
     )
@@ -74,10 +77,47 @@ def test_a_second_signal_ends_it_at_once():
     time.sleep(6)  # longer than what needs no saving is given
     assert process.poll() is None
     asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(second)
     assert process.communicate(timeout=30) == ('', 'ended')
-    assert process.returncode == 100 + signal.SIGTERM
+    assert process.returncode == 100 + second
     assert time.monotonic() - asked < 2
+
+
+def test_a_second_ctrl_c_interrupts_what_python_does():
+    """Where no thread watches, as in a program of the user's own."""
+    with signals.Termination() as termination:
+        signal.raise_signal(signal.SIGINT)
+        assert termination.requested == signal.SIGINT
+        with pytest.raises(signals.Stopped, match='stopped by Ctrl-C'):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_ctrl_c_ends_a_program():
+    """One of ours, which has something to save and does not come to it."""
+    script = """
+import time
+from s3dg.program import entry
+from s3dg.training import signals
+
+def main(arguments):
+    with signals.Termination():
+        print('ready', flush=True)
+        while True:
+            try:
+                time.sleep(60)
+            except signals.Stopped:  # of which those around it need know nothing
+                pass
+
+entry.start(main)
+"""
+    process = started(script, before='')
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert (process.returncode, out) == (128 + signal.SIGINT, '')
+    assert errors.endswith('stopped by Ctrl-C\n')  # after what TensorFlow says where it is loaded
 
 
 def test_what_needs_no_saving_is_not_waited_for_in_a_termination():
