@@ -64,6 +64,19 @@ def test_answers_that_are_no_numbers_are_errors():
         evaluation.predict(Overflowing(), _windows(rows, 2), 2)
 
 
+class Training(Reader):
+    """Other answers in training, as by dropout and batch norm."""
+
+    def call(self, clip, training=False):
+        logits = super().call(clip)
+        return -logits if training else logits
+
+
+def test_networks_are_in_inference():
+    found = evaluation.predict(Training(), _windows([('a', 0, 0, 1, [1, 2, 3])], 1), 1)
+    np.testing.assert_array_equal(found.logits, [[1, 2, 3]])
+
+
 def test_missing_and_doubled_windows_are_errors():
     with pytest.raises(EvaluationError, match=r'Windows \[1\] of video a are missing'):
         evaluation.predict(Reader(), _windows([('a', 0, 0, 2, [1, 2, 3])], 2), 2)
