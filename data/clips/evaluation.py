@@ -1,5 +1,7 @@
 """Windows for evaluation: read, cut, decode, batch; every video once, in a fixed order."""
 
+import functools
+
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -9,6 +11,7 @@ from data.example import ID, LABEL, VIDEO
 from data.records import read
 from data.records.decode import Decoder, reversed_in_time
 from data.records.heads import stored_files
+from s3dg.video import sampling
 
 
 def evaluation_windows(
@@ -79,15 +82,16 @@ def evaluation_windows(
 def _cut(example, frames, most_frames) -> tf.data.Dataset:
     """(encoded frames, example without its frames, window, windows) for every window of a video."""
     encoded = example.pop(VIDEO)[:most_frames]
-    length = tf.size(encoded)
-    count = -(-length // frames)
-    starts = tf.range(count) * tf.maximum(length - frames, 0) // tf.maximum(count - 1, 1)
+    # int64: products of frame numbers pass 2**31 in a video of hours.
+    length, arange = tf.size(encoded, tf.int64), functools.partial(tf.range, dtype=tf.int64)
+    starts = sampling.window_starts(length, frames, arange)
+    numbers = sampling.frame_numbers(length, starts, frames, arange)
+    count = tf.size(starts)
 
-    def window(index, start):
-        chosen = (start + tf.range(frames)) % length
+    def window(index, chosen):
         return tf.gather(encoded, chosen), example, index, count
 
-    return tf.data.Dataset.from_tensor_slices((tf.range(count), starts)).map(window)
+    return tf.data.Dataset.from_tensor_slices((tf.range(count), numbers)).map(window)
 
 
 def _decode(decoder, encoded, crop, video_id, reverse) -> tf.Tensor:

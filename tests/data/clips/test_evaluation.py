@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from data import clips
+from data.clips import evaluation as evaluation_of_clips
 from data.records.decode import stored_videos
 from s3dg.video import sampling
 from tests.data.clips.ramps import CROP, length_of, origin
@@ -137,3 +138,14 @@ def test_crop_is_checked_against_the_metadata(shapes_dataset):
         clips.ClipError, match="no split 'tests', expected one of train, validation"
     ):
         next(stored_videos(shapes_dataset, 'tests'))
+
+
+def test_a_video_of_hours_is_cut_where_sampling_says():
+    """Three hours at 25 frames a second: products of frame numbers pass 2**31."""
+    encoded = tf.strings.as_string(tf.range(270_001))
+    cut = evaluation_of_clips._cut({'video': encoded}, 8, None)
+    found = {
+        int(index): list(map(int, frames))
+        for frames, _, index, _ in cut.skip(33_749).as_numpy_iterator()
+    }
+    assert found == {33_749: list(range(269_985, 269_993)), 33_750: list(range(269_993, 270_001))}
