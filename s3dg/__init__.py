@@ -1,15 +1,16 @@
 """S3D-G and its relatives for video classification, in TensorFlow.
 
-Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in
-Video Classification", ECCV 2018. Importing this package registers its classes with Keras, so that
+Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs
+in Video Classification", ECCV 2018. Importing this package registers its classes with Keras, so that
 `tf.keras.models.load_model(path)` loads its networks.
 
-TensorFlow is imported later in two places: in the console program `s3dg`, which answers `--help` at
-once, and where the environment sets `S3DG_WITHOUT_TENSORFLOW`, as for processes that only read videos.
+TensorFlow is imported later in two cases: in the console program `s3dg`, whose `--help` is quick, and
+where the environment sets `S3DG_WITHOUT_TENSORFLOW`, as for processes that only read videos.
 """
 
 import importlib
 import os
+import re
 import sys
 
 _PLACES = {
@@ -36,12 +37,16 @@ def __dir__():
     return sorted({*globals(), *_PLACES})
 
 
-def _is_program() -> bool:
-    """Whether the process is `s3dg VERB` or `python -m s3dg VERB`."""
-    if sys.argv[:1] == ['-m']:
-        return sys.orig_argv[sys.orig_argv.index('-m') + 1 :][:1] == [__name__]
-    return os.path.basename((sys.argv or [''])[0]) == __name__
+def _is_program(argv, original):
+    """Whether a process is the program `s3dg`, installed or as `python -m s3dg`.
+
+    Args:
+      argv, original: `sys.argv` and `sys.orig_argv`, as they are while the program is imported.
+    """
+    if argv[:1] == ['-m']:  # then Python's own words end with the name of the module
+        return re.fullmatch(rf'(-\w*m)?{__name__}', original[-len(argv)]) is not None
+    return os.path.basename((argv or [''])[0]) == __name__
 
 
-if not os.environ.get('S3DG_WITHOUT_TENSORFLOW') and not _is_program():
+if not os.environ.get('S3DG_WITHOUT_TENSORFLOW') and not _is_program(sys.argv, sys.orig_argv):
     importlib.import_module('s3dg.network')

@@ -1,6 +1,7 @@
 """The console program `s3dg VERB`, also `python -m s3dg VERB`."""
 
 import importlib
+import signal
 import sys
 
 from s3dg.commands import VERBS
@@ -15,6 +16,7 @@ def main() -> None:
     """Runs the verb that the command line names; ends the process."""
     words = sys.argv[1:]
     if not words or words[0] in (*_HELP, '--helpshort', 'help'):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a closed pipe ends it quietly
         print(_usage())
         sys.exit(0 if words else 2)
     name = words[0]

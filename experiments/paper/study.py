@@ -32,7 +32,8 @@ from s3dg.program.flags import (
 from s3dg.program.loading import load_network
 from s3dg.program.number_flags import MOST_SEED, MOST_STEPS, define_count, define_number
 from s3dg.program.runtime import RuntimeOptions, start_runtime
-from s3dg.program.workdir import RESULTS_FILE, Run, flatten, home_path, read_settings, workdir_path
+from s3dg.program.settings import flatten, read_settings
+from s3dg.program.workdir import RESULTS_FILE, Run, home_path, workdir_path
 from s3dg.training.evaluation import Predictions, compute_metrics
 
 FLAGS = flags.FLAGS

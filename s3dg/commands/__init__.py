@@ -11,7 +11,7 @@ class Verb(NamedTuple):
 
     Attributes:
       module: where its `define_flags` and `main` are.
-      takes_arguments: whether it takes words that are no flags.
+      takes_arguments: whether it takes words that are not flags.
       summary: what it does, for the list of verbs.
     """
 
@@ -21,10 +21,13 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    'classify': Verb('s3dg.commands.classify', True, 'names what is seen in video files'),
-    'features': Verb('s3dg.commands.features', True, 'writes features of video files'),
+    'classify': Verb('s3dg.commands.classify', True, 'names what is seen in videos'),
+    'features': Verb('s3dg.commands.features', True, 'writes features of videos to files'),
     'import-weights': Verb(
         's3dg.commands.import_weights', False, 'makes a network of a released checkpoint'
     ),
     'export': Verb('s3dg.commands.export', False, 'makes a SavedModel of a network'),
+    'cost': Verb(
+        's3dg.commands.cost', False, 'counts the parameters and multiply-adds of a network'
+    ),
 }

@@ -1,10 +1,11 @@
-"""Exports a trained network as a SavedModel that takes videos of any size.
+"""Exports a network as a SavedModel that takes videos of any size.
 
-  s3dg export --model=runs/train/model.keras --output=runs/train/saved_model
+  s3dg export --model=s3d.keras --output=saved_model
 
-The SavedModel has the endpoints `serve` (the default), `features` and `jpeg` (see s3dg/saving/endpoints.py), its batch
-norm is folded into the convolutions. What it answers is compared with the network's own answer on a
-test video before it takes the place of an earlier one.
+The SavedModel has three endpoints: `serve`, the default, takes decoded videos, `jpeg` takes frames as
+JPEG files, and `features` returns features instead of classes. Batch norm is folded into the
+convolutions. The answer on a test video is compared with the network's own first, and only then does
+the SavedModel replace an earlier one at --output.
 """
 
 import numpy as np

@@ -1,17 +1,25 @@
-"""Makes a network of a released checkpoint, which is brought by you.
+"""Makes a network of a released checkpoint, which you bring.
 
   s3dg import-weights --source=torchvision --checkpoint=s3d-d76dad2f.pth --output=s3d.keras
   s3dg import-weights --source=slim --checkpoint=kinetics600/model.ckpt --output=s3d_g.keras
   s3dg import-weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=s3d_g \
       --output=start.keras
 
-Sources: inception_v1 (TF-slim's ImageNet network, inflated into --network, to train from), slim (the authors'
-S3D-G, S3D and I3D), deepmind_i3d (RGB, flow, Kinetics-600), torchvision, kylemin, howto100m (the video tower).
-Network, stem, input range and, for Kinetics, class names are set by the file. The result is for `train --init`,
-`evaluate`, `extract_features` and `export`. A file that does not fit in every variable is refused, and then
-nothing is written. Takes seconds, so the same command again does it again.
+The sources are
+  slim           the authors' S3D-G, S3D and I3D
+  deepmind_i3d   I3D: RGB, flow, Kinetics-400 and -600
+  torchvision    S3D
+  kylemin        S3D
+  howto100m      S3D-G, the video tower
+  inception_v1   TF-slim's ImageNet network, inflated into --network, to train from
+
+The file decides the network, its stem, the range of its input and, for Kinetics, the names of the
+classes. Every variable of the network must be in the file; otherwise the file is refused and nothing
+is written. `s3dg classify`, `features` and `export` take the result, and so does a training as
+`--init`. An import takes seconds, so the same command does it again.
 """
 
+import dataclasses
 import json
 import pathlib
 
@@ -21,7 +29,7 @@ from s3dg import weights
 from s3dg.config import NETWORKS
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import define_workdir_flags, required
+from s3dg.program.flags import read, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.network_fields import parse_fields
 from s3dg.program.workdir import RESULTS_FILE, Run, file_identity, home_path, workdir_path
@@ -33,9 +41,12 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """The flags of this program, for it alone."""
-    define_workdir_flags('import_weights', 'Replace --output, also where it is not of an import.')
-    FLAGS.set_default('workdir', None)
-    FLAGS['workdir'].help += ' Default runs/import_weights/NAME for --output=NAME.keras.'
+    flags.DEFINE_string(
+        'workdir',
+        None,
+        'Folder for what the run leaves; default runs/import-weights/NAME for NAME.keras.',
+    )
+    flags.DEFINE_bool('overwrite', False, 'Replace --output, also where no import has made it.')
     flags.DEFINE_enum('source', None, list(weights.SOURCES), 'Where the checkpoint comes from.')
     flags.DEFINE_string('checkpoint', None, 'The released file; for TensorFlow also its prefix.')
     flags.DEFINE_string('output', None, 'The .keras file to write.')
@@ -43,19 +54,51 @@ def define_flags():
         'network',
         None,
         list(NETWORKS),
-        'What inception_v1 is inflated into; not for other sources.',
+        'What inception_v1 is inflated into; for no other source.',
     )
     flags.DEFINE_string(
         'class_names',
         None,
-        'kinetics400, kinetics600, or a text file with one name per line, in the order of the logits; '
-        'needed where the source does not say.',
+        'kinetics400, kinetics600, or a text file with one name per line, in the order of the '
+        'logits; default what the source says.',
     )
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. dropout_rate=0.5.')
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say, each under the name of its flag."""
+
+    source: str | None
+    checkpoint: str | None
+    output: str | None
+    network: str | None
+    class_names: str | None
+    set: list[str]
+    workdir: str | None
+    overwrite: bool
+
+    def check(self):
+        """Refuses what cannot be, before anything is read.
+
+        Raises:
+          UsageError: saying which flag.
+        """
+        for name in ('source', 'checkpoint', 'output'):
+            required(name, getattr(self, name))
+        if pathlib.Path(self.output).suffix != '.keras':
+            raise UsageError(f'--output: expected a name ending in .keras, found {self.output}.')
+        if home_path(self.output).is_dir():
+            raise UsageError(f'--output: expected a file, found {self.output}, which is a folder.')
+        inflated = self.source == 'inception_v1'
+        if inflated and self.network is None:
+            raise UsageError('--network is needed: which network inception_v1 is inflated into.')
+        if not inflated and self.network is not None:
+            raise UsageError(f'--network: the file of source {self.source} says which it holds.')
+
+
 def read_class_names(given):
-    """The class names that --class_names gives, or None.
+    """The class names that --class_names says, or None.
 
     Raises:
       UsageError: where it is neither a known set nor a readable file.
@@ -81,32 +124,13 @@ def read_class_names(given):
     return tuple(names)
 
 
-def check_flags():
-    """Refuses what cannot be before anything is read.
-
-    Raises:
-      UsageError: saying which flag.
-    """
-    for name in ('source', 'checkpoint', 'output'):
-        required(name, FLAGS[name].value)
-    if pathlib.Path(FLAGS.output).suffix != '.keras':
-        raise UsageError(f'--output: expected a name ending in .keras, found {FLAGS.output}.')
-    if home_path(FLAGS.output).is_dir():
-        raise UsageError(f'--output: expected a file, found {FLAGS.output}, which is a folder.')
-    inflated = FLAGS.source == 'inception_v1'
-    if inflated and FLAGS.network is None:
-        raise UsageError('--network is needed: which network inception_v1 is inflated into.')
-    if not inflated and FLAGS.network is not None:
-        raise UsageError(f'--network: the file of source {FLAGS.source} says which it holds.')
-
-
 def check_replaceable(output, workdir):
-    """Refuses to replace a file that no import has made, or that was changed since.
+    """Refuses to replace a file that no import into `workdir` has made, or that was changed since.
 
     Raises:
       UsageError: naming it.
     """
-    if FLAGS.overwrite or not output.exists():
+    if not output.exists():
         return
     try:
         before = json.loads((workdir_path(workdir) / RESULTS_FILE).read_text())
@@ -115,34 +139,34 @@ def check_replaceable(output, workdir):
         ours = False
     if not ours:
         raise UsageError(
-            f'--output: {output} is there already, and not as an import into {workdir} has written it; give '
-            f'another name, or --overwrite to replace it.'
+            f'--output: {output} is there already, and not as an import into {workdir} has written '
+            f'it; give another name, or --overwrite to replace it.'
         )
 
 
 def main(arguments):
     del arguments
-    check_flags()
-    output = home_path(FLAGS.output)
-    workdir = FLAGS.workdir
-    if workdir is None:
-        workdir = f'runs/import_weights/{output.stem}'
-    check_replaceable(output, workdir)
-    names = read_class_names(FLAGS.class_names)
-    fields = parse_fields(FLAGS.set)
-    if FLAGS.network is not None and names is not None:
+    options = read(Options, FLAGS)
+    options.check()
+    output = home_path(options.output)
+    workdir = options.workdir or f'runs/import-weights/{output.stem}'
+    if not options.overwrite:
+        check_replaceable(output, workdir)
+    names = read_class_names(options.class_names)
+    fields = parse_fields(options.set)
+    if options.network is not None and names is not None:
         fields.setdefault('num_classes', len(names))
     imported = weights.load(
-        FLAGS.source, FLAGS.checkpoint, network=FLAGS.network, class_names=names, **fields
+        options.source, options.checkpoint, network=options.network, class_names=names, **fields
     )
     network, left_out = imported.network, imported.variables_left_out
-    settings = {name: FLAGS[name].value for name in ('source', 'checkpoint', 'output', 'network')}
-    settings.update({'class_names': FLAGS.class_names, 'set': fields})
-    this = Run('import_weights', workdir, settings, replaces=True, goes_on=True)
+    settings = {**dataclasses.asdict(options), 'set': fields}
+    del settings['workdir'], settings['overwrite']
+    this = Run('import-weights', workdir, settings, replaces=True, goes_on=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     keras_file.save(network, output)
     results = {
-        'source': FLAGS.source,
+        'source': options.source,
         'model': str(output),
         'written': file_identity(output),
         'variables_used': imported.variables_used,
@@ -151,7 +175,7 @@ def main(arguments):
         'network': network.config.to_dict(),
         'video_format': network.video_format.to_dict(),
     }
-    this.finish(results, _markdown(imported, output))
+    this.finish(results, _markdown(options.source, imported, output))
     entry.report(f'{output}: {imported.variables_used} variables used, {len(left_out)} left out')
     if imported.layers_kept:
         gates = len(imported.layers_kept) - 1
@@ -161,7 +185,7 @@ def main(arguments):
         entry.report('the classes have no names; --class_names gives them')
 
 
-def _markdown(imported, output):
+def _markdown(source, imported, output):
     network = imported.network
     rows = [
         ('network', output),
@@ -173,7 +197,7 @@ def _markdown(imported, output):
     ]
     return '\n'.join(
         [
-            f'# Weights of {FLAGS.source}\n',
+            f'# Weights of {source}\n',
             markdown_table(('what', 'value'), rows),
             '## Left out\n',
             '\n'.join(f'- {name}' for name in imported.variables_left_out) or 'Nothing.',

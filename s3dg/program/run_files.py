@@ -29,7 +29,7 @@ WRITTEN = (
     'samples.png',
     'new_videos/*.mp4',
     *(f'saved_model/{name}' for name in SAVED_MODEL_FILES),
-    # extract_features
+    # s3dg features
     'features/*.npz',
     # cost_table
     'networks.csv',

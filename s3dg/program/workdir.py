@@ -10,6 +10,7 @@ from s3dg.files import folders, locks
 from s3dg.files.readers import read_json
 from s3dg.program import run_files
 from s3dg.program.entry import UsageError
+from s3dg.program.settings import check_same, read_settings
 
 CONFIG_FILE, RESULTS_FILE = 'config.json', 'results.json'
 _RESULTS_REMEDY = 'delete it to have it written again'
@@ -18,25 +19,27 @@ _RESULTS_REMEDY = 'delete it to have it written again'
 class Run:
     """The folder of a run: `config.json`, `results.json`, `report.md` and what the program adds.
 
-    No two processes write to one workdir: while a `Run` is there, others are refused. A finished run that is
-    only looked at is not locked, and may lie where nothing can be written.
+    No two processes write to one workdir: while a `Run` is there, others are refused. A finished run
+    that is only looked at is not locked, and may lie where nothing can be written.
 
     Args:
       program: name of the entry point.
       workdir: the folder.
       settings: every resolved value that decides the results, JSON-serialisable.
-      overwrite: whether to delete what an earlier run of the program left there. The new folder takes the place
-        of the old one in one step; one that holds other files than `run_files.WRITTEN` is refused.
-      free: settings, named 'training.log_every' and the like, or whole dicts of them, that may differ when a
-        run goes on.
-      replaces: a run with other settings is replaced by what `finish` writes, and nothing deleted: for programs
-        that leave but a report here.
-      goes_on: whether the program writes here also where the run is finished.
-      inputs: (flag, path or None) of all that the program reads, which is not to be deleted with the workdir.
+      overwrite: whether to delete what an earlier run of the program left there. The new folder
+        takes the place of the old one in one step; an old one that holds other files than
+        `run_files.WRITTEN` is refused.
+      free: settings, named 'training.log_every' and the like, or whole dicts of them, that may
+        differ when a run goes on.
+      replaces: for programs that leave only a report here. What `finish` writes replaces a run with
+        other settings, and nothing is deleted.
+      goes_on: whether the program writes here even if the run is finished.
+      inputs: (flag, path or None) of all that the program reads. It must not be deleted with the
+        workdir.
 
     Raises:
-      UsageError: where the folder holds a run with other settings or of another program, what is left of one, or
-        would be deleted with what this one reads, or with what is not ours.
+      UsageError: where the folder holds a run with other settings or of another program, or what is
+        left of one; where what this one reads, or what is not ours, would be deleted with it.
       InUseError: where another process is at work there.
     """
 
@@ -58,26 +61,20 @@ class Run:
         if goes_on or not self._is_finished(overwrite, replaces):
             self._lock = _lock(self.path)
         folders.finish_swap(self.path)
-        config = self.path / CONFIG_FILE
-        if config.exists():
-            before = read_settings(config)
-            if before['program'] != program:
-                raise UsageError(
-                    f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
-                )
-            if replaces:
-                self._is_replaced = overwrite or before != self._settings
-            elif overwrite:
-                self._start_anew(inputs)
-                return
-            else:
-                self._check_same(before, self._settings, free)
-        else:
+        before = self._read_earlier()
+        if before is None:
             self._check_no_remains()
+        elif replaces:
+            self._is_replaced = overwrite or before != self._settings
+        elif overwrite:
+            self._start_anew(inputs)
+            return
+        else:
+            check_same(self.path, before, self._settings, free)
         # Resolved: a link may lead to what is not there yet.
         self.path.resolve().mkdir(parents=True, exist_ok=True)
         if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
-            write_json(config, self._settings)
+            write_json(self.path / CONFIG_FILE, self._settings)
 
     def _is_finished(self, overwrite, replaces):
         """Whether nothing is going to be written."""
@@ -85,6 +82,18 @@ class Run:
             return False
         config = self.path / CONFIG_FILE
         return not replaces or (config.exists() and read_settings(config) == self._settings)
+
+    def _read_earlier(self):
+        """The settings of the run of this program that the folder holds, or None."""
+        config = self.path / CONFIG_FILE
+        if not config.exists():
+            return None
+        before = read_settings(config)
+        if before['program'] != self._settings['program']:
+            raise UsageError(
+                f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
+            )
+        return before
 
     def _start_anew(self, inputs):
         _check_no_inputs(self.path, inputs)
@@ -96,21 +105,8 @@ class Run:
         for name in sorted(os.listdir(self.path)) if self.path.is_dir() else ():
             if run_files.is_written(name):
                 raise UsageError(
-                    f'--workdir: {self.path} holds {name} and no {CONFIG_FILE} that says of which run; '
-                    f'give another one, or delete it.'
-                )
-
-    def _check_same(self, before, now, free):
-        flat_before, flat_now = flatten(before), flatten(now)
-        free = tuple(f'{name}.' for name in free)
-        for name in sorted({*flat_before, *flat_now}):
-            if f'{name}.'.startswith(free):
-                continue
-            old, new = flat_before.get(name), flat_now.get(name)
-            if old != new:
-                raise UsageError(
-                    f'{self.path} holds a run with other settings: {name} was {old!r} and is now {new!r}. '
-                    f'Give another --workdir, or --overwrite to start anew.'
+                    f'--workdir: {self.path} holds {name} and no {CONFIG_FILE} that says of which '
+                    f'run; give another one, or delete it.'
                 )
 
     @property
@@ -152,33 +148,13 @@ class Run:
         return self.path / name
 
 
-def read_settings(path):
-    """What a run has written to its `config.json`.
-
-    Raises:
-      UsageError: where the file is not one of this project.
-    """
-    remedy = 'give another folder, or delete this one'
-    settings = read_json(path, UsageError, remedy)
-    if not isinstance(settings.get('program'), str):
-        raise UsageError(f'{path} was not written by this project, or is damaged; {remedy}')
-    return settings
-
-
-def flatten(values, prefix=''):
-    """Nested dicts as one, with keys like 'training.log_every'."""
-    if not isinstance(values, dict):
-        return {prefix: values}
-    pairs = ((f'{prefix}.{name}' if prefix else name, value) for name, value in values.items())
-    return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
-
-
 def _check_no_inputs(folder, inputs):
     """Refuses a folder that is to be deleted, and holds what is to be read."""
     for what, path in inputs:
         if path is not None and home_path(path).resolve().is_relative_to(folder.resolve()):
             raise UsageError(
-                f'{what}: {path} lies in --workdir, which --overwrite deletes; give another --workdir.'
+                f'{what}: {path} lies in --workdir, which --overwrite deletes; '
+                f'give another --workdir.'
             )
 
 
@@ -192,7 +168,8 @@ def _lock(folder):
         return locks.lock(locks.beside(folder))
     except locks.InUseError as error:
         raise locks.InUseError(
-            f'--workdir: another process is at work in {folder}; wait for its end, or give another one.'
+            f'--workdir: another process is at work in {folder}; wait for its end, or give '
+            f'another one.'
         ) from error
 
 
@@ -218,8 +195,8 @@ def workdir_path(workdir):
     """The path of a run's folder, with ~ as the home folder.
 
     Raises:
-      UsageError: where it is no name, or of a folder that is not for this alone: the current one, home, that of
-        the code, and all above them.
+      UsageError: where it is no name, or that of a folder which is not for this alone: the current
+        one, home, that of the code, and all above them.
     """
     if not os.fspath(workdir):
         raise UsageError('--workdir is empty, expected the name of a folder.')

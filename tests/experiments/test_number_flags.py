@@ -43,7 +43,7 @@ NONSENSE = ('-1', str(10**12), str(10**30), '9' * 5000, 'nan', 'inf', '-inf', ''
 
 
 def test_all_programs_are_tried():
-    assert len(PROGRAMS) == 21
+    assert len(PROGRAMS) == 22
     assert {'experiments.train', 'experiments.convert', 's3dg.commands.features'} <= set(PROGRAMS)
 
 

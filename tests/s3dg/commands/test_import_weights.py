@@ -252,17 +252,28 @@ def test_flags_that_cannot_be_are_named(flags, message):
 def test_other_networks_are_not_replaced(tmp_path):
     """Such as a trained one, whose name was given by mistake."""
     output, work = tmp_path / 'model.keras', tmp_path / 'run'
-    with in_process.flags_of(import_weights):
+    import_weights.check_replaceable(output, work)
+    output.write_bytes(b'trained')
+    with pytest.raises(UsageError, match='--output: .*model.keras is there already, and not'):
         import_weights.check_replaceable(output, work)
-        output.write_bytes(b'trained')
-        with pytest.raises(UsageError, match='--output: .*model.keras is there already, and not'):
-            import_weights.check_replaceable(output, work)
-        work.mkdir()
-        results = {'written': file_identity(output)}
-        (work / 'results.json').write_text(json.dumps(results))
+    work.mkdir()
+    results = {'written': file_identity(output)}
+    (work / 'results.json').write_text(json.dumps(results))
+    import_weights.check_replaceable(output, work)
+    output.write_bytes(b'trained further')
+    with pytest.raises(UsageError, match='or --overwrite to replace it'):
         import_weights.check_replaceable(output, work)
-        output.write_bytes(b'trained further')
-        with pytest.raises(UsageError, match='or --overwrite to replace it'):
-            import_weights.check_replaceable(output, work)
-    with in_process.flags_of(import_weights, '--overwrite'):
-        import_weights.check_replaceable(output, work)
+
+
+@pytest.mark.parametrize(
+    ('flags', 'said'),
+    [((), '--output: {} is there already'), (('--overwrite',), 'no.ckpt')],
+)
+def test_overwrite_is_needed_to_replace_them(flags, said, tmp_path, capsys):
+    output = tmp_path / 'model.keras'
+    output.write_bytes(b'trained')
+    words = ('--source=slim', f'--checkpoint={tmp_path / "no.ckpt"}', f'--output={output}')
+    code = in_process.call(import_weights, *words, f'--workdir={tmp_path / "run"}', *flags)
+    assert code in (1, 2)
+    assert said.format(output) in capsys.readouterr().err
+    assert output.read_bytes() == b'trained'

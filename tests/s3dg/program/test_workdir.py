@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from s3dg.program.entry import UsageError
-from s3dg.program.workdir import Run, home_path, read_settings
+from s3dg.program.settings import read_settings
+from s3dg.program.workdir import Run, home_path
 from tests import fuzzing, programs
 from tests.kills import contents, hidden_contents, killed_at
 
@@ -240,7 +241,20 @@ def test_a_report_is_replaced_and_nothing_else_deleted(tmp_path):
         this.finish({'done': 2}, '')
     assert (tmp_path / 'model.ckpt').read_text() == 'mine'
     with pytest.raises(UsageError, match='holds a run of export; give another one'):
-        Run('import_weights', tmp_path, {'a': 2}, replaces=True)
+        Run('import-weights', tmp_path, {'a': 2}, replaces=True)
+
+
+@pytest.mark.parametrize(
+    ('former', 'name'), [('extract_features', 'features'), ('import_weights', 'import-weights')]
+)
+def test_a_workdir_of_a_program_that_had_another_name_is_taken(former, name, tmp_path):
+    (tmp_path / 'config.json').write_text(json.dumps({'program': former, 'pool': 'all'}))
+    with pytest.raises(UsageError, match="pool was 'all' and is now 'none'"):
+        Run(name, tmp_path, {'pool': 'none'})
+    with pytest.raises(UsageError, match=f'holds a run of {name}; give another one'):
+        Run('train', tmp_path, {'pool': 'all'})
+    Run(name, tmp_path, {'pool': 'all'}).finish({'windows': 3}, '')
+    assert Run(name, tmp_path, {'pool': 'all'}).results == {'windows': 3}
 
 
 def test_an_unknown_home_stays_as_it_is():

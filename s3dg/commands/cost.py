@@ -1,0 +1,127 @@
+"""Counts the parameters and multiply-adds of a network, for one clip.
+
+  s3dg cost --network=s3d_g
+  s3dg cost --network=fast_s3d --frames=32 --height=160 --width=160 --set=num_classes=10
+  s3dg cost --model=s3d.keras --layers
+
+The network is a named one, without weights, or that of a `.keras` file. It is counted layer by layer
+and summed up per endpoint; --layers lists the layers. Nothing is computed on the clip.
+
+The column `trainable` counts parameters as papers do; `weights` adds the statistics of batch
+norm, and what is frozen. A convolution costs output positions x kernel size x channels in x
+channels out, a dense layer channels in x channels out wherever it is applied. Biases, batch norm,
+pools and the product of a gate are left out. One multiply-add is two floating-point operations.
+"""
+
+import dataclasses
+import json
+
+from absl import flags
+
+from s3dg import cost
+from s3dg.config import NETWORKS, named_config
+from s3dg.network import Network
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.program.flags import read
+from s3dg.program.loading import load_network
+from s3dg.program.network_fields import parse_fields
+from s3dg.program.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """The flags of this program, for it alone."""
+    flags.DEFINE_enum('network', None, list(NETWORKS), 'A named network.')
+    flags.DEFINE_string('model', None, 'A .keras file, instead.')
+    flags.DEFINE_multi_string(
+        'set', [], 'FIELD=VALUE of the named network, e.g. width=0.5 or num_classes=10.'
+    )
+    paper = f'default {cost.FRAMES}x{cost.HEIGHT}x{cost.WIDTH}, or what the file was trained on'
+    define_count('frames', None, f'Frames of the clip; {paper}.', MOST_FRAMES)
+    define_count('height', None, 'Height of the clip.', MOST_PIXELS)
+    define_count('width', None, 'Width of the clip.', MOST_PIXELS)
+    flags.DEFINE_bool('layers', False, 'List every layer, not the endpoints.')
+    flags.DEFINE_bool('json', False, 'Print one JSON object with both, instead of text.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the flags say, each under the name of its flag."""
+
+    network: str | None
+    model: str | None
+    set: list[str]
+    frames: int | None
+    height: int | None
+    width: int | None
+    layers: bool
+    json: bool
+
+
+def open_network(options):
+    """The network to count, and the size of the clip.
+
+    Returns:
+      (the `Network`, (frames, height, width)).
+
+    Raises:
+      UsageError: where it is not said which network, or there is none.
+    """
+    if (options.network is None) == (options.model is None):
+        raise UsageError('--network or --model is needed, one of them.')
+    fields = parse_fields(options.set)
+    if options.model is None:
+        network = Network(named_config(options.network, **fields))
+        usual = (cost.FRAMES, cost.HEIGHT, cost.WIDTH)
+    else:
+        if fields:
+            raise UsageError('--set: the fields of --model are in its file; it is for --network.')
+        network = load_network(options.model)
+        usual = (network.video_format.clip_frames, *network.video_format.crop_size)
+    given = (options.frames, options.height, options.width)
+    return network, tuple(
+        one if one is not None else other for one, other in zip(given, usual, strict=True)
+    )
+
+
+def table(costs):
+    """Lines of a table, numbers aligned to the right.
+
+    Args:
+      costs: dict from a name to its `Cost` or `LayerCost`, in order; the last one is the sum.
+    """
+    whole = list(costs.values())[-1].multiply_adds
+    rows = [('', 'trainable', 'weights', 'multiply-adds', 'share')]
+    for name, one in costs.items():
+        numbers = (one.parameters, one.parameters_total, one.multiply_adds)
+        share = f'{one.multiply_adds / whole:.1%}'
+        rows.append((name, *(f'{number:,}' for number in numbers), share))
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return ['  '.join([name.ljust(first), *map(str.rjust, cells, others)]) for name, *cells in rows]
+
+
+def main(arguments):
+    del arguments
+    options = read(Options, FLAGS)
+    network, clip = open_network(options)
+    layers = cost.layer_costs(network, *clip)
+    endpoints, total = cost.per_endpoint(layers), cost.total(layers)
+    if options.json:
+        found = {
+            **dataclasses.asdict(total),
+            'clip': clip,
+            'network': network.config.to_dict(),
+            'endpoints': {name: dataclasses.asdict(one) for name, one in endpoints.items()},
+            'layers': [dataclasses.asdict(one) for one in layers],
+        }
+        print(json.dumps(found), flush=True)
+        return
+    name = options.network or options.model
+    frames, height, width = clip
+    outputs = network.config.num_classes
+    entry.report(f'{name}: {frames} frames of {height}x{width}, {outputs} outputs')
+    parts = {one.path: one for one in layers} if options.layers else endpoints
+    for line in table({**parts, 'total': total}):
+        entry.report(line)
