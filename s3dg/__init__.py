@@ -1,11 +1,11 @@
 """S3D-G and its relatives for video classification, in TensorFlow.
 
 Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs
-in Video Classification", ECCV 2018. Importing this package registers its classes with Keras, so that
-`tf.keras.models.load_model(path)` loads its networks.
+in Video Classification", ECCV 2018. Importing this package registers its classes with Keras, so
+that `tf.keras.models.load_model(path)` loads its networks.
 
-TensorFlow is imported later in two cases: in the console program `s3dg`, whose `--help` is quick, and
-where the environment sets `S3DG_WITHOUT_TENSORFLOW`, as for processes that only read videos.
+TensorFlow is imported later in two cases: in the console program `s3dg`, whose `--help` is quick,
+and where the environment sets `S3DG_WITHOUT_TENSORFLOW`, as for processes that only read videos.
 """
 
 import importlib

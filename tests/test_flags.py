@@ -18,8 +18,6 @@ NOT_YET = (
     'experiments/quickstart.py',
     'experiments/train.py',
     'experiments/training/options.py',
-    's3dg/commands/features.py',
-    's3dg/commands/import_weights.py',
 )
 READS_OR_DEFINES = re.compile(r'main|define_(\w+_)?flags?')
 

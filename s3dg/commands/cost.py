@@ -4,8 +4,8 @@
   s3dg cost --network=fast_s3d --frames=32 --height=160 --width=160 --set=num_classes=10
   s3dg cost --model=s3d.keras --layers
 
-The network is a named one, without weights, or that of a `.keras` file. It is counted layer by layer
-and summed up per endpoint; --layers lists the layers. Nothing is computed on the clip.
+The network is a named one, without weights, or that of a `.keras` file. It is counted layer by
+layer and summed up per endpoint; --layers lists the layers. Nothing is computed on the clip.
 
 The column `trainable` counts parameters as papers do; `weights` adds the statistics of batch
 norm, and what is frozen. A convolution costs output positions x kernel size x channels in x

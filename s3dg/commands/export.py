@@ -2,10 +2,10 @@
 
   s3dg export --model=s3d.keras --output=saved_model
 
-The SavedModel has three endpoints: `serve`, the default, takes decoded videos, `jpeg` takes frames as
-JPEG files, and `features` returns features instead of classes. Batch norm is folded into the
-convolutions. The answer on a test video is compared with the network's own first, and only then does
-the SavedModel replace an earlier one at --output.
+The SavedModel has three endpoints: `serve`, the default, takes decoded videos; `jpeg` takes frames
+as JPEG files; `features` returns features instead of classes. Batch norm is folded into the
+convolutions. The answer on a test video is compared with the network's own first, and only then
+does the SavedModel replace an earlier one at --output.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def define_flags():
 
 
 def generated_video(network):
-    """A generated video of the size the network's frames have: uint8 (1, frames, H, W, channels)."""
+    """A video of the size of the network's frames: uint8 (1, frames, height, width, channels)."""
     video_format = network.video_format
     height, width = video_format.frame_size or video_format.crop_size
     generator = np.random.default_rng(0)
@@ -47,8 +47,8 @@ def export_network(network, output):
     """Exports, having compared with the network; what is at `output` is replaced only then.
 
     Returns:
-      (endpoint names, largest difference of a probability; of an embedding, as a share of its largest
-      dimension).
+      (endpoint names, largest difference of a probability; that of an embedding is a share of
+      its largest dimension).
 
     Raises:
       ExportError: where they differ by more than `TOLERANCE`.
@@ -60,8 +60,8 @@ def export_network(network, output):
         found.append(largest_difference(network, folder))
         if not found[0] <= TOLERANCE:
             raise export.ExportError(
-                f"{output}: the answers to be exported differ from the network's by {found[0]:.2g}, "
-                f'expected at most {TOLERANCE}; nothing is exported.'
+                f"{output}: the answers to be exported differ from the network's by "
+                f'{found[0]:.2g}, expected at most {TOLERANCE}; nothing is exported.'
             )
 
     return export.export(network, output, check=compare), found[0]

@@ -1,6 +1,6 @@
 """Extracts what a network's layers make of video files: one .npz of features per video.
 
-  s3dg features --model=runs/train/model.keras --endpoint=Mixed_5c holiday.mp4 clips/
+  s3dg features --model=s3d.keras --endpoint=Mixed_5c holiday.mp4 clips/
 
 Videos may have any size, rate and length: they are resampled to the network's rate, resized and
 centre-cropped as in evaluation. The network sees windows of --window frames that begin every
@@ -61,7 +61,7 @@ _LISTED = 20  # rows of a table in report.md, at most; results.json has all
 
 def define_flags():
     """The flags of this program, for it alone."""
-    define_workdir_flags('extract_features')
+    define_workdir_flags('features')
     define_runtime_flags()
     flags.DEFINE_string('model', None, 'The .keras file.')
     flags.DEFINE_enum(
@@ -131,17 +131,6 @@ def _counted(blocks, progress):
         yield block
 
 
-def check_flags(arguments):
-    """Refuses a wrong call before anything is read.
-
-    Raises:
-      UsageError: saying what.
-    """
-    required('model', FLAGS.model)
-    if not arguments:
-        raise UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
-
-
 def extract_all(extractor, targets, stride, arrays):
     """Extracts the features of all videos that are not done, naming those that cannot be read.
 
@@ -171,7 +160,9 @@ def extract_all(extractor, targets, stride, arrays):
 
 
 def main(arguments):
-    check_flags(arguments)
+    required('model', FLAGS.model)
+    if not arguments:
+        raise UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
     videos = feature_file.find_videos(arguments)
     strategy = start_runtime(RuntimeOptions.of(FLAGS))
     with strategy.scope():
@@ -194,9 +185,7 @@ def main(arguments):
         'dtype': FLAGS.dtype,
     }
     inputs = [('--model', FLAGS.model), *(('video', one.path) for one in videos)]
-    this = Run(
-        'extract_features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs, goes_on=True
-    )
+    this = Run('features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs, goes_on=True)
     targets = feature_file.choose_targets(videos, this / 'features')
     before = sum(target.is_done for target in targets)
     if before:

@@ -14,9 +14,9 @@ The sources are
   inception_v1   TF-slim's ImageNet network, inflated into --network, to train from
 
 The file decides the network, its stem, the range of its input and, for Kinetics, the names of the
-classes. Every variable of the network must be in the file; otherwise the file is refused and nothing
-is written. `s3dg classify`, `features` and `export` take the result, and so does a training as
-`--init`. An import takes seconds, so the same command does it again.
+classes. Every variable of the network must be in the file; otherwise the file is refused and
+nothing is written. `s3dg classify`, `features` and `export` take the result, and so does a
+training as `--init`. An import takes seconds, so the same command does it again.
 """
 
 import dataclasses

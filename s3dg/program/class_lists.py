@@ -7,13 +7,14 @@ _LONGEST_NAME = 40
 
 
 def describe_difference(found, expected):
-    """How many classes two lists have, and the first places at which they differ.
+    """How many classes two lists have, and where they first differ.
 
     Args:
       found, expected: the names, in the order of the labels; they are not the same.
 
     Returns:
-      e.g. "3 classes, expected 3; 1 places differ: class 2 is 'dance', expected 'jump'; 2 names are in both".
+      e.g. "3 classes, expected 3; 1 places differ: class 2 is 'dance', expected 'jump'; 2 names are
+      in both".
     """
     found, expected = list(found), list(expected)
     differ = []

@@ -1,4 +1,4 @@
-"""How an entry point begins and ends: flags, errors in one line, signals, closed pipes, exit codes."""
+"""How a program begins and ends: flags, errors in one line, signals, closed pipes, exit codes."""
 
 import errno
 import itertools
@@ -28,7 +28,7 @@ _OF_OPEN_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class UsageError(S3dgError, ValueError):
-    """A flag or argument that cannot be: one line saying which, what was found, what was expected."""
+    """A flag or argument that cannot be: which one, what was found, what was expected."""
 
 
 class MissingFileError(UsageError):
@@ -52,8 +52,8 @@ def report_error(error):
 def guard(main, takes_arguments=False):
     """`main(arguments)` as a function of argv, in which errors of the user's become one line.
 
-    Its value is the exit code: what `main` returns, 1 for an error, 2 for a wrong call, 143 where it was
-    stopped by SIGTERM, 130 by Ctrl-C, after it had saved its state.
+    It returns the exit code: what `main` returns, 1 for an error, 2 for a wrong call, and 143 or
+    130 where SIGTERM or Ctrl-C stopped it, after it had saved its state.
     """
 
     def guarded(argv):
@@ -88,7 +88,7 @@ def guard(main, takes_arguments=False):
 
 
 def _check_flags_given(values):
-    """Refuses flags without a value, as an empty variable of a shell gives them: none means a default.
+    """Refuses flags with an empty value, such as an empty variable of a shell leaves.
 
     Raises:
       UsageError: naming one.
@@ -114,7 +114,7 @@ def _full_places(values):
 
 
 def parse_flags(argv):
-    """The arguments beside the flags; ends the program where help is asked for, or a flag cannot be."""
+    """The arguments beside the flags; ends the program for help, and for a flag that cannot be."""
     try:
         for word in itertools.takewhile(lambda word: word != '--', argv[1:]):
             name = word.partition('=')[0]

@@ -38,7 +38,7 @@ def define_runtime_flags():
         'strategy',
         'auto',
         ['auto', 'one', 'mirrored'],
-        'Devices: all GPUs or logical CPUs (mirrored), a single one (one), or whichever fits (auto).',
+        'Devices: all GPUs or logical CPUs (mirrored), one of them (one), or what fits (auto).',
     )
     define_count(
         'logical_cpus',

@@ -11,8 +11,8 @@ def parse_fields(words):
     """The fields that words such as 'width=0.5', 'gating=none', 'input_scale=1,1,2' set.
 
     Args:
-      words: FIELD=VALUE each; 'none', 'true' and 'false' in any case, numbers, and tuples of numbers are
-        taken as such, anything else as text.
+      words: FIELD=VALUE each. 'none', 'true' and 'false' in any case, numbers, and tuples of
+        numbers are taken as such, anything else as text.
 
     Returns:
       dict from field to value; whether a value fits is for `NetworkConfig` to say.

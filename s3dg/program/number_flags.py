@@ -1,7 +1,7 @@
-"""Flags that are numbers: each is defined with the least and the most it may be, and its help says so.
+"""Flags that are numbers, each with the least and the most that it may be, as its help says.
 
-What lies outside ends in one line before anything is read. The upper bounds are far above what anybody has
-use for, and below what overflows an integer of TensorFlow's, or fills every memory.
+What lies outside ends the program in one line before anything is read. The upper bounds are far
+above what anybody needs, and below what overflows an integer of TensorFlow's or fills every memory.
 """
 
 import math

@@ -35,7 +35,8 @@ def check_same(folder, before, now, free=()):
     Args:
       folder: the run's, for the message.
       before, now: the settings, nested dicts.
-      free: names of settings, or of whole dicts of them, that may differ, e.g. 'training.log_every'.
+      free: settings, named 'training.log_every' and the like, or whole dicts of them, that may
+        differ.
 
     Raises:
       UsageError: naming the first setting that differs.

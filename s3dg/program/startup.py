@@ -1,8 +1,8 @@
-"""What must come before the imports of a program: a quiet TensorFlow, and signals that end it at once.
+"""What a program does before its imports: it quietens TensorFlow, and lets signals end it at once.
 
-The packages `experiments` and `s3dg.__main__` come here first; so nothing but the standard library is
-imported before the environment is set. `import s3dg` in a program of the user's own does nothing of
-the kind: what TensorFlow prints there is for that program to say.
+`experiments` and `s3dg.__main__` import this module first, and it imports nothing but the standard
+library before the environment is set. A user's own program that says `import s3dg` stays as it is,
+and decides itself what TensorFlow prints.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ _errors = 2  # the file descriptor that messages go to
 
 
 def prepare(words):
-    """Sets the process up for a program that is called with these words, and imports TensorFlow.
+    """Sets the process up for a program called with these words, and imports TensorFlow.
 
-    What the user has put into the environment stays as it is.
+    Variables that the user has set stay as they are.
     """
     for number in _STOPS:
         signal.signal(number, end)
@@ -39,7 +39,7 @@ def prepare(words):
 
 
 def end(number, frame=None):
-    """Ends the process at once, as a handler of signals, with a line and the exit code of shells."""
+    """Ends the process at once, with a line and the exit code of shells; a handler of signals."""
     os.write(_errors, f'stopped by {NAMES[number]}\n'.encode())
     os._exit(128 + number)
 
@@ -61,7 +61,7 @@ def _wanted_level(words):
 
 @contextlib.contextmanager
 def _without_log_lines(level):
-    """Holds back what is written to standard error, and lets through what is not logged below `level`."""
+    """Holds back what is written to standard error; lines logged below `level` stay back."""
     global _errors
     try:
         kept = os.dup(2)

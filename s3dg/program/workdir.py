@@ -19,8 +19,8 @@ _RESULTS_REMEDY = 'delete it to have it written again'
 class Run:
     """The folder of a run: `config.json`, `results.json`, `report.md` and what the program adds.
 
-    No two processes write to one workdir: while a `Run` is there, others are refused. A finished run
-    that is only looked at is not locked, and may lie where nothing can be written.
+    No two processes write to one workdir: while a `Run` is there, others are refused. A finished
+    run that is only looked at is not locked, and may lie where nothing can be written.
 
     Args:
       program: name of the entry point.

@@ -82,8 +82,8 @@ def test_flags_refuse_what_no_number_may_be(name):
     ],
 )
 def test_a_flag_that_cannot_be_ends_in_one_line(word, capsys):
-    extract_features = importlib.import_module('s3dg.commands.features')
-    assert in_process.call(extract_features, word) == 2
+    features = importlib.import_module('s3dg.commands.features')
+    assert in_process.call(features, word) == 2
     said = capsys.readouterr().err
     assert said.startswith('error: ')
     assert said.count('\n') == 1
