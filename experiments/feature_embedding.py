@@ -30,7 +30,7 @@ from experiments.training.dataset import choose_split, class_names
 from experiments.training.recipe import named_recipes
 from s3dg import files
 from s3dg.commands.feature_file import FeatureFileError
-from s3dg.figures import feature_embedding, plots
+from s3dg.figures import feature_embedding, paper_plots
 from s3dg.files.readers import read_npz
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -221,7 +221,7 @@ def main(arguments):
             study.report(f'{label}, % of neighbours that are of the group: {", ".join(told)}')
 
         def panel(label, level, title):
-            return plots.Embedding(
+            return paper_plots.Embedding(
                 f'{title}: {reporting.percent(results[label][level], AGREEMENT)}%',
                 feature_embedding.project(features[label][0][level], seed),
                 groups,
@@ -231,7 +231,7 @@ def main(arguments):
             UPPER_NETWORK: [panel(UPPER_NETWORK, level, level) for level in LEVELS],
             COMPARED_LEVEL: [panel(label, COMPARED_LEVEL, label) for label in NETWORKS],
         }
-        plots.embeddings(rows, names, this / 'feature_embedding.png')
+        paper_plots.embeddings(rows, names, this / 'feature_embedding.png')
         return results, _markdown(dataset, results, trained, groups, neighbours)
 
     settings = {'dataset': dataset, 'videos': most, 'neighbours': neighbours}

@@ -25,7 +25,7 @@ from experiments.training import run as training
 from experiments.training.dataset import class_names
 from experiments.training.recipe import Recipe
 from experiments.training.start import How, Start
-from s3dg.figures import plots
+from s3dg.figures import paper_plots
 from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -122,7 +122,7 @@ def main(arguments):
             when: over_seeds([temporal_variation(network) for network in found])
             for when, found in networks.items()
         }
-        plots.filter_boxes(figures, this / 'filter_statistics.png')
+        paper_plots.filter_boxes(figures, this / 'filter_statistics.png')
         write_json(this / 'step_0.json', figures['step 0'])
         write_json(this / 'temporal_variation.json', variations)
         return figures['trained'], _markdown(dataset, figures['trained'], variations, trained)

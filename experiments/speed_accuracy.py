@@ -25,7 +25,7 @@ from experiments.paper.study import conduct
 from experiments.training import presets
 from experiments.training.recipe import Recipe, named_recipes
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS
-from s3dg.figures import plots
+from s3dg.figures import paper_plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
@@ -111,7 +111,7 @@ def draw(results, path, title):
     def point(label):
         row = results[label]
         name = row['switching_endpoint'] or label
-        return plots.AccuracyPoint(
+        return paper_plots.AccuracyPoint(
             row['multiply_adds'], row['top1'], name, row.get('top1_deviation')
         )
 
@@ -119,8 +119,8 @@ def draw(results, path, title):
     for family, (_, whole, colour, line_style) in FAMILIES.items():
         own = [label for label, row in results.items() if row['family'] == family]
         points = tuple(point(label) for label in ('i2d', *own, whole))
-        curves.append(plots.AccuracyCurve(family, colour, line_style, points))
-    plots.accuracy_against_cost(curves, [point('fast_s3d')], path, title)
+        curves.append(paper_plots.AccuracyCurve(family, colour, line_style, points))
+    paper_plots.accuracy_against_cost(curves, [point('fast_s3d')], path, title)
 
 
 def main(arguments):

@@ -3,7 +3,7 @@
 import pytest
 
 from experiments import speed_accuracy
-from s3dg.figures import plots
+from s3dg.figures import paper_plots
 
 
 def test_families_are_drawn_from_i2d_to_the_network_where_all_is_temporal(monkeypatch, tmp_path):
@@ -12,7 +12,7 @@ def test_families_are_drawn_from_i2d_to_the_network_where_all_is_temporal(monkey
     def capture(curves, points, path, title):
         drawn.update({curve.label: curve for curve in curves}, points=points, title=title)
 
-    monkeypatch.setattr(plots, 'accuracy_against_cost', capture)
+    monkeypatch.setattr(paper_plots, 'accuracy_against_cost', capture)
     labels = {
         'i2d': None,
         'i3d': None,
