@@ -6,8 +6,9 @@
 import os
 import sys
 
-# As `python -m experiments.NAME` imports this package; elsewhere nothing happens here.
-if sys.argv[0] == '-m':
+# As `python -m experiments.NAME` imports this package; elsewhere nothing happens here. Python's own
+# words end with the name of the module.
+if sys.argv[:1] == ['-m'] and f'{__name__}.' in sys.orig_argv[-len(sys.argv)]:
     _VARIABLE = 'S3DG_WITHOUT_TENSORFLOW'
     _given = os.environ.get(_VARIABLE)
     os.environ[_VARIABLE] = '1'  # else `s3dg` would import it, before it has been quietened

@@ -13,11 +13,11 @@ from absl import flags
 
 from data import catalog
 from experiments.training import evaluating
+from experiments.training.class_lists import describe_difference
 from experiments.training.dataset import choose_split, class_names, require_channels
 from experiments.training.presets import EVALUATED_FRAMES
 from s3dg.figures import plots
 from s3dg.program import entry
-from s3dg.program.class_lists import describe_difference
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import (
     define_dataset_flags,

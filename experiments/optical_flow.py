@@ -25,11 +25,11 @@ from experiments.paper import reporting, study
 from experiments.paper import results as paper_results
 from experiments.paper.study import conduct, over_seeds
 from experiments.training import presets
+from experiments.training.class_lists import describe_difference
 from experiments.training.dataset import choose_split, class_names
 from experiments.training.recipe import Recipe
 from s3dg import two_stream
 from s3dg.program import entry
-from s3dg.program.class_lists import describe_difference
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 from s3dg.training.evaluation import compute_metrics

@@ -5,9 +5,9 @@ import enum
 import functools
 import hashlib
 
+from experiments.training.class_lists import describe_difference
 from s3dg.config import ConfigError
 from s3dg.network import copy_weights
-from s3dg.program.class_lists import describe_difference
 from s3dg.program.loading import load_network
 from s3dg.program.workdir import home_path
 from s3dg.weights import WeightsError, inflate

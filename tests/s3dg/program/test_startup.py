@@ -84,18 +84,19 @@ def test_a_signal_while_it_starts_ends_it_in_one_line(number, code, name, second
     assert (process.returncode, out, errors) == (code, '', f'stopped by {name}\n')
 
 
-def test_importing_the_library_leaves_everything_as_it_is():
+@pytest.mark.parametrize('way', ['-c', '-m'])
+def test_importing_the_library_leaves_everything_as_it_is(way, tmp_path):
     script = 'import os, signal, s3dg, experiments; print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"))'
-    script += '; print(signal.getsignal(signal.SIGTERM))'
+    script += '; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)'
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / '__init__.py').write_text(script)
+    (tmp_path / 'mine' / '__main__.py').touch()
     done = subprocess.run(
-        [sys.executable, '-c', script],
-        cwd=programs.ROOT,
-        env=programs.ENVIRONMENT,
+        [sys.executable, way, {'-c': script, '-m': 'mine'}[way]],
+        cwd=tmp_path,
+        env=programs.ENVIRONMENT | {'PYTHONPATH': str(programs.ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ['None', 'Handlers.SIG_DFL'] or done.stdout.split() == [
-        'None',
-        '0',
-    ]
+    assert done.stdout.split() == ['None', 'True']

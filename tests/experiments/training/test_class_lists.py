@@ -2,8 +2,8 @@
 
 import pytest
 
+from experiments.training.class_lists import describe_difference
 from s3dg.errors import one_line
-from s3dg.program.class_lists import describe_difference
 
 
 @pytest.mark.parametrize(
