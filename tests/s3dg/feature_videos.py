@@ -1,4 +1,4 @@
-"""Lossless videos whose frames at a network's rate are known, and the small network that sees them."""
+"""Lossless videos whose frames at a network's rate are known, and a small network for them."""
 
 import keras
 import numpy as np

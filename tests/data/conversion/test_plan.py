@@ -194,7 +194,7 @@ def test_every_folder_is_looked_into_once_and_not_when_a_dataset_is_found(folder
 
 
 def test_changes_in_folders(folders):
-    """In place, they are seen before a dataset is finished; a file that came is seen in any case."""
+    """In place, they are seen before a dataset is finished; a file that came always is."""
     before = folders.digest()
     convert(folders)
     picture = pathlib.Path(folders.videos[0].path, '1.png')
@@ -271,15 +271,15 @@ def test_unusable_videos_are_told_and_not_decoded(folders, tmp_path, monkeypatch
     beforehand = next(place for place, line in enumerate(lines) if 'folders of frames' in line)
     assert lines[:beforehand] == [
         f'listed/rgb/1.0.0: 1 of 5 videos are not there, for example {tmp_path / "gone"}',
-        "listed/rgb/1.0.0: 1 of 5 videos cannot be used, for example 'd': its label 'fly' is none of"
-        ' the 2 classes',
+        "listed/rgb/1.0.0: 1 of 5 videos cannot be used, for example 'd': its label 'fly' is none"
+        ' of the 2 classes',
     ]
     with pytest.raises(ConversionError) as error:
         convert(folders, overwrite=True, max_skipped_fraction=0.3)
     assert str(error.value) == (
         f'listed/rgb/1.0.0: 1 of 5 videos are not there, for example {tmp_path / "gone"}; 1 of 5'
-        " videos cannot be used, for example 'd': its label 'fly' is none of the 2 classes; more than"
-        ' the share of 0.3 allowed; fetch what is missing, or run again with a higher'
+        " videos cannot be used, for example 'd': its label 'fly' is none of the 2 classes; more"
+        ' than the share of 0.3 allowed; fetch what is missing, or run again with a higher'
         ' --max_skipped_fraction'
     )
     assert len(decoded) == 4

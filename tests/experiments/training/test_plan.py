@@ -1,4 +1,4 @@
-"""What a plan holds, and how it is written: `config.json` files of earlier versions must be found."""
+"""What a plan holds, and how it is written: runs of earlier versions must be found."""
 
 import hashlib
 import json
