@@ -1,4 +1,4 @@
-"""What describes a network, and what describes the videos it takes: two frozen records, saved with it.
+"""Two frozen records that are saved with a network: one describes it, one the videos it takes.
 
 Every network of the paper is a few fields of `NetworkConfig`; `NETWORKS` names them.
 Sources: [P] the paper, [C] the authors' released code (TF-slim nets/s3dg.py, i3d.py), [ours].
@@ -30,7 +30,7 @@ ENDPOINTS = (
     'Mixed_5c',
 )
 
-# The endpoints that can be spatio-temporal, low to high (section 4.1).
+# The endpoints that can be spatio-temporal, low to high (section 4.2).
 SPATIO_TEMPORAL_ENDPOINTS = tuple(
     name for name in ENDPOINTS if not name.startswith('MaxPool') and name != 'Conv2d_2b_1x1'
 )
@@ -42,7 +42,7 @@ KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
 
 
 class ConfigError(S3dgError, ValueError):
-    """A field of a configuration that cannot be: says which, what it is and what it may be."""
+    """A wrong value in a configuration; the message has the field, the value and what it may be."""
 
 
 class _Record:
@@ -67,7 +67,8 @@ class _Record:
         for name in values:
             if name not in known:
                 raise ConfigError(
-                    f'{cls.__name__} has no field {name!r}; its fields are {", ".join(sorted(known))}.'
+                    f'{cls.__name__} has no field {name!r}; its fields are '
+                    f'{", ".join(sorted(known))}.'
                 )
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
@@ -119,56 +120,63 @@ class NetworkConfig(_Record):
     Attributes:
       num_classes: logits.
       channels: of the clips: 3 for RGB, 2 for optical flow (x, y).
-      width: multiplier of every filter number, at least 16 filters each (slim's depth multiplier). [C]
-      temporal_from, temporal_until: first and last of `SPATIO_TEMPORAL_ENDPOINTS` whose convolutions
-        extend over time; the others are 2D. Both None: none does (I2D). A later `temporal_from` gives
-        the top-heavy networks, an earlier `temporal_until` the bottom-heavy ones. [P 4.2]
-      separable: temporal convolutions as 1xkxk then kx1x1 (S3D) instead of dense kxkxk (I3D). [P 4.3]
-      stem_temporal_size: temporal size of Conv2d_1a_7x7's kernel. None: 1 where the stem is not within
-        temporal_from ... temporal_until, else 7 for dense networks and 3 for separable ones ("7 in the
-        original I3D and S3D-G but 3 gives better performance"). A number holds whatever is temporal.
+      width: multiplier of every filter number, at least 16 filters each (slim's depth multiplier).
         [C]
-      stem_separable: the stem too is factored (Fig. 6; torchvision, kylemin). Default dense, the released
-        code's: with it the ratio of multiply-adds of S3D to I3D is the paper's. [P][C]
-      stem_spatial_size: height and width of the stem's kernel: 7; 8 where a space-to-depth stem was made
-        dense (HowTo100M).
-      stem_padding: 'same' [C]; 'symmetric', size // 2 before and after (torchvision, kylemin); or the
-        number of rows before (time, height, width), those after following from the size (HowTo100M).
-      pool_padding: of the max-pools between endpoints: 'same' [C]; 'symmetric', 1 for a size of 3 and none
-        for MaxPool_5a_2x2, which drops an odd last row (torchvision, kylemin); 'trailing', none before and
-        what is needed after, which is 'same' for even sizes (HowTo100M's "TF padding").
+      temporal_from, temporal_until: first and last of `SPATIO_TEMPORAL_ENDPOINTS` whose
+        convolutions extend over time; the others are 2D. Both None: none does (I2D). A later
+        `temporal_from` gives the top-heavy networks, an earlier `temporal_until` the bottom-heavy
+        ones. [P 4.2]
+      separable: temporal convolutions as 1xkxk then kx1x1 (S3D) instead of dense kxkxk (I3D).
+        [P 4.4]
+      stem_temporal_size: temporal size of Conv2d_1a_7x7's kernel. None: 1 where the stem is not
+        within temporal_from ... temporal_until, else 7 for dense networks and 3 for separable ones
+        ("7 in the original I3D and S3D-G but 3 gives better performance"). A number holds whatever
+        is temporal. [C]
+      stem_separable: the stem too is factored (Fig. 6; torchvision, kylemin). Default dense, the
+        released code's: with it the ratio of multiply-adds of S3D to I3D is the paper's. [P][C]
+      stem_spatial_size: height and width of the stem's kernel: 7; 8 where a space-to-depth stem was
+        made dense (HowTo100M).
+      stem_padding: 'same' [C]; 'symmetric', size // 2 before and after (torchvision, kylemin); or
+        the number of rows before (time, height, width), those after following from the size
+        (HowTo100M).
+      pool_padding: of the max-pools between endpoints: 'same' [C]; 'symmetric', 1 for a size of 3
+        and none for MaxPool_5a_2x2, which drops an odd last row (torchvision, kylemin); 'trailing',
+        none before and what is needed after, which is 'same' for even sizes (HowTo100M's "TF
+        padding").
       temporal_branches: how many branches of a separable Inception block get temporal convolutions:
-        4 (footnote 5: "whenever we refer to an S3D model, we mean S3D with such configuration") or 2
-        (branches 1 and 2 only: Fig. 3c, slim). Dense blocks always have them in branches 1 and 2.
-      temporal_batch_norm: batch norm after the temporal part of a separable convolution; False: a bias
-        (slim). The ports to torch have batch norm.
+        4 (footnote 5: "whenever we refer to an S3D model, we mean S3D with such configuration") or
+        2 (branches 1 and 2 only: Fig. 3c, slim). Dense blocks always have them in branches 1 and 2.
+      temporal_batch_norm: batch norm after the temporal part of a separable convolution; False: a
+        bias (slim). The ports to torch have batch norm.
       gating: where `SelfGating` stands: None, 'temporal' (after each temporal convolution but the
-        stem's: the paper's text), 'branch' (after Conv2d_2c and every branch of every block: slim) or
-        'cell' (after Conv2d_2c and every block: the Model Garden's port). [P 4.4]
+        stem's: the paper's text), 'branch' (after Conv2d_2c and every branch of every block: slim)
+        or 'cell' (after Conv2d_2c and every block: the Model Garden's port). [P 4.6]
       gating_from: the first endpoint with gates (slim's gating_startat). [C]
       gate_bias: whether the gate has a bias: the paper's does, slim's does not.
-      gate_pooling: 'space_time' (found best), 'space' or 'time'. [P 4.4]
-      branch_pool_temporal_size: temporal size of the pool in branch 3 of the blocks: 3, also in slim's
-        I2D, or 1.
-      temporal_halving: 'strided': a strided stem and overlapping max-pools (the published networks);
-        'pairs': time is halved by disjoint pairs only, which makes an I2D blind to order. [ours]
-      batch_norm: whether convolutions have batch norm; False: biases, which is what a network with its
-        batch norm folded in has.
+      gate_pooling: 'space_time' (found best), 'space' or 'time'. [P 4.6]
+      branch_pool_temporal_size: temporal size of the pool in branch 3 of the blocks: 3, also in
+        slim's I2D, or 1.
+      temporal_halving: 'strided': a strided stem and overlapping max-pools (the published
+        networks); 'pairs': time is halved by disjoint pairs only, which makes an I2D blind to
+        order. [ours]
+      batch_norm: whether convolutions have batch norm; False: biases, which is what a network with
+        its batch norm folded in has.
       batch_norm_decay, batch_norm_epsilon: 0.999 and 1e-3 [C]; HowTo100M's epsilon is 1e-5.
       batch_norm_scale: whether batch norm has a gamma; slim's and DeepMind's have not, torch's has.
-      head: 'classifier', whose outputs are logits, or 'embedding', whose `num_classes` outputs are the
-        dimensions of a joint space and not to be put through a softmax (HowTo100M).
-      head_temporal_window: frames averaged before the classifier: 2 weighs the first and the last one
-        half, being the mean of the logits of all neighbours (slim, I3D, torch ports); 1 weighs all alike
-        (HowTo100M).
-      head_spatial_window: height and width of the head's average pool of stride 1, reduced for smaller
-        activations: None, all of them (slim, kylemin), or torchvision's 7, which weighs the middle more
-        where frames are larger than 224x224.
+      head: 'classifier', whose outputs are logits, or 'embedding', whose `num_classes` outputs are
+        the dimensions of a joint space and not to be put through a softmax (HowTo100M).
+      head_temporal_window: frames averaged before the classifier: 2 weighs the first and the last
+        one half, being the mean of the logits of all neighbours (slim, I3D, torch ports); 1 weighs
+        all alike (HowTo100M).
+      head_spatial_window: height and width of the head's average pool of stride 1, reduced for
+        smaller activations: None, all of them (slim, kylemin), or torchvision's 7, which weighs the
+        middle more where frames are larger than 224x224.
       dropout_rate: before the classifier; 0.2 is slim's (keep 0.8), I3D trained with 0.5.
-      kernel_initializer: 'truncated_normal' (deviation 0.01 [C]) or 'he_normal', which short trainings
-        need [ours]. The temporal part of separable convolutions starts as identity either way [C].
-      input_scale, input_offset: values 0-255 become `x * scale + offset`: numbers, or one per channel.
-        Default [-1, 1], which is slim's, DeepMind's and kylemin's.
+      kernel_initializer: 'truncated_normal' (deviation 0.01 [C]) or 'he_normal', which short
+        trainings need [ours]. The temporal part of separable convolutions starts as identity either
+        way [C].
+      input_scale, input_offset: values 0-255 become `x * scale + offset`: numbers, or one per
+        channel. Default [-1, 1], which is slim's, DeepMind's and kylemin's.
     """
 
     num_classes: int = 400
@@ -288,7 +296,7 @@ class NetworkConfig(_Record):
 
     @property
     def resolved_stem_temporal_size(self):
-        """Temporal size of the stem's kernel, with the default of `stem_temporal_size` worked out."""
+        """Temporal size of the stem's kernel: `stem_temporal_size`, or what None stands for."""
         if self.stem_temporal_size is not None:
             return self.stem_temporal_size
         if not self._is_within('Conv2d_1a_7x7'):
@@ -312,16 +320,17 @@ _I3D = NetworkConfig(separable=False)
 _I2D = _I3D.replace(temporal_from=None, temporal_until=None)
 _S3D_SLIM = _S3D.replace(temporal_branches=2)
 
-# The networks by name. The switching endpoint of the top- and bottom-heavy ones is `temporal_from` and
-# `temporal_until`; Mixed_4b is where Fig. 7 switches.
+# The networks by name. The switching endpoint of the top- and bottom-heavy ones is `temporal_from`
+# and `temporal_until`; Mixed_4b is where Fig. 7 switches.
 NETWORKS = {
     'i3d': _I3D,
     'i2d': _I2D,
     'i2d_order_blind': _I2D.replace(branch_pool_temporal_size=1, temporal_halving='pairs'),
     's3d': _S3D,
     's3d_g': _S3D.replace(gating='temporal'),
-    # "Top 2 layers as separable 3D convolutions, the rest 2D" (section 4.3) under the 3x7x7 stem, with
-    # which its cost is the paper's (45.06 G multiply-adds; 37.3 with a 1x7x7 stem; paper 43.47).
+    # "Top 2 layers as separable 3D convolutions, the rest 2D" (section 4.4) under the 3x7x7 stem.
+    # With it the cost is about the paper's: 45.06 G multiply-adds, the paper's 43.47; a 1x7x7 stem
+    # would make it 37.5.
     'fast_s3d': _S3D.replace(temporal_from='Mixed_5b', stem_temporal_size=3),
     # The released code (TF-slim nets/s3dg.py) to the letter.
     's3d_slim': _S3D_SLIM,
@@ -350,13 +359,14 @@ class VideoFormat(_Record):
 
     Attributes:
       frames_per_second: the rate videos are resampled to; None: their own. The paper's is 25.
-      frame_size: (height, width) that frames are resized to: the paper's 256x256. None: see short_side.
+      frame_size: (height, width) that frames are resized to: the paper's 256x256. None: see
+        short_side.
       short_side: length of the shorter side after a resize that keeps the aspect ratio (I3D's 256);
         used where frame_size is None. Both None: frames keep their size.
       crop_size: (height, width) of the window cut from the frames: the paper's 224x224.
       clip_frames: frames of a training clip: the paper's 64.
-      evaluation_frames: frames a video is looped to where it is shorter; longer ones are seen in
-        windows of so many, and the logits averaged. The paper's is 250 (Kinetics).
+      evaluation_frames: length of an evaluated window; the paper's is 250 (Kinetics). Shorter
+        videos are looped to it; longer ones are seen in several windows, and their logits averaged.
     """
 
     frames_per_second: float | None = 25.0

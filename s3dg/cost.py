@@ -1,9 +1,9 @@
 """Parameters and multiply-adds of a network, counted from the built model layer by layer.
 
-Counted as papers usually do: a convolution costs output positions x kernel size x channels in x channels
-out, the taps that fall on padding like any others; a dense layer costs channels in x channels out for
-every position it is applied to. Left out are biases, batch norm, ReLU, pools and the elementwise product of
-a gate. One multiply-add is two floating-point operations.
+Counted as papers usually do: a convolution costs output positions x kernel size x channels in x
+channels out, the taps that fall on padding like any others; a dense layer costs channels in x
+channels out for every position it is applied to. Left out are biases, batch norm, ReLU, pools and
+the elementwise product of a gate. One multiply-add is two floating-point operations.
 """
 
 import collections
@@ -15,7 +15,7 @@ import keras
 from s3dg import head, layers
 from s3dg.errors import S3dgError
 
-# The clip whose theoretical FLOPS the paper gives.
+# The clip that the paper states theoretical FLOPS for.
 FRAMES, HEIGHT, WIDTH = 64, 224, 224
 
 
@@ -71,7 +71,7 @@ def layer_costs(network, frames=FRAMES, height=HEIGHT, width=WIDTH):
 
     Raises:
       CostError: where nothing is left of such a clip on the way.
-      TypeError: for a model that is no chain, or weights in a layer of which no cost is known.
+      TypeError: for a model that is no chain, or weights in a layer that cannot be counted.
     """
     x = network.inputs[0]
     shape = (None, frames, height, width, x.shape[-1])
@@ -169,7 +169,7 @@ def _add_rows_of_parts(layer, input_shape, output_shape, path, rows):
 
 
 def _output_shape(layer, input_shape, path):
-    # The spec is there for every Keras layer; it asks `compute_output_shape` where the layer has one.
+    # Every Keras layer has a spec; it asks `compute_output_shape` where the layer has that.
     shape = tuple(layer.compute_output_spec(keras.KerasTensor(input_shape)).shape)
     if any(size is not None and size < 1 for size in shape):
         raise CostError(f'{path}: nothing is left of its input of size {_text(input_shape)}.')

@@ -25,9 +25,9 @@ def head_dtype(policy=None):
 class WindowedAveragePool(keras.layers.Layer):
     """The head's average pool of stride 1: (B, T, H, W, C) to float32 (B, max(T - t + 1, 1), C).
 
-    Over space it is the mean over all windows of all positions in them, since what follows is linear and a
-    mean; over time every window stays apart. A window larger than the activations is reduced to them, as
-    slim does for small inputs (nets/i3d_utils.py).
+    Over space it is the mean over all windows of all positions in them, since what follows is
+    linear and a mean; over time every window stays apart. A window larger than the activations is
+    reduced to them, as slim does for small inputs (nets/i3d_utils.py).
 
     Args:
       temporal_window: t: 2 (slim's and I3D's 2x7x7) or 1.
@@ -84,8 +84,8 @@ def _shares(size, window, dtype):
 class Dropout(keras.layers.Layer):
     """Dropout whose random state is in the checkpoint and differs between replicas.
 
-    `keras.layers.Dropout` (3.15) draws the same mask on every replica, and its state is not saved by
-    `tf.train.Checkpoint`, so that a resumed run draws other masks than an uninterrupted one.
+    `keras.layers.Dropout` (3.15) draws the same mask on every replica, and its state is not saved
+    by `tf.train.Checkpoint`, so that a resumed run draws other masks than an uninterrupted one.
 
     Args:
       rate: share of elements set to zero in training; the others are divided by `1 - rate`.

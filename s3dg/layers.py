@@ -1,8 +1,8 @@
-"""Keras layers of the S3D-G family: spatio-temporal convolutions, gating, pooling, Inception blocks.
+"""Keras layers of the S3D-G family: convolutions, gating, pooling, Inception blocks.
 
-All take and give channels-last activations `(batch, time, height, width, channels)`, with any dimension
-but the channels unknown until the call, and work on one device, under `tf.distribute`, under mixed
-precision and under XLA.
+All take and return channels-last activations `(batch, time, height, width, channels)`, with any
+dimension but the channels unknown until the call, and work on one device, under `tf.distribute`,
+under mixed precision and under XLA.
 """
 
 import keras
@@ -16,10 +16,10 @@ _register = keras.saving.register_keras_serializable(package='s3dg')
 
 @_register
 class CenterIdentity(keras.initializers.Initializer):
-    """A temporal kernel (t, 1, 1, C, C) that passes its input through: identity at the centre, else zero.
+    """A temporal kernel (t, 1, 1, C, C) that passes its input through: the identity at its centre.
 
-    "Critical for a desired convergence behavior" says slim's i3d_utils.py: a fresh separable network
-    computes what its 2D counterpart does.
+    So a fresh separable network computes what its 2D counterpart does: "critical for a desired
+    convergence behavior" (slim's i3d_utils.py).
     """
 
     def __call__(self, shape, dtype=None):
@@ -37,7 +37,7 @@ class Rescaling(keras.layers.Layer):
     Computed in float32 whatever the policy: bfloat16 cannot tell x and x + 0.5 apart from 128 on.
 
     Args:
-      scale, offset: a number, or one per channel. 1 / 127.5 and -1 give [-1, 1] (slim, I3D).
+      scale, offset: a number, or one per channel. 1 / 127.5 and -1 lead to [-1, 1] (slim, I3D).
     """
 
     def __init__(self, scale=1.0 / 127.5, offset=-1.0, **kwargs):
@@ -60,7 +60,7 @@ class Rescaling(keras.layers.Layer):
 
 @_register
 class MaxPool(keras.layers.Layer):
-    """Max-pool with size and strides given as (time, height, width); `padding` as in operations.py."""
+    """Max-pool; size and strides are (time, height, width), `padding` as in operations.py."""
 
     def __init__(self, size, strides, padding='same', **kwargs):
         super().__init__(**kwargs)
@@ -188,7 +188,7 @@ class SpatioTemporalConv(keras.layers.Layer):
 
 @_register
 class SeparableConv3D(_Composite):
-    """A 3D convolution factored into 1 x k x k (batch norm, ReLU) and k x 1 x 1 (section 4.3, Fig. 3c).
+    """A 3D convolution factored into 1xkxk (batch norm, ReLU) and kx1x1 (section 4.4, Fig. 3c).
 
     Args:
       filters: output channels, of both parts.
@@ -196,8 +196,8 @@ class SeparableConv3D(_Composite):
       strides: (time, height, width); the temporal stride is the temporal part's.
       batch_norm: as in `SpatioTemporalConv`, for the spatial part.
       temporal_batch_norm: the same for the temporal part. False is slim's: a bias and ReLU.
-      normalization, kernel_initializer: as in `SpatioTemporalConv`, the latter of the spatial part; the
-        temporal one starts as `CenterIdentity` (slim).
+      normalization, kernel_initializer: as in `SpatioTemporalConv`, the latter of the spatial part;
+        the temporal one starts as `CenterIdentity` (slim).
       padding: as in operations.py, of both parts together.
     """
 
@@ -259,13 +259,13 @@ class SeparableConv3D(_Composite):
         }
 
 
-# What self-gating averages over: "across space and time" worked better than either (section 4.4).
+# What self-gating averages over: "across space and time" worked better than either (section 4.6).
 GATE_POOLING_AXES = {'space_time': (1, 2, 3), 'space': (2, 3), 'time': (1,)}
 
 
 @_register
 class SelfGating(keras.layers.Layer):
-    """Spatio-temporal feature gating: `Y = sigmoid(W pool(X) + b) * X` (section 4.4).
+    """Spatio-temporal feature gating: `Y = sigmoid(W pool(X) + b) * X` (section 4.6).
 
     Args:
       use_bias: whether there is a b (paper: yes; slim's s3dg.py: no).

@@ -5,8 +5,8 @@ import keras
 from s3dg import head, layers
 from s3dg.config import ENDPOINTS, ConfigError, NetworkConfig, VideoFormat, named_config
 
-# Filters of the Inception-v1 blocks: branch 0 | branch 1 reduce, out | branch 2 reduce, out | branch 3
-# after its pool. (slim: inception_v1.py, s3dg.py)
+# Filters of the Inception-v1 blocks: branch 0 | branch 1 reduce, out | branch 2 reduce, out |
+# branch 3 after its pool. (slim: inception_v1.py, s3dg.py)
 INCEPTION_FILTERS = {
     'Mixed_3b': (64, (96, 128), (16, 32), 32),
     'Mixed_3c': (128, (128, 192), (32, 96), 64),
@@ -39,7 +39,7 @@ INITIALIZERS = {
     'he_normal': keras.initializers.HeNormal,
 }
 
-# What follows the last endpoint, by slim's name: float32 (batch, time of the head's windows, channels).
+# The features after the last endpoint, by slim's name: float32 (batch, windows, channels).
 POOLED_FEATURES = 'AvgPool_0a_7x7'
 
 
@@ -57,7 +57,7 @@ class _Builder:
     def convolution(
         self, name, filters, size, temporal, separable, strides=(1, 1, 1), padding='same'
     ):
-        """A convolution of spatial `size` and temporal size `temporal`; the latter 1 makes it 2D."""
+        """A convolution of spatial `size` and temporal size `temporal`; with 1 it is 2D."""
         kernel_size = (temporal, size, size)
         if padding == 'symmetric':
             padding = tuple(size // 2 for size in kernel_size)
@@ -82,7 +82,7 @@ class _Builder:
         )
 
     def gated(self, endpoint, convolutions, temporal):
-        """The layers of a branch: `convolutions`, and a gate where the configuration has one there."""
+        """The layers of a branch: `convolutions`, and a gate where the configuration has one."""
         placement = self.config.gating if self.config.has_gates(endpoint) else None
         if placement == 'branch' or (placement == 'temporal' and temporal):
             return [*convolutions, self.gate()]
@@ -176,9 +176,9 @@ class Network(keras.Model):
     """A network of the family, as a Keras functional model.
 
     Called on clips with values 0-255, uint8 or float, `(batch, time, height, width, channels)`, any
-    length and size; gives float32 logits `(batch, classes)`, or an embedding where the configuration's
-    `head` says so. Its precision is that of Keras's dtype
-    policy when it is built or loaded, so a network trained in bfloat16 may be used in float32.
+    length and size; returns float32 logits `(batch, classes)`, or an embedding where the
+    configuration's `head` says so. Its precision is that of Keras's dtype policy when it is built
+    or loaded, so a network trained in bfloat16 may be used in float32.
 
     Args:
       config: a `NetworkConfig`.
@@ -192,8 +192,8 @@ class Network(keras.Model):
     def __init__(self, config, class_names=None, video_format=None, name='network', **kwargs):
         if class_names is not None and len(class_names) != config.num_classes:
             raise ConfigError(
-                f'Network: class_names must hold one name for each of the {config.num_classes} classes, '
-                f'got {len(class_names)}.'
+                f'Network: class_names must hold one name for each of the {config.num_classes} '
+                f'classes, got {len(class_names)}.'
             )
         builder = _Builder(config)
         clip = keras.Input((None, None, None, config.channels), dtype='float32', name='clip')
@@ -217,9 +217,9 @@ class Network(keras.Model):
         """A Keras model from clips to the activations at `name`, sharing this network's weights.
 
         Args:
-          name: one of `ENDPOINTS`, for `(batch, time, height, width, channels)` in the policy's compute
-            dtype; or 'AvgPool_0a_7x7' for float32 `(batch, max(time - 1, 1), channels)` (`time` where
-            the configuration's `head_temporal_window` is 1).
+          name: one of `ENDPOINTS`, for `(batch, time, height, width, channels)` in the policy's
+            compute dtype; or 'AvgPool_0a_7x7' for float32 `(batch, max(time - 1, 1), channels)`
+            (`time` where the configuration's `head_temporal_window` is 1).
 
         Raises:
           ConfigError: for another name.
@@ -237,7 +237,7 @@ class Network(keras.Model):
         return self._activations[name]
 
     def with_classes(self, num_classes, class_names=None, video_format=None):
-        """A new network with these weights and a fresh classifier for other classes (fine-tuning)."""
+        """A new network with these weights and a fresh classifier (fine-tuning)."""
         config = self.config.replace(num_classes=num_classes, head='classifier')
         network = Network(config, class_names, video_format or self.video_format)
         copy_weights(self, network, skip=('logits',))
@@ -284,8 +284,8 @@ def copy_weights(source, target, skip=()):
         if differing:
             one, other = (own.get(differing[0], 'not there') for own in shapes)
             raise ConfigError(
-                f'Layer {layer.name} differs between the networks: {differing[0]} is {one} in the one that is '
-                f'copied, and {other} in the other one.'
+                f'Layer {layer.name} differs between the networks: {differing[0]} is {one} in the '
+                f'source and {other} in the target.'
             )
         for path, variable in ours.items():
             variable.assign(theirs[path])

@@ -10,15 +10,15 @@ from s3dg.operations import known_shape, on_frames
 class BatchNormalization(keras.layers.Layer):
     """Batch normalisation over all axes but the last, fused, with statistics that survive replicas.
 
-    Differs from `keras.layers.BatchNormalization` (3.15), measured: that one is unfused and computes in
-    float32 whatever the policy (half again the training time on CPU in bfloat16), and under a
-    distribution strategy lets the replicas' moving statistics drift apart and saves one copy. Here the
-    statistics are kept per replica and their mean is what is read and saved. Variable names (`gamma`,
-    `beta`, `moving_mean`, `moving_variance`) and the meaning of `trainable = False` (inference mode,
-    statistics untouched) are Keras's.
+    Differs from `keras.layers.BatchNormalization` (3.15), measured: that one is unfused and
+    computes in float32 whatever the policy (half again the training time on CPU in bfloat16), and
+    under a distribution strategy lets the replicas' moving statistics drift apart and saves one
+    copy. Here the statistics are kept per replica and their mean is what is read and saved.
+    Variable names (`gamma`, `beta`, `moving_mean`, `moving_variance`) and the meaning of
+    `trainable = False` (inference mode, statistics untouched) are Keras's.
 
-    The moving variance takes in the unbiased batch variance (n / (n - 1)), as TensorFlow's fused kernel
-    does; the normalisation itself uses the biased one.
+    The moving variance takes in the unbiased batch variance (n / (n - 1)), as TensorFlow's fused
+    kernel does; the normalisation itself uses the biased one.
 
     Args:
       momentum: share of the moving statistics kept per step ("decay" in slim; 0.999 there).
@@ -106,7 +106,7 @@ class BatchNormalization(keras.layers.Layer):
         return y
 
     def _normalize_unfused(self, x, scale, offset, replica):
-        """In float32 or wider, over all replicas together where `replica`, the context, is given."""
+        """In float32 or wider; over all replicas where their context, `replica`, is given."""
         wide = tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32)
         count = tf.cast(tf.size(wide[..., 0]), wide.dtype)
         total = count if replica is None else float(replica.num_replicas_in_sync) * count
@@ -115,7 +115,7 @@ class BatchNormalization(keras.layers.Layer):
             summed = tf.reduce_sum(values, [0, 1, 2])
             return (summed if replica is None else replica.all_reduce('sum', summed)) / total
 
-        # Two rounds, the mean first: E[x^2] - E[x]^2 in one round loses digits where the mean is large.
+        # Two rounds, the mean first: E[x^2] - E[x]^2 loses digits where the mean is large.
         mean = mean_of(wide)
         variance = mean_of(tf.square(wide - mean))
         y = tf.nn.batch_normalization(wide, mean, variance, offset, scale, self.epsilon)

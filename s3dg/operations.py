@@ -1,14 +1,15 @@
 """Convolution and pooling of clips, `(batch, time, height, width, channels)`, as functions.
 
-A convolution or pool that spans only space, or only time, is computed as a 2D one on a reshaped view:
-the values are the same to the last bit, and the 2D kernels (oneDNN, cuDNN NHWC, TFLite) are the better
-ones.
+A convolution or pool that spans only space, or only time, is computed as a 2D one on a reshaped
+view: the values are the same to the last bit, and the 2D kernels (oneDNN, cuDNN NHWC, TFLite) are
+the better ones.
 
 `padding` is 'same' (TensorFlow's SAME, which the released code has throughout: slim nets/s3dg.py),
-'valid' (none: an incomplete last window is dropped), or how many rows (time, height, width) come before
-the first, for weights from other frameworks: as many come after the last as give SAME's output size,
-`ceil(size / stride)`. At stride 2, SAME puts the odd row of padding at the end, so a kernel of 7 sees two
-rows before the first of an even number of rows, and other values than with a symmetric three.
+'valid' (none: an incomplete last window is dropped), or how many rows (time, height, width) come
+before the first, for weights from other frameworks: as many come after the last as give SAME's
+output size, `ceil(size / stride)`. At stride 2, SAME puts the odd row of padding at the end, so a
+kernel of 7 sees two rows before the first of an even number of rows, and other values than with a
+symmetric three.
 """
 
 import tensorflow as tf
@@ -53,7 +54,7 @@ def on_time(operation, x):
 
 
 def _pad(x, windows, strides, padding, value):
-    """Pads (time, height, width) of `x` as 'valid' windows need it, and names the padding left to do."""
+    """`x`, padded over (time, height, width) for windows, and the padding left to the kernel."""
     if isinstance(padding, str):
         return x, padding.upper()
     pairs = []
@@ -76,8 +77,8 @@ def convolve(x, kernel, strides, padding='same'):
     if (height, width) == (1, 1) and space_strides == [1, 1]:
         return on_time(lambda rows: tf.nn.conv2d(rows, kernel[:, 0], [time_stride, 1], padding), x)
     if x.dtype == tf.bfloat16 and not tf.config.list_logical_devices('GPU'):
-        # Measured on TensorFlow 2.21: the CPU's gradient of a bfloat16 conv3d's kernel is NaN or infinite
-        # now and then, for the same numbers that are finite in the next call.
+        # Measured on TensorFlow 2.21: the CPU's gradient of a bfloat16 conv3d's kernel is NaN or
+        # infinite now and then, for the same numbers that are finite in the next call.
         wide = tf.nn.conv3d(
             tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), [1, *strides, 1], padding
         )
@@ -86,7 +87,7 @@ def convolve(x, kernel, strides, padding='same'):
 
 
 def max_pool(x, size, strides, padding='same'):
-    """Max-pool of `x` (B, T, H, W, C), size and strides as (t, h, w): over space, then over time."""
+    """Max-pool of `x` (B, T, H, W, C), size and strides (t, h, w): over space, then time."""
     if padding == 'valid':
         for axis, name in enumerate(('frames', 'rows', 'columns'), start=1):
             least = size[axis - 1]

@@ -10,10 +10,11 @@ class ProgressLine:
     """Reports how much is done, how fast, and how long the rest will take, every few seconds.
 
     Args:
-      label: what is going on.
+      label: the work.
       unit: what is counted.
       report: takes a line.
-      total: how much there is to do; None: not known. The line that completes it is always reported.
+      total: how much there is to do; None: not known. The last line, at `total`, is always
+        reported.
       first: how much of it had been done before.
     """
 
@@ -30,7 +31,7 @@ class ProgressLine:
         self._start = self._last = time.monotonic()
 
     def __call__(self, done: int, remark: Callable[[], str] | None = None) -> None:
-        """Is told how much is done by now, and what else a line should say."""
+        """Reports that `done` is done, if a line is due; `remark()` is added to the line."""
         now = time.monotonic()
         if now - self._last < SECONDS_BETWEEN_LINES and done != self._total:
             return

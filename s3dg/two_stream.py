@@ -1,7 +1,7 @@
-"""Fusion of the two streams: what an RGB and a flow network say of the same videos, made one.
+"""Fusion of the two streams: the predictions of an RGB and a flow network for the same videos.
 
-The paper (section 5.1) takes two-stream fusion from I3D (Carreira and Zisserman 2017), of which there are two
-accounts; see `FUSIONS`.
+The paper (section 5.1) takes two-stream fusion from I3D (Carreira and Zisserman 2017), of which
+there are two accounts; see `FUSIONS`.
 """
 
 import numpy as np
@@ -22,11 +22,11 @@ def _log_softmax(logits):
     return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
 
-# Each takes the logits of both streams, float64 (videos, classes), and gives those of the fusion, whose
-# softmax is the fused probability of each class.
+# Each takes the logits of both streams, float64 (videos, classes), and returns those of the fusion.
+# Their softmax is the fused probability of each class.
 FUSIONS = {
-    # deepmind/kinetics-i3d, evaluate_sample.py: the sum, then softmax. With it a stream that is sure of
-    # itself outvotes one that is not.
+    # deepmind/kinetics-i3d, evaluate_sample.py: the sum, then softmax. With it a stream that is
+    # sure of itself outvotes one that is not.
     'logits': _add_logits,
     # I3D's paper: "averaged their predictions"; the fused logits are logarithms of the averages.
     'probabilities': _average_probabilities,
@@ -41,12 +41,14 @@ def fuse(rgb, flow, how='logits'):
       how: a key of `FUSIONS`.
 
     Returns:
-      `Predictions` of all videos, sorted by id. Their logits rank the classes as the fusion does, and their
-      softmax is its probabilities: for 'probabilities' they are logarithms of the mean probability.
+      `Predictions` of all videos, sorted by id. Their logits rank the classes as the fusion does,
+      and their softmax is its probabilities: for 'probabilities' they are logarithms of the mean
+      probability.
 
     Raises:
-      EvaluationError: where the two do not fit together: a video that is missing from one or comes twice,
-        other labels, other numbers of classes, logits that are not finite; or `how` is unknown.
+      EvaluationError: where the two do not fit together: a video that is missing from one or comes
+        twice, other labels, other numbers of classes, logits that are not finite; or `how` is
+        unknown.
     """
     if how not in FUSIONS:
         raise EvaluationError(f'Unknown fusion {how!r}, expected one of {", ".join(FUSIONS)}.')
@@ -57,13 +59,14 @@ def fuse(rgb, flow, how='logits'):
         missing = np.setdiff1d(other.ids, streams[name].ids)
         if len(missing):
             raise EvaluationError(
-                f'The {name} stream lacks {len(missing)} of the {len(other.ids)} videos of the other one, '
-                f'{missing[0]} for one; expected the same videos in both.'
+                f'The {name} stream lacks {len(missing)} of the {len(other.ids)} videos of the '
+                f'other one, for example {missing[0]}; expected the same videos in both.'
             )
     classes = [predictions.logits.shape[1] for predictions in streams.values()]
     if classes[0] != classes[1]:
         raise EvaluationError(
-            f'The rgb stream has {classes[0]} classes and the flow stream {classes[1]}, expected the same.'
+            f'The rgb stream has {classes[0]} classes and the flow stream {classes[1]}, expected '
+            f'the same.'
         )
     orders = [np.argsort(predictions.ids) for predictions in streams.values()]
     ids = np.asarray(rgb.ids)[orders[0]]
@@ -75,8 +78,8 @@ def fuse(rgb, flow, how='logits'):
     if len(differ):
         first = differ[0]
         raise EvaluationError(
-            f'{len(differ)} of {len(ids)} videos have other labels in the two streams, {ids[first]} for one: '
-            f'{labels[first]} in rgb, {flow_labels[first]} in flow.'
+            f'{len(differ)} of {len(ids)} videos have other labels in the two streams, for example '
+            f'{ids[first]}: {labels[first]} in rgb, {flow_labels[first]} in flow.'
         )
     logits = (
         predictions.logits[order].astype('float64')
@@ -94,19 +97,19 @@ def _check_stream(name, predictions):
     ids, logits = predictions.ids, predictions.logits
     if logits.ndim != 2 or not len(ids) == len(predictions.labels) == len(logits):
         raise EvaluationError(
-            f'The {name} stream has {len(ids)} ids, {len(predictions.labels)} labels and logits of shape '
-            f'{logits.shape}, expected one label and one row of logits for each id.'
+            f'The {name} stream has {len(ids)} ids, {len(predictions.labels)} labels and logits of '
+            f'shape {logits.shape}, expected one label and one row of logits for each id.'
         )
     unique, counts = np.unique(ids, return_counts=True)
     doubled = unique[counts > 1]
     if len(doubled):
         raise EvaluationError(
-            f'In the {name} stream {len(doubled)} of {len(unique)} videos come more than once, {doubled[0]} '
-            f'for one.'
+            f'In the {name} stream {len(doubled)} of {len(unique)} videos come more than once, for '
+            f'example {doubled[0]}.'
         )
     broken = ~np.isfinite(logits).all(axis=1)
     if broken.any():
         raise EvaluationError(
-            f'In the {name} stream the logits of {broken.sum()} of {len(ids)} videos are not finite, '
-            f'{np.asarray(ids)[broken][0]} for one.'
+            f'In the {name} stream the logits of {broken.sum()} of {len(ids)} videos are not '
+            f'finite, for example those of {np.asarray(ids)[broken][0]}.'
         )

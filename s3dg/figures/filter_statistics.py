@@ -1,7 +1,7 @@
-"""How a network's weights are spread over time: statistics of its kernels per temporal offset (Figure 5).
+"""Statistics of a network's kernels at each temporal offset (section 4.3, Figure 5).
 
-The paper shows an I3D whose kernels W(t, :, :, :) began equal for every offset t, inflated from one 2D
-network: after training the low layers hardly tell the offsets apart, the high ones do.
+The paper shows an I3D whose kernels W(t, :, :, :) began equal for every offset t, inflated from one
+2D network: after training the low layers hardly tell the offsets apart, the high ones do.
 """
 
 import numpy as np
@@ -10,8 +10,9 @@ from matplotlib.cbook import boxplot_stats
 from s3dg.config import NETWORKS, ConfigError
 from s3dg.weights.assign import network_weights
 
-# The layers looked at, low to high, by the name they are shown under. The paper shows four and names none; these
-# are ours: the stem's only 3x3x3 convolution, and that of branch 1, the widest, in a block of every stage.
+# The layers looked at, low to high, by the name they are shown under. The paper shows four and
+# names none; these are ours: the stem's only 3x3x3 convolution, and that of branch 1, the widest,
+# in a block of every stage.
 FIGURE_5_LAYERS = {
     'Conv2d_2c_3x3': 'Conv2d_2c_3x3/convolution',
     'Mixed_3c': 'Mixed_3c/Branch_1/Conv2d_0b_3x3',
@@ -33,8 +34,9 @@ _BOX_FIELDS = {
 def filter_statistics(network, layers=FIGURE_5_LAYERS):
     """Statistics of the weights at each temporal offset of some convolutions.
 
-    Of a dense convolution all weights W(t, :, :, :) are taken; of a separable one those of its temporal
-    part, which begins as the identity: 1 on the diagonal of the middle offset, 0 elsewhere.
+    Of a dense convolution all weights W(t, :, :, :) are taken; of a separable one those of its
+    temporal part, which begins as the identity: 1 on the diagonal of the middle offset, 0
+    elsewhere.
 
     Args:
       network: a `Network`.
@@ -42,10 +44,11 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
         'Mixed_3c/Branch_1/Conv2d_0b_3x3'.
 
     Returns:
-      {layer: {offset: statistics}}, JSON-serialisable. Offsets are strings, '-1', '0', '1' for a kernel of
-      3, the negative ones before the present frame. Statistics are floats: 'min', 'max', 'mean', 'std' (of all
-      weights, divided by their number), the quartiles 'q1', 'median', 'q3' (linearly interpolated), and
-      'whisker_low', 'whisker_high', the outermost weights within 1.5 times q3 - q1 of the quartiles.
+      {layer: {offset: statistics}}, JSON-serialisable. Offsets are strings, '-1', '0', '1' for a
+      kernel of 3, the negative ones before the present frame. Statistics are floats: 'min', 'max',
+      'mean', 'std' (of all weights, divided by their number), the quartiles 'q1', 'median', 'q3'
+      (linearly interpolated), and 'whisker_low', 'whisker_high', the outermost weights within 1.5
+      times q3 - q1 of the quartiles.
 
     Raises:
       ConfigError: where the network has no such convolution, or it does not extend over time.
@@ -55,7 +58,7 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
 
 
 def temporal_variation(network, layers=FIGURE_5_LAYERS):
-    """How far some convolutions are from treating all temporal offsets alike, in one figure each (ours).
+    """How differently convolutions treat the temporal offsets, in one figure each (ours).
 
     Boxes hide it: weights may be exchanged between offsets and leave the boxes as they are.
 
@@ -63,9 +66,9 @@ def temporal_variation(network, layers=FIGURE_5_LAYERS):
       network, layers: as of `filter_statistics`.
 
     Returns:
-      dict from layer to the root mean square of the weights' differences from their mean over time, over that of
-      the weights: 0 for an inflated network, sqrt(2 / 3) for three offsets that have nothing to do with
-      each other.
+      dict from layer to the root mean square of the weights' differences from their mean over time,
+      over that of the weights: 0 for an inflated network, sqrt(2 / 3) for three offsets that have
+      nothing to do with each other.
 
     Raises:
       ConfigError: as `filter_statistics`.

@@ -1,17 +1,18 @@
-"""Where the labels of points in a picture go, so that they cover neither each other nor what is drawn."""
+"""Places for the labels of points in a picture: they cover neither each other nor the drawing."""
 
 import itertools
 import math
 
 import numpy as np
 
-# Where a label may be, from its point: directions in degrees, the preferred first, and gaps between the point
-# and the label, in pixels.
+# Where a label may be, from its point: directions in degrees, the preferred first, and gaps between
+# the point and the label, in pixels.
 _DIRECTIONS = (90, 270, 0, 180, 45, 135, 315, 225, 67, 113, 293, 247, 22, 158, 338, 202)
 _GAPS = (7, 12, 19, 28, 39, 53)
 
-# What a place costs: for each pixel of another label or of outside it takes, for each drawn point it covers, for
-# each pixel of distance, and for each later direction. Only their order of size matters.
+# What a place costs: for each pixel of another label or of outside it takes, for each drawn point
+# it covers, for each pixel of distance, and for each later direction. Only their order of size
+# matters.
 _OVERLAP, _COVERED, _DISTANCE, _DIRECTION = 10.0, 30.0, 2.0, 0.3
 
 _ROUNDS = 6  # of finding every label a better place among the others; settles after three or so
@@ -20,12 +21,13 @@ _PLAIN = 14  # pixels: a label that is nearer to its point needs no line to it
 
 
 def label_points(axes, labels, lines):
-    """Writes labels beside points of a finished picture, those that had to go far with a line to their point.
+    """Writes labels beside the points of a finished picture; far ones have a line to their point.
 
     Args:
       axes: matplotlib's, with everything else drawn: the layout is settled here.
       labels: list of (text, x, y, colour), in the units of the axes.
-      lines: what labels are not to cover: (points, 2) each, in the units of the axes; a single point is a marker.
+      lines: what labels are not to cover: (points, 2) each, in the units of the axes; a single
+        point is a marker.
     """
     if not labels:
         return
@@ -63,7 +65,7 @@ def label_points(axes, labels, lines):
 
 
 def _dense(line):
-    """The points of a line, (points, 2) in pixels, with others between them at most 3 pixels apart."""
+    """A line, (points, 2) in pixels, with more points in it: at most 3 pixels apart."""
     parts = [line]
     for start, end in zip(line[:-1], line[1:], strict=True):
         steps = math.ceil(math.dist(start, end) / 3)
@@ -101,7 +103,7 @@ def place_labels(points, sizes, bounds, drawn=()):
 
 
 def _choices(point, size, bounds, drawn):
-    """Boxes (choices, 4) as (left, bottom, right, top), and what each costs whatever the other labels do."""
+    """Boxes (choices, 4) as (left, bottom, right, top), and their costs but for other labels."""
     half = np.asarray(size, 'float64') / 2
     boxes, costs = [], []
     for gap, (rank, degrees) in itertools.product(_GAPS, enumerate(_DIRECTIONS)):

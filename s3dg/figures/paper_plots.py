@@ -1,4 +1,4 @@
-"""The paper's figures as pictures: accuracy against cost (4), weights over time (5), maps of videos (7)."""
+"""The paper's figures 4 (accuracy against cost), 5 (weights over time), 7 (maps of videos)."""
 
 import dataclasses
 
@@ -23,7 +23,8 @@ class AccuracyPoint:
       multiply_adds: of one clip.
       top1: share of videos in [0, 1].
       label: written beside it; None: nothing.
-      deviation: standard deviation of `top1` over several trainings, drawn as an error bar; None: unknown.
+      deviation: standard deviation of `top1` over several trainings, drawn as an error bar; None:
+        unknown.
     """
 
     multiply_adds: float
@@ -38,8 +39,8 @@ class AccuracyCurve:
 
     Attributes:
       label: in the legend.
-      colour, line_style: matplotlib's. Figure 4: 'tab:orange' for separable and 'tab:blue' for dense
-        convolutions, '-' for top-heavy and ':' for bottom-heavy networks.
+      colour, line_style: matplotlib's. Figure 4: 'tab:orange' for separable and 'tab:blue' for
+        dense convolutions, '-' for top-heavy and ':' for bottom-heavy networks.
       points: `AccuracyPoint`s.
     """
 
@@ -53,8 +54,8 @@ def accuracy_against_cost(curves, points, path, title=''):
     """Draws top-1 accuracy against multiply-adds (Figure 4).
 
     Args:
-      curves: `AccuracyCurve`s; a curve goes through its points by rising cost. Points of several curves at
-        the same place with the same label are labelled once.
+      curves: `AccuracyCurve`s; a curve goes through its points by rising cost. Points of several
+        curves at the same place with the same label are labelled once.
       points: further `AccuracyPoint`s, each with a marker of its own.
       path: PNG file to write.
       title: e.g. the dataset.
@@ -125,14 +126,14 @@ def _deviation_lines(points):
 
 
 def filter_boxes(statistics, path):
-    """Draws how weights are spread at each temporal offset: a panel per layer, a box per offset (Figure 5).
+    """Draws the weights at each temporal offset: a panel per layer, a box per offset (Figure 5).
 
-    Boxes reach from quartile to quartile, whiskers to the outermost weight within 1.5 times that; weights
-    beyond are not drawn.
+    Boxes reach from quartile to quartile, whiskers to the outermost weight within 1.5 times that;
+    weights beyond are not drawn.
 
     Args:
-      statistics: dict from title, e.g. 'step 0' and 'trained', to what `filter_statistics` returned, all
-        with the same layers. Boxes of several titles are side by side.
+      statistics: dict from title, e.g. 'step 0' and 'trained', to what `filter_statistics`
+        returned, all with the same layers. Boxes of several titles are side by side.
       path: PNG file to write.
     """
     layers = list(next(iter(statistics.values())))

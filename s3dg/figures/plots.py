@@ -11,7 +11,8 @@ def training_curves(rows, path):
     """Draws loss, accuracy and learning rate over the steps.
 
     Args:
-      rows: the rows of a `history.csv`: dicts with 'step', 'loss', 'accuracy', 'learning_rate', 'top1'.
+      rows: the rows of a `history.csv`: dicts with 'step', 'loss', 'accuracy', 'learning_rate',
+        'top1'.
       path: PNG file to write.
     """
     steps = [row['step'] for row in rows]
@@ -52,7 +53,9 @@ def _draw_confusion(axes, confusion, class_names, title):
 
 
 def confusion_matrices(confusions, class_names, path):
-    """Draws confusion matrices side by side, as shares of the true class, with counts for up to 30 classes.
+    """Draws confusion matrices side by side, as shares of the true class.
+
+    Up to 30 classes have names, and counts in the cells.
 
     Args:
       confusions: dict from title to int (classes, classes), rows: true class.
@@ -92,7 +95,8 @@ def cost_per_endpoint(costs, path):
     """Draws what networks cost at each of their endpoints, as bars side by side.
 
     Args:
-      costs: dict from network name to dict from endpoint to `s3dg.cost.Cost`, all with the same endpoints.
+      costs: dict from network name to dict from endpoint to `s3dg.cost.Cost`, all with the same
+        endpoints.
       path: PNG file to write.
     """
     endpoints = list(next(iter(costs.values())))

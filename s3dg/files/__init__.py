@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from s3dg.files import locks
 
-# Names that nobody else gives.
+# What no other program's files are called.
 UNFINISHED = '.s3dg-unfinished-'
 
 _swept = set()  # folders in which this process has removed what killed ones had left
@@ -22,7 +22,7 @@ _swept = set()  # folders in which this process has removed what killed ones had
 
 @contextlib.contextmanager
 def unfinished(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Gives a hidden path beside `path`, renamed to it on success and removed on failure.
+    """Yields a hidden path beside `path`, renamed to it on success and removed on failure.
 
     The hidden name is nobody else's, short whatever the length of the real one, and has the same
     suffix, by which some writers pick a format. What a killed process has left is removed by the

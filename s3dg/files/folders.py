@@ -243,7 +243,7 @@ def _hidden_folders(place: pathlib.Path) -> list[tuple[pathlib.Path, dict]]:
 
 
 def _remove_blank(hidden: pathlib.Path) -> None:
-    """Removes what a process left that was killed before it could leave its mark: nothing at all."""
+    """Removes the empty folder of a process that was killed before it could leave its mark."""
     with contextlib.suppress(OSError):  # it holds something, so it is not ours
         mark = hidden / _MARK
         if os.path.lexists(mark) and not mark.stat().st_size:
@@ -310,7 +310,7 @@ def _number(folder: pathlib.Path) -> int | None:
 
 
 def _swap(hidden: pathlib.Path, place: pathlib.Path) -> None:
-    """Puts the new folder in its place, and the old one, if there is one, into the hidden folder."""
+    """Puts the new folder in its place, and the old one, if any, into the hidden folder."""
     new, old = hidden / 'new', hidden / 'old'
     if not place.exists():
         os.rename(new, place)

@@ -81,7 +81,7 @@ def beside(folder: str | os.PathLike) -> pathlib.Path:
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Locks an open file until it is closed: whether that was free; None where there are no locks."""
+    """Locks an open file until it is closed; whether it was free, None where there are no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,7 @@
-"""Readers of JSON, CSV and `.npz` files, which anything may have happened to since they were written.
+"""Readers of JSON, CSV and `.npz` files that may be damaged.
 
-Each gives what was asked for, or raises the caller's error: one line that names the file. What a file
-costs in memory is bounded by what it says of itself before it is read.
+Each returns what was asked for, or raises the caller's error: one line that names the file. What a
+file costs in memory is bounded by what it says of itself before it is read.
 """
 
 import csv
@@ -69,7 +69,8 @@ def read_table(
     if rows and rows[0] != list(columns):
         header = ','.join(rows[0])
         raise error(
-            f'{path} is damaged: found the header {header!r}, expected {",".join(columns)!r}; {remedy}'
+            f'{path} is damaged: found the header {header!r}, expected {",".join(columns)!r}; '
+            f'{remedy}'
         )
     for number, row in enumerate(rows, 1):
         if len(row) != len(columns):
@@ -96,8 +97,8 @@ def read_npz(
       remedy: what to do then, which the message ends with.
 
     Raises:
-      error: where an array is missing, cannot be read, is of another kind, or would take more memory
-        than the whole file and is compressed.
+      error: where an array is missing, cannot be read, is of another kind, or would take more
+        memory than the whole file and is compressed.
       OSError: where the file cannot be opened.
     """
     found = {}

@@ -1,5 +1,6 @@
-"""Training: `loop.train` runs `steps` under a strategy of `devices`, with a schedule of `schedules`.
+"""Training: `loop.train` trains a network for a `task`, by the compiled `steps`.
 
-`trainable` says what of a network learns, `checkpoints` and `history` what a run leaves, `signals`
-how it is stopped, and `evaluation` what it has come to.
+`devices` says where it runs, `schedules` how fast it learns, and `trainable` which of its layers
+learn. `checkpoints` and `history` are what a run leaves; `signals` stop it; `evaluation` measures
+the result.
 """

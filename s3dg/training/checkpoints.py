@@ -24,8 +24,8 @@ class SavedStateError(S3dgError, ValueError):
 class Checkpoints:
     """The checkpoints of a training: its network, its optimizer, its step and its window.
 
-    The state file `checkpoint` beside them, which TensorFlow reads, is written anew from what is there:
-    it may be lost or cut where the checkpoints are whole.
+    The state file `checkpoint` beside them, which TensorFlow reads, is written anew from what is
+    there: it may be lost or cut where the checkpoints are whole.
 
     Args:
       folder: where they lie, or will lie.
@@ -76,8 +76,8 @@ class Checkpoints:
         else:
             if found or (self._folder / 'checkpoint').exists():  # written after the first of them
                 raise SavedStateError(
-                    f'{self._folder}: none of the checkpoints can be read; delete the folder to train '
-                    f'from the beginning.'
+                    f'{self._folder}: none of the checkpoints can be read; delete the folder to '
+                    f'train from the beginning.'
                 )
         # It reads the state file, so it is made when that is right.
         self._manager = tf.train.CheckpointManager(
@@ -108,7 +108,7 @@ class Checkpoints:
 
 
 def _write_state(folder, found):
-    """Writes what the manager reads; TensorFlow's own function for it warns of its age at every call."""
+    """Writes what the manager reads; TensorFlow's own function warns of its age at every call."""
     names = [pathlib.Path(path).name for path in found]
     lines = [f'model_checkpoint_path: "{names[-1]}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
@@ -118,9 +118,9 @@ def _write_state(folder, found):
 def _find(folder):
     """The checkpoints of a folder, as TensorFlow names them, by their steps.
 
-    Of one that was being saved when its process was killed there may be data without an index, which
-    TensorFlow writes last. It is left out where there are others, and where it is alone too: nothing
-    came before it.
+    Of one that was being saved when its process was killed there may be data without an index,
+    which TensorFlow writes last. It is left out where there are others, and where it is alone too:
+    nothing came before it.
     """
     parts = {}
     if folder.is_dir():

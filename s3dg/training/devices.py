@@ -9,8 +9,8 @@ def create_strategy(kind='auto'):
     """Creates the distribution strategy called `kind`.
 
     Args:
-      kind: 'one' (the first GPU, else the CPU), 'mirrored' (all GPUs, else all logical CPUs), or 'auto'
-        (mirrored where there is more than one GPU or logical CPU, else one).
+      kind: 'one' (the first GPU, else the CPU), 'mirrored' (all GPUs, else all logical CPUs), or
+        'auto' (mirrored where there is more than one GPU or logical CPU, else one).
 
     Raises:
       ConfigError: for another name.

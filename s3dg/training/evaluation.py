@@ -1,4 +1,4 @@
-"""Full-video evaluation: each video's logits averaged over its windows, and counts that are exact."""
+"""Full-video evaluation: each video's logits averaged over its windows, and exact counts."""
 
 import dataclasses
 
@@ -48,8 +48,8 @@ class Predictions:
         if not len(found.ids) == len(found.labels) == len(found.logits):
             raise EvaluationError(
                 f'{path} is damaged: it has {len(found.ids)} ids, {len(found.labels)} labels and '
-                f'{len(found.logits)} rows of logits, expected as many of each; delete it to have it '
-                f'written again'
+                f'{len(found.logits)} rows of logits, expected as many of each; delete it to have '
+                f'it written again'
             )
         return found
 
@@ -118,8 +118,8 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
     Args:
       network: a `Network`.
       windows: a finite `tf.data.Dataset` of batches of at most `batch_size`, dicts with `clip`
-        (batch, time, height, width, channels), `label`, `id`, `window` (0, 1, ...) and `windows` (how many
-        the video has).
+        (batch, time, height, width, channels), `label`, `id`, `window` (0, 1, ...) and `windows`
+        (how many the video has).
       batch_size: windows per step over all replicas.
       strategy: default one device.
       progress: called with the number of windows done after every batch.

@@ -70,8 +70,8 @@ class History:
 class Window(tf.train.experimental.PythonState):
     """The steps since the last row of the history; the next row holds their means.
 
-    It is saved with every checkpoint, so that the steps that a row is about do not depend on where a
-    process began. Times are those of this process.
+    It is saved with every checkpoint, so that the steps that a row is about do not depend on where
+    a process began. Times are those of this process.
 
     Args:
       figures: names of the figures of a step.
@@ -92,7 +92,7 @@ class Window(tf.train.experimental.PythonState):
             values += figures[name]
 
     def add_times(self, steps, seconds, waited):
-        """Adds how long a number of steps took, and how much of it they waited for input, or NaN."""
+        """Adds the seconds that some steps took, and those spent waiting for input, or NaN."""
         self._timed_steps += steps
         self._seconds += seconds
         self._waited += waited

@@ -1,8 +1,9 @@
 """The training loop: synchronous momentum SGD on one device or many, resumable at any step.
 
-One loop of our own over `tf.distribute`, the same for one device and for several. `Model.fit` works on
-one device; under the strategies it was tried and fails where this loop does not (steps per call, XLA,
-batches that leave a replica empty, several workers).
+One loop of our own over `tf.distribute`, the same for one device and for several, for classifiers
+and for other networks: a `Task` says what is minimised. `Model.fit` works on one device; under the
+strategies it was tried and fails where this loop does not (steps per call, XLA, batches that leave
+a replica empty, several workers).
 """
 
 import contextlib
@@ -50,19 +51,20 @@ class TrainingConfig:
       schedule: a `StepSchedule` or `CosineSchedule`; its `steps` is the length of the training.
       batch_size: clips per step, over all replicas and micro-batches (paper: 56 GPUs x 6 = 336).
       accumulation: micro-batches that each replica runs per step, one after the other, before one
-        update with the mean gradient. Batch norm sees the micro-batch, so 336 clips in micro-batches of
-        6 have the paper's statistics on any number of GPUs.
-      momentum: 0.9 ("vanilla" momentum). Keras's update holds the rate inside the velocity; TensorFlow
-        1's held it outside: the two differ only in the dozen steps after a change of the rate.
-      weight_decay: on every kernel, as slim's `l2_regularizer`: `weight_decay * sum(w^2) / 2`. It is
-        not part of the loss that is reported.
+        update with the mean gradient. Batch norm sees the micro-batch, so 336 clips in
+        micro-batches of 6 have the paper's statistics on any number of GPUs.
+      momentum: 0.9 ("vanilla" momentum). Keras's update holds the rate inside the velocity;
+        TensorFlow 1's held it outside: the two differ only in the dozen steps after a change of the
+        rate.
+      weight_decay: on every kernel, as slim's `l2_regularizer`: `weight_decay * sum(w^2) / 2`. It
+        is not part of the loss that is reported.
       checkpoint_every: steps between checkpoints.
       log_every: steps between lines of progress, `history.csv` and TensorBoard.
       evaluate_every: steps between evaluations; 0: none during training.
       jit: whether forward and backward pass are compiled by XLA.
       deterministic: whether TensorFlow's deterministic operations are on
-        (`tf.config.experimental.enable_op_determinism`), which allow no clock: the time waited for input
-        is not measured then.
+        (`tf.config.experimental.enable_op_determinism`), which allow no clock: the time waited for
+        input is not measured then.
     """
 
     schedule: StepSchedule | CosineSchedule
@@ -102,8 +104,8 @@ class TrainingConfig:
         parts = replicas * self.accumulation
         if self.batch_size % parts:
             raise ConfigError(
-                f'batch_size must divide by replicas x accumulation = {replicas} x {self.accumulation}, '
-                f'got {self.batch_size}.'
+                f'batch_size must divide by replicas x accumulation = {replicas} x '
+                f'{self.accumulation}, got {self.batch_size}.'
             )
         return self.batch_size // parts
 
@@ -124,16 +126,17 @@ def train(
 ):
     """Trains a network, or goes on with a training that was stopped.
 
-    The newest checkpoint in `workdir/checkpoints` is restored: weights, batch norm statistics, momenta,
-    step and the dropout's random state. Where there is none, training starts from what `create_network`
-    returns: fresh weights, or those it loaded. The input goes on at the example after the last one used.
+    The newest checkpoint in `workdir/checkpoints` is restored: weights, batch norm statistics,
+    momenta, step and the dropout's random state. Where there is none, training starts from what
+    `create_network` returns: fresh weights, or those it loaded. The input goes on at the example
+    after the last one used.
 
     Args:
       create_network: a function without arguments that returns the Keras model to train (for
         classification a `Network`); called in the strategy's scope.
-      clips: a function `(first example, tf.distribute.InputContext, batch size) -> tf.data.Dataset` of
-        dicts, endless, full batches only. They hold the inputs and targets of `task`; of classification
-        'clip' (batch, time, height, width, channels) and 'label' int (batch,).
+      clips: a function `(first example, tf.distribute.InputContext, batch size) -> tf.data.Dataset`
+        of dicts, endless, full batches only. They hold the inputs and targets of `task`; of
+        classification 'clip' (batch, time, height, width, channels) and 'label' int (batch,).
       config: a `TrainingConfig`.
       workdir: folder for `checkpoints/`, `history.csv` and `tensorboard/`.
       task: the `Task`: losses, metrics and targets.
@@ -149,7 +152,8 @@ def train(
     Raises:
       NonFiniteLossError: naming the step; the checkpoints of earlier steps are kept.
       SavedStateError: where there are checkpoints and all are damaged.
-      DiskError: where a checkpoint or the history cannot be written; the checkpoints before are kept.
+      DiskError: where a checkpoint or the history cannot be written; the checkpoints before are
+        kept.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
       Stopped: the same before the first step was done, when there is nothing to write.
       ConfigError: where the batch does not divide.
@@ -263,8 +267,8 @@ def _check_finite(figures, first_step, scaled):
         for i, value in enumerate(figures[name]):
             if not math.isfinite(value):
                 raise NonFiniteLossError(
-                    f'{name} is {value} at step {first_step + i + 1}; the checkpoints before it are '
-                    f'kept. A lower learning rate or another --dtype may help.'
+                    f'{name} is {value} at step {first_step + i + 1}; the checkpoints before it '
+                    f'are kept. A lower learning rate or another --dtype may help.'
                 )
 
 

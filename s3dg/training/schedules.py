@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the paper's step-wise ones as a table, and cosine decay for short runs."""
+"""Learning-rate schedules: the paper's as a table of steps, and cosine decay for short runs."""
 
 import dataclasses
 import math
@@ -41,7 +41,7 @@ class StepSchedule:
         )
 
     def with_steps(self, steps):
-        """The same schedule stretched or shrunk to `steps`; changes that would coincide are dropped."""
+        """The same schedule over `steps`; changes of the rate that would coincide are dropped."""
         rates = {start * steps // self.steps: rate for start, rate in self.rates}
         return StepSchedule(steps, tuple(rates.items()))
 
@@ -78,7 +78,8 @@ class CosineSchedule:
             raise ConfigError(f'A schedule needs at least 1 step, got {self.steps}.')
         if not 0 <= self.warmup_steps < self.steps:
             raise ConfigError(
-                f'warmup_steps must be from 0 to below steps ({self.steps}), got {self.warmup_steps}.'
+                f'warmup_steps must be from 0 to below steps ({self.steps}), got '
+                f'{self.warmup_steps}.'
             )
         _check_rate(self.rate)
 
@@ -106,8 +107,8 @@ class CosineSchedule:
         return {'kind': 'cosine', **dataclasses.asdict(self)}
 
 
-# By training. The paper gives Mini-Kinetics, Something-Something and the fine-tuning (sections 4.1, 4.5,
-# 5.2); for Kinetics-Full it gives none: these are I3D's (deepmind/kinetics-i3d).
+# By training. The paper states those of Mini-Kinetics and Something-Something (section 3.2) and of
+# the fine-tuning (5.2), and none for Kinetics-Full: these are I3D's (deepmind/kinetics-i3d).
 SCHEDULES = {
     'kinetics': StepSchedule(115_000, ((0, 0.1), (97_000, 0.01), (108_000, 0.001))),
     'kinetics_flow': StepSchedule(

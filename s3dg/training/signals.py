@@ -1,4 +1,4 @@
-"""Stopping when the process is asked to: at once where nothing is lost by it, else at a safe point."""
+"""Stopping when the process is asked to: at once where nothing is lost, else at a safe point."""
 
 import contextlib
 import os
@@ -79,10 +79,10 @@ class Termination:
 
 
 def stop_program(end):
-    """Lets SIGTERM and SIGINT raise `Stopped` in the main thread, from now on, and sees that it ends.
+    """From now on SIGTERM and SIGINT raise `Stopped` in the main thread, and the process ends.
 
-    Python's handlers run between two lines of Python, which may be minutes apart: a kernel or a
-    compiler of TensorFlow's knows nothing of them. So a thread watches, and ends the process at a
+    Python's handlers run between two lines of Python, which may be minutes apart: TensorFlow's
+    kernels and compiler do not call them. So a thread watches, and ends the process at a
     second signal, or some seconds after the first one where nothing has to be saved.
 
     Args:

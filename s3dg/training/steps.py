@@ -10,7 +10,12 @@ from s3dg.training.trainable import batch_norm_layers
 
 
 def create_optimizer(config, policy=None):
-    """Momentum SGD with the configuration's schedule; with loss scaling where `policy` is float16."""
+    """Creates momentum SGD with the configuration's schedule.
+
+    Args:
+      config: a `TrainingConfig`.
+      policy: a Keras dtype policy, default the global one. Under mixed_float16 losses are scaled.
+    """
     optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
     if (policy or keras.config.dtype_policy()).name == 'mixed_float16':
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -18,11 +23,12 @@ def create_optimizer(config, policy=None):
 
 
 def create_train_steps(strategy, network, optimizer, task, config):
-    """Creates the compiled steps: `(iterator, number of steps) -> (figures, seconds waited for input)`.
+    """Creates the compiled steps: `(iterator, count) -> (figures, seconds waited for input)`.
 
     `figures` is a dict of float32 `(steps,)`: the task's, and 'gradient_norm' (before the replicas'
-    gradients are added; of the scaled loss under loss scaling), means over replicas and micro-batches.
-    The iterator yields dicts with the task's inputs and targets, one micro-batch per replica at a time.
+    gradients are added; of the scaled loss under loss scaling), means over replicas and
+    micro-batches. The iterator yields dicts with the task's inputs and targets, one micro-batch per
+    replica at a time.
 
     Args:
       strategy: a `tf.distribute.Strategy`.
@@ -120,7 +126,7 @@ class _TrainSteps:
 
     def _differentiate(self, inputs, targets):
         """The gradients of a micro-batch's share of the objective, and its figures."""
-        # The optimizer adds the gradients of all replicas up, the accumulators those of micro-batches.
+        # The gradients of replicas and of micro-batches are added up later.
         share = 1.0 / (self._strategy.num_replicas_in_sync * self._config.accumulation)
         with tf.GradientTape() as tape:
             outputs = self._network(inputs, training=True)

@@ -1,4 +1,4 @@
-"""What a network is trained for: the losses it minimises, the metrics it is watched by, their targets."""
+"""What a network is trained for: losses, metrics, and the entries of a batch that they need."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -18,11 +18,12 @@ class Task:
     Attributes:
       targets: the entries of a batch that `losses` and `metrics` are handed, as a dict by name.
       losses: a `Measure` by name; their sum is minimised and reported as 'loss'. Where there are
-        several, each is reported under its own name too. A weight of a loss is part of its function.
+        several, each is reported under its own name too. A weight of a loss is part of its
+        function.
       metrics: a `Measure` by name, reported only.
       evaluation: name of the figure that `evaluate` returns during a training.
-      inputs: the entries of a batch that the network is called with: as a tensor where there is one,
-        as a dict by name where there are several.
+      inputs: the entries of a batch that the network is called with: as a tensor where there is
+        one, as a dict by name where there are several.
     """
 
     targets: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What of a network learns, and what its batch norms see together: settled before `s3dg.training.loop.train`."""
+"""Which layers of a network learn, and how its batch norms do; called before `loop.train`."""
 
 from s3dg.config import ENDPOINTS, ConfigError
 from s3dg.normalization import BatchNormalization
@@ -12,7 +12,8 @@ def batch_norm_layers(network):
 def freeze_batch_norm(network):
     """Puts every batch norm into inference mode: statistics, scale and offset stay as they are.
 
-    The paper fine-tunes with batch norm trained (kinetics-i3d issue 46); small batches need it frozen.
+    The paper fine-tunes with batch norm trained (kinetics-i3d issue 46); small batches need it
+    frozen.
     """
     for layer in batch_norm_layers(network):
         layer.trainable = False
@@ -37,7 +38,7 @@ def freeze_until(network, endpoint):
 
 
 def layers_below(endpoint):
-    """Names of the layers that `freeze_until` freezes, low to high; arguments and errors as there."""
+    """Names of the layers that `freeze_until` freezes, low to high; errors as there."""
     known = (*ENDPOINTS, 'logits')
     if endpoint not in known:
         raise ConfigError(f'freeze_until must be one of {", ".join(known)}; got {endpoint!r}.')

@@ -1,7 +1,8 @@
 """Released weights of published networks, as networks of this project.
 
-Each source has a module that translates its variables' names and layouts; `assign` does the rest, the same
-for all. A file is used whole or refused: every variable has its place or is known to need none.
+Each source has a module that translates its variables' names and layouts; `assign` does the rest,
+the same for all. A file is used whole or refused: every variable has its place or is known to need
+none.
 """
 
 import dataclasses
@@ -57,8 +58,8 @@ def load(source, path, **options):
 
     Args:
       source: one of `SOURCES`.
-      path: the file. TensorFlow's checkpoints are given as to `tf.train.load_checkpoint`, or as one of
-        their files.
+      path: the file. TensorFlow's checkpoints are given as to `tf.train.load_checkpoint`, or as one
+        of their files.
       **options: as of `from_arrays`.
 
     Returns:
@@ -81,8 +82,8 @@ def from_arrays(source, arrays, network=None, class_names=None, **fields):
     Args:
       source: one of `SOURCES`.
       arrays: dict from the variables' names to NumPy arrays, in the file's own layout.
-      network: for 'inception_v1', which of `s3dg.NETWORKS` is to be made from it; the other sources'
-        files say which network they hold.
+      network: for 'inception_v1', which of `s3dg.NETWORKS` is to be made from it; the other
+        sources' files say which network they hold.
       class_names: one string per class; None: those of Kinetics where the source and the number of
         classes say so.
       **fields: fields of `NetworkConfig` that are to differ, e.g. `dropout_rate=0.5`, or for

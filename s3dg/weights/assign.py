@@ -9,7 +9,7 @@ from s3dg.errors import S3dgError
 
 
 class WeightsError(S3dgError, ValueError):
-    """Weights that do not fit: one line saying which variable, what was found, what was expected."""
+    """Weights that do not fit: one line with the variable, what was found and what was expected."""
 
 
 class Address(NamedTuple):
@@ -18,8 +18,8 @@ class Address(NamedTuple):
     Attributes:
       endpoint: one of `ENDPOINTS`, or 'logits'.
       branch: 0-3 in an Inception block, else None.
-      layer: 'convolution' before the blocks, 'Conv2d_0a_1x1' and the like in them, 'self_gating', or ''
-        for the classifier.
+      layer: 'convolution' before the blocks, 'Conv2d_0a_1x1' and the like in them, 'self_gating',
+        or '' for the classifier.
       part: 'spatial' or 'temporal' in a separable convolution, else None.
       leaf: 'kernel', 'bias', or batch norm's 'gamma', 'beta', 'moving_mean', 'moving_variance'.
     """
@@ -32,7 +32,7 @@ class Address(NamedTuple):
 
     @classmethod
     def of(cls, path):
-        """The address of the variable with this `path`, e.g. 'Mixed_3b/Branch_0/self_gating/kernel'."""
+        """The address of a variable by its path, e.g. 'Mixed_3b/Branch_0/self_gating/kernel'."""
         endpoint, *inner, leaf = path.split('/')
         if inner and inner[-1] == 'batch_norm':
             inner.pop()
@@ -59,8 +59,8 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
       network: a `Network`.
       arrays: dict from variable name to array, as the file has them.
       names_of: from an `Address` to the names that its variable may have in the file.
-      convert: from (address, array) to the array in the network's layout, raising ValueError where its
-        shape is none that can be; None: it is in that layout.
+      convert: from (address, array) to the array in the network's layout, raising ValueError where
+        its shape is none that can be; None: it is in that layout.
       left_out: patterns (`re.fullmatch`) of names in the file that have no place in the network.
       kept: endpoints whose variables keep their values, the file having none for them.
 
@@ -117,7 +117,7 @@ def _fitting(name, array, path, variable, address, convert):
 
 
 def without_leading_ones(array, dimensions):
-    """An array whose dimensions but the last so many are 1, without those.
+    """An array with only its last `dimensions`; those before must be 1.
 
     Raises:
       ValueError: where they are not, or there are fewer dimensions.

@@ -1,4 +1,4 @@
-"""DeepMind's I3D checkpoints (kinetics-i3d): RGB, flow, and the Kinetics-600 file, which has no prefix."""
+"""DeepMind's I3D checkpoints (kinetics-i3d): RGB, flow and Kinetics-600, which has no prefix."""
 
 from s3dg.config import VideoFormat
 from s3dg.weights import slim
@@ -29,7 +29,7 @@ def names_of(address):
 
 
 def convert(address, array):
-    """The classifier as a dense kernel; batch norm as vectors, which some files have as [1, 1, 1, 1, C]."""
+    """The classifier as a dense kernel; batch norm as vectors, in some files [1, 1, 1, 1, C]."""
     if address.leaf != 'kernel' and array.ndim == 5:
         return without_leading_ones(array, 1)
     return slim.convert(address, array)
@@ -55,6 +55,6 @@ SOURCE = Source(
     names_of=names_of,
     convert=convert,
     left_out=NOT_WEIGHTS,
-    # Frames keep their aspect ratio, the shorter side becomes 256. (Carreira & Zisserman 2017, section 3)
+    # Frames keep their aspect ratio, the shorter side becomes 256. (I3D's paper, section 3)
     video_format=VideoFormat(frame_size=None, short_side=256),
 )

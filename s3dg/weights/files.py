@@ -53,15 +53,15 @@ def read_tensorflow(path):
 
 # Where training programs keep a network's state dict beside their own.
 STATE_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model', 'net')
-# What wrappers of networks put before the names of its variables: DataParallel, torch.compile, Lightning.
+# What DataParallel, torch.compile and Lightning put before the names of variables.
 PREFIXES = ('module.', '_orig_mod.', 'model.')
 
 
 def read_torch(path):
     """The tensors of a state dict that `torch.save` wrote, by name.
 
-    Code in the file is never run (`weights_only=True`). A state dict under one of `STATE_KEYS` is found,
-    however deep, and the `PREFIXES` that all names have are taken off.
+    Code in the file is never run (`weights_only=True`). A state dict under one of `STATE_KEYS` is
+    found, however deep, and the `PREFIXES` that all names have are taken off.
 
     Args:
       path: the file.
@@ -162,6 +162,6 @@ def _to_numpy(name, tensor, torch):
         return np.asarray(tensor.numpy())
     except (TypeError, RuntimeError) as error:
         raise WeightsError(
-            f'variable {name} is a {tensor.layout} tensor of {tensor.dtype}, expected a dense one of '
-            f'floating-point numbers.'
+            f'variable {name} is a {tensor.layout} tensor of {tensor.dtype}, expected a dense one '
+            f'of floating-point numbers.'
         ) from error

@@ -1,6 +1,7 @@
-"""The video tower of the S3D-G trained on HowTo100M (Miech et al. 2020; github.com/antoine77340/S3D_HowTo100M).
+"""The video tower of the S3D-G trained on HowTo100M (Miech et al. 2020).
 
-Its outputs are 512 dimensions of a space shared with text, not logits; its text tower is left out.
+Files: github.com/antoine77340/S3D_HowTo100M. Its outputs are 512 dimensions of a space shared with
+text, not logits; its text tower is left out.
 """
 
 from s3dg.config import VideoFormat
@@ -44,8 +45,8 @@ def convert(address, array):
     """torch's layouts as TensorFlow's, and the stem's kernel as one on frames.
 
     The file's stem is a convolution of 2x4x4 on frames put through space-to-depth: 2x2x2 neighbours
-    become 8 times the channels, channel c of neighbour (t, h, w) at ((t * 2 + h) * 2 + w) * 3 + c. That is a
-    convolution of 4x8x8 with stride 2 on the frames themselves.
+    become 8 times the channels, channel c of neighbour (t, h, w) at ((t * 2 + h) * 2 + w) * 3 + c.
+    That is a convolution of 4x8x8 with stride 2 on the frames themselves.
     """
     if address.endpoint != 'Conv2d_1a_7x7' or address.leaf != 'kernel':
         return to_channels_last(address, array)
@@ -65,8 +66,8 @@ def fields_of(arrays):
         'dropout_rate': 0.0,
         'stem_temporal_size': 4,
         'stem_spatial_size': 8,
-        # Padding 1, 2, 2 in units of two frames, rows and columns, the first of each dropped again: 0, 2, 2
-        # rows before; those after, 2, 4, 4, follow from the size of the output.
+        # Padding 1, 2, 2 in units of two frames, rows and columns, the first of each dropped again:
+        # 0, 2, 2 rows before; those after, 2, 4, 4, follow from the size of the output.
         'stem_padding': (0, 2, 2),
         'pool_padding': 'trailing',
         'temporal_branches': 2,
@@ -85,7 +86,7 @@ SOURCE = Source(
     names_of=names_of,
     convert=convert,
     left_out=(*COUNTERS, r'text_module\..*'),
-    # Trained on 32 frames of 200x200 at 10 a second; its authors advise 32 frames and sides of 200 to 256.
+    # Trained on 32 frames of 200x200 at 10 a second; its authors advise sides of 200 to 256.
     video_format=VideoFormat(frames_per_second=10.0, clip_frames=32, evaluation_frames=32),
     labels=False,
 )

@@ -1,7 +1,7 @@
 """TF-slim's Inception-v1, trained on ImageNet (inception_v1_2016_08_28), inflated into any network.
 
-The checkpoint is read into an I2D, which is the same network on every frame but for the pools that reach
-over time, and the I2D is inflated (s3dg/weights/inflation.py).
+The checkpoint is read into an I2D, which is the same network on every frame but for the pools that
+reach over time, and the I2D is inflated (s3dg/weights/inflation.py).
 """
 
 from s3dg.config import NETWORKS, VideoFormat

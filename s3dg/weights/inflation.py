@@ -1,23 +1,24 @@
 """Starts a network from one with other temporal convolutions: 2D to 3D, dense to separable.
 
 Kernels of equal temporal size are copied. Others:
-  2D to dense: the kernel repeated over time and divided by its temporal size, so that a still video gives
-    what its image gives, away from the clip's first and last frames. (I3D; Carreira & Zisserman 2017)
-  2D to separable: the kernel becomes the spatial one; the temporal one is the identity. A still video gives what
-    its image gives, everywhere. (slim)
-  dense to dense: a smaller kernel is put into the middle of a larger one; of a larger one the middle is
-    taken, with the weights that stick out added to the nearest that stays.
-  dense to separable: the dense kernel summed over time becomes the spatial one; the temporal one is the
-    identity. An approximation: what the dense kernel knew of the order of frames is lost, what it sees in a
-    still video stays. (ours)
+  2D to dense: the kernel repeated over time and divided by its temporal size, so that a still video
+    gives what its image gives, away from the clip's first and last frames. (I3D; Carreira &
+    Zisserman 2017)
+  2D to separable: the kernel becomes the spatial one; the temporal one is the identity. A still
+    video gives what its image gives, everywhere. (slim)
+  dense to dense: a smaller kernel is put into the middle of a larger one; of a larger one the
+    middle is taken, with the weights that stick out added to the nearest that stays.
+  dense to separable: the dense kernel summed over time becomes the spatial one; the temporal one is
+    the identity. An approximation: what the dense kernel knew of the order of frames is lost, what
+    it sees in a still video stays. (ours)
 """
 
 import numpy as np
 
 from s3dg.weights.assign import Address, WeightsError, network_weights
 
-# Fields of a configuration that belong to weights rather than to where time is: an inflated network takes
-# them over.
+# Fields of a configuration that belong to weights rather than to where time is: an inflated network
+# takes them over.
 INHERITED_FIELDS = (
     'width',
     'batch_norm_epsilon',
@@ -59,9 +60,10 @@ def fit_time(kernel, size):
 
 
 def fit_channels(kernel, channels):
-    """A kernel (t, h, w, in, out) for other input channels: the mean over `in`, repeated. (I3D's flow)
+    """A kernel (t, h, w, in, out) for other input channels: the mean over `in`, repeated.
 
-    The values are not scaled: 2 channels then give 2/3 of what 3 gave.
+    So I3D starts its flow network. The values are not scaled: of equal channels, 2 add up to 2/3 of
+    the sum of 3.
     """
     if kernel.shape[3] == channels:
         return kernel
@@ -75,7 +77,8 @@ def inflate(source, target, skip=()):
     elsewhere `target` keeps its own.
 
     Args:
-      source, target: `Network`s; the configuration of `target` has the `inherited_fields` of `source`.
+      source, target: `Network`s; the configuration of `target` has the `inherited_fields` of
+        `source`.
       skip: endpoints ('logits') whose weights `target` keeps in any case.
 
     Returns:

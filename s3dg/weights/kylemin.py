@@ -1,4 +1,4 @@
-"""kylemin's S3D, trained on Kinetics-400 (github.com/kylemin/S3D): torchvision's under other names."""
+"""kylemin's S3D of Kinetics-400 (github.com/kylemin/S3D): torchvision's under other names."""
 
 from s3dg.config import VideoFormat
 from s3dg.weights import torchvision

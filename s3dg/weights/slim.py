@@ -1,8 +1,8 @@
-"""Checkpoints of the authors' released code: I3D, S3D and S3D-G (TF-slim nets/i3d.py, nets/s3dg.py).
+"""Checkpoints of the authors' released code (TF-slim nets/i3d.py, nets/s3dg.py).
 
-Which network a file holds is read off its variables: channels, stem, where the temporal convolutions
-begin and end, dense or separable, gates, classes. The files for Kinetics-400 and -600 that d3dhelper
-(github.com/princeton-vl/d3dhelper) links are of this kind.
+Which network a file holds is read off its variables: channels, stem, where the temporal
+convolutions begin and end, dense or separable, gates, classes. The files for Kinetics-400 and -600
+that d3dhelper (github.com/princeton-vl/d3dhelper) links are of this kind.
 """
 
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS, VideoFormat
@@ -54,7 +54,7 @@ def names_of(address):
 
 
 def convert(address, array):
-    """The dense kernels of gates and classifier, which the file has as those of 1x1x1 convolutions."""
+    """Kernels of gates and classifier as dense ones; the file's are 1x1x1 convolutions."""
     if address.leaf == 'kernel' and (
         address.endpoint == 'logits' or address.layer == 'self_gating'
     ):
@@ -76,8 +76,8 @@ def fields_of(arrays):
     stem = _kernel(arrays, 'Conv2d_1a_7x7')
     if stem.shape[0] not in STEM_TEMPORAL_SIZES:
         raise WeightsError(
-            f'variable {_SCOPE}Conv2d_1a_7x7/weights has shape {list(stem.shape)}, expected a temporal '
-            f'size of {", ".join(map(str, STEM_TEMPORAL_SIZES))}.'
+            f'variable {_SCOPE}Conv2d_1a_7x7/weights has shape {list(stem.shape)}, expected a '
+            f'temporal size of {", ".join(map(str, STEM_TEMPORAL_SIZES))}.'
         )
     gated = [name for name in SPATIO_TEMPORAL_ENDPOINTS if _holds(arrays, name, 'self_gating/')]
     fields = {

@@ -43,8 +43,8 @@ def find(arrays, names, dimensions):
     """The array under the first of `names` that the file has.
 
     Raises:
-      WeightsError: where it has none of them, or the array has other than `dimensions` dimensions, or
-        is empty.
+      WeightsError: where it has none of them, or the array has other than `dimensions` dimensions,
+        or is empty.
     """
     name = next((name for name in names if name in arrays), None)
     if name is None:

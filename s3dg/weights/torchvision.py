@@ -37,7 +37,7 @@ _LEAVES = {
 }
 _PARTS = {'spatial': '0.', 'temporal': '1.', None: ''}
 
-# Kinetics-400's own, after division by 255. (torchvision transforms/_presets.py, VideoClassification)
+# Kinetics-400's own, after division by 255. (transforms/_presets.py, VideoClassification)
 MEAN = (0.43216, 0.394666, 0.37645)
 STD = (0.22803, 0.22145, 0.216989)
 
@@ -66,7 +66,7 @@ def to_channels_last(address, array):
 
 
 def s3d_fields(arrays, stem, classifier):
-    """The fields of an S3D as ported to torch, from the names of its stem's and classifier's kernels."""
+    """The fields of an S3D of torch, from the names of its stem's and classifier's kernels."""
     return {
         'num_classes': find(arrays, [classifier], 5).shape[0],
         'channels': stem_channels(find(arrays, [stem], 5).shape[1], stem),

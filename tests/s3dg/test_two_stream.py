@@ -114,27 +114,28 @@ def _with_logit(predictions, video, value):
         (
             _rows(RGB, [2]),
             FLOW,
-            'The rgb stream lacks 2 of the 3 videos of the other one, a for one',
+            'The rgb stream lacks 2 of the 3 videos of the other one, for example a',
         ),
         (
             RGB,
             _rows(FLOW, [0, 1]),
-            'The flow stream lacks 1 of the 3 videos of the other one, b for one',
+            'The flow stream lacks 1 of the 3 videos of the other one, for example b',
         ),
         (
             _rows(RGB, [0, 1, 1, 2]),
             FLOW,
-            'In the rgb stream 1 of 3 videos come more than once, b for one',
+            'In the rgb stream 1 of 3 videos come more than once, for example b',
         ),
         (
             RGB,
             _rows(FLOW, [0, 1, 2, 0]),
-            'In the flow stream 1 of 3 videos come more than once, c for one',
+            'In the flow stream 1 of 3 videos come more than once, for example c',
         ),
         (
             RGB,
             dataclasses.replace(FLOW, labels=np.int32([2, 1, 0])),
-            '2 of 3 videos have other labels in the two streams, a for one: 0 in rgb, 1 in flow',
+            '2 of 3 videos have other labels in the two streams, for example a: '
+            '0 in rgb, 1 in flow',
         ),
         (
             RGB,
@@ -144,12 +145,12 @@ def _with_logit(predictions, video, value):
         (
             _with_logit(RGB, 'c', np.nan),
             FLOW,
-            'In the rgb stream the logits of 1 of 3 videos are not finite, c for one',
+            'In the rgb stream the logits of 1 of 3 videos are not finite, for example those of c',
         ),
         (
             RGB,
             _with_logit(FLOW, 'b', -np.inf),
-            'In the flow stream the logits of 1 of 3 videos are not finite, b for one',
+            'In the flow stream the logits of 1 of 3 videos are not finite, for example those of b',
         ),
         (
             dataclasses.replace(RGB, logits=RGB.logits[:2]),

@@ -1,6 +1,7 @@
 """Run as a program: trains a regression with two losses on two logical CPUs, stopped and resumed.
 
-Logical devices are fixed before TensorFlow starts, so test_task.py runs this in a process of its own.
+Logical devices are fixed before TensorFlow starts, so test_task.py runs this in a process of its
+own.
 """
 
 import pathlib
