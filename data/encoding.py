@@ -52,8 +52,8 @@ class Storage:
     def __post_init__(self):
         if self.frame_size is not None and self.short_side is not None:
             raise DatasetError(
-                f'found frame_size={self.frame_size} and short_side={self.short_side}, expected one of'
-                ' them to be None'
+                f'found frame_size={self.frame_size} and short_side={self.short_side}, expected one'
+                ' of them to be None'
             )
         rate = f'above 0 and at most {MOST_FRAMES_PER_SECOND}, or None'
         side = f'1 to {LONGEST_SIDE} pixels'
@@ -101,10 +101,10 @@ class Encoded:
     """What comes of a video.
 
     Attributes:
-      frames: RGB: a colour picture per frame. Flow: a gray one per pair of neighbouring frames, the x
-        components of (height, width) and the y components beside each other.
-      faults: what was wrong with the file and did not stop it from being used, in words.
-      annotation: as `Storage.read_annotation` gives it; None where there is none.
+      frames: RGB: a colour picture per frame. Flow: a gray one per pair of neighbouring frames; it
+        holds the x components, (height, width), and the y components to the right of them.
+      faults: in words, what was wrong with a file that could be used nevertheless.
+      annotation: what `Storage.read_annotation` returns; None where there is none.
     """
 
     frames: list[bytes]
@@ -117,8 +117,8 @@ def in_order(
 ) -> Iterator[tuple[Source, Encoded | VideoError]]:
     """Yields (source, what came of it) in the order of the sources, as `workers.in_order` does.
 
-    Whoever stores videos goes this way: their files are parsed in other processes, and one that kills
-    its process is unusable, as one with an error is.
+    All that is stored comes through here. Other processes parse the files; a video that kills its
+    process is unusable, like one with an error.
     """
     work = functools.partial(try_video, storage=storage)
     died = functools.partial(crash, storage)
@@ -168,8 +168,8 @@ def try_video(source: Source, storage: Storage) -> Encoded | VideoError:
     """All that is to be read of a video, or its error as the value: what a process hands back."""
     annotation = None
     try:
-        # First what takes a moment: a bad annotation saves the decoding, and the flow. Of a video that
-        # is not there, that is the reason to be given.
+        # The annotation first, which takes a moment: decoding may take minutes, flow hours. A video
+        # that is not there is reported as such.
         if storage.read_annotation is not None and os.path.exists(source.path):
             annotation = storage.read_annotation(source.annotation)
         return dataclasses.replace(encode_video(source.path, storage), annotation=annotation)

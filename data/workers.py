@@ -1,9 +1,9 @@
 """Processes that work on the next few jobs while the results of the last ones are stored.
 
-Processes, not threads: a video that crashes the decoder takes only its own process with it. So what
-parses files of strangers runs here, in one process at least, and never in the one that asks. loky
-starts them afresh, not as forks of a process in which TensorFlow runs, and without importing the
-program that asks for them, so each costs a fraction of a second and little memory.
+Processes, not threads: a video that crashes the decoder takes only its own process with it. So this
+is where files are parsed that nobody vouches for: in one process at least, and never in the process
+that asks. loky starts processes afresh, not as forks of one in which TensorFlow runs, and does not
+import the program that asks for them. So each costs a fraction of a second and little memory.
 """
 
 import collections
@@ -38,16 +38,16 @@ def in_order(
 ) -> Iterator[tuple[Any, Any]]:
     """Yields (job, function(job)) in the order of the jobs.
 
-    No more than `JOBS_PER_WORKER` jobs per worker are begun ahead of what is handed on, so memory is
-    bounded by their results. Who may leave before the end must close the generator
-    (`contextlib.closing`): Python ends no program before all jobs that are begun are done.
+    At most `JOBS_PER_WORKER` jobs per worker are begun ahead of what is handed on, which bounds the
+    memory for their results. A caller that may leave before the end must close the generator
+    (`contextlib.closing`): Python ends no program before all jobs that were begun are done.
 
     Args:
       function: of a module that can be imported; jobs and results can be pickled.
       jobs: they are taken as they are needed.
-      workers: processes, no more than there are jobs; 0: none, the work is done in this one, which a
+      workers: processes, no more than there are jobs. 0: the work is done in this one, which a
         hostile file then takes with it: for jobs of our own making, and for tests.
-      crashed: makes the result of a job that killed its process, with nothing else running too.
+      crashed: makes the result of a job that killed its process while nothing else was running.
 
     Raises:
       Whatever `function` raises.

@@ -1,21 +1,21 @@
-"""Converts a builder's videos on Apache Beam, so that a large dataset is converted by a cluster.
+"""Converts a builder's videos on Apache Beam: a large dataset, by a cluster.
 
-Beam hands whole shards to the workers, each of which writes its shards into the folder where the
-dataset grows (`data.conversion.staging`), the same bytes as `data.conversion.convert` writes. So nothing large passes
-through Beam, and a conversion that was interrupted goes on, here or there: complete shards stay.
+Beam hands whole shards to its workers. Each worker writes its shards into the folder where the
+dataset grows (`staging`), the same bytes as `write` writes on one machine. So nothing large passes
+through Beam, and an interrupted conversion goes on, here or there: complete shards stay.
 
 Only the list of videos, the builder's configuration and references to this code are sent. Hence a
 worker needs this checkout (on its PYTHONPATH, or in its container image) with what it requires, and
-has to see the folders of the videos and of the datasets under the same paths as the machine that
-starts the conversion: a shared file system. The list is part of the job: 11 MB for 240,000 videos.
+sees the folders of the videos and of the datasets under the same paths as the machine that starts
+the conversion: a shared file system. The list is part of the job: 11 MB for 240,000 videos.
 
-Of Beam's local runner, `DirectRunner`, the part that runs batches is taken (`FnApiRunner`): by itself
-it first tries to download another one. It works in this process, one video at a time, or with
-`--direct_num_workers=0 --direct_running_mode=multi_processing` in a process per processor core,
-started from the folder with this checkout.
+Beam's local runner, `DirectRunner`, first tries to download another runner. We take the part of it
+that runs batches (`FnApiRunner`). It works in this process, one video at a time. With
+`--direct_num_workers=0 --direct_running_mode=multi_processing` it works in a process per processor
+core; start it from the folder with this checkout.
 
-Each worker has its videos read by another process, `data.workers`, so one that kills what reads it is
-skipped here as it is by `data.conversion.convert`.
+Each worker decodes in a process of its own (`data.workers`), where OpenCV has one thread. A video
+that kills the decoder is skipped, as it is on one machine.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ from s3dg import files
 
 
 def writer(runner: str, options: Sequence[str] = ()) -> Write:
-    """A way for `data.conversion.convert` to write shards: on Apache Beam.
+    """Returns a way for `convert_dataset` to write shards: on Apache Beam.
 
     Args:
       runner: name of a Beam runner ("DirectRunner", "FlinkRunner", "DataflowRunner", ...).

@@ -17,6 +17,7 @@ from data.conversion.plan import (
     read_plan,
     settings,
 )
+from data.conversion.sources import Sources
 from data.conversion.write import write_shards
 from data.datasets.builder import VideoBuilder
 from data.errors import Report
@@ -71,8 +72,8 @@ def convert_dataset(
 
     Args:
       builder: which dataset, where to, and how.
-      processes: videos decoded at once, each in a process; by default the number of processor cores.
-        0: in this process, for videos of our own making.
+      processes: how many of them decode videos; by default one per processor core. 0: this process
+        does, for videos of our own making.
       write: writes the shards in another way, such as `beam.writer` returns.
       max_skipped_fraction: share of unusable videos that still makes a dataset, 0 to 1; by default
         the builder's.
@@ -144,7 +145,7 @@ def _reuse(builder, final, report) -> Conversion:
     other = None
     if stored['settings'] != settings(builder):
         other = 'settings'
-    elif has_own_videos(builder) and not has_same_videos(stored, builder, splits, report):
+    elif has_own_videos(builder) and not has_same_videos(stored, Sources(builder, splits, report)):
         other = 'videos or labels'
     if other is not None:
         raise ConversionError(

@@ -11,18 +11,17 @@ import itertools
 import json
 import os
 import pathlib
-import stat
 from collections.abc import Callable, Iterator
 
 import tensorflow_datasets as tfds
 
+from data.conversion.sources import Sources
 from data.datasets.builder import VideoBuilder, published_differences
 from data.errors import DatasetError, Report
 from data.listing import Video, check_splits
 from s3dg import files
 from s3dg.errors import VideoError
 from s3dg.files.readers import read_json
-from s3dg.progress import ProgressLine
 
 VIDEOS_PER_SHARD = 64
 LEAST_SHARDS = 8
@@ -86,7 +85,7 @@ class Plan:
 
 
 def make_plan(builder: VideoBuilder, most_skipped: float | None, report: Report) -> Plan:
-    """Plans a conversion. The state of every file is looked at once.
+    """Plans a conversion. Every file is looked at once.
 
     Args:
       builder: which dataset, where to, and how.
@@ -103,14 +102,14 @@ def make_plan(builder: VideoBuilder, most_skipped: float | None, report: Report)
         report(line)
     if most_skipped is None:
         most_skipped = builder.MAX_SKIPPED_FRACTION
-    states = _look(name, splits, report)
-    _check_unusable(builder, splits, states, most_skipped, report)
+    sources = Sources(builder, splits, report)
+    _check_unusable(builder, splits, sources, most_skipped, report)
     return Plan(
         name=name,
         place=pathlib.Path(builder.data_dir),
         own_videos=has_own_videos(builder),
         layout={split: _cut(builder.name, split, videos) for split, videos in splits.items()},
-        stored=_stored(builder, splits, states, report),
+        stored=_stored(builder, sources),
         info=builder.new_info(),
         examples=builder.examples,
         most_skipped=most_skipped,
@@ -173,9 +172,8 @@ def read_plan(path: pathlib.Path) -> dict | None:
     """What a stored plan says; None if it is missing or damaged.
 
     Returns:
-      "settings": those of the configuration; "videos": a digest of the labels and of the list of
-      videos with the states of their files, of those in folders of frames too; "listing", where
-      there are such folders: the same without what is in them.
+      "settings": those of the configuration; "videos": `Sources.digest_with_frames`; "listing",
+      where there are folders of frames: `Sources.digest`.
     """
     try:
         plan = read_json(path, DatasetError, 'convert anew')
@@ -189,106 +187,43 @@ def is_same_plan(one: dict, other: dict) -> bool:
     return all(one[key] == other[key] for key in ('settings', 'videos'))
 
 
-def has_same_videos(
-    stored: dict, builder: VideoBuilder, splits: dict[str, list[Video]], report: Report
-) -> bool:
-    """Whether a finished dataset with this stored plan was made from these videos.
+def has_same_videos(stored: dict, sources: Sources) -> bool:
+    """Whether a finished dataset with this stored plan was made from these files.
 
-    Of a folder of frames only its own state is compared, which changes when a file in it comes or
-    goes: there may be millions of frames. Plans of earlier versions lack what that needs.
+    Plans of earlier versions do not tell the folders from the frames in them: all are looked at.
     """
-    states = _look(builder.info.full_name, splits, report)
-    listing = _digest(builder, splits, _plain(states))
+    listing = sources.digest()
     if 'listing' in stored:
         return stored['listing'] == listing
-    if stored['videos'] == listing:  # there are no folders
-        return True
-    return stored['videos'] == _stored(builder, splits, states, report)['videos']
+    videos = sources.digest_with_frames() if sources.folders else listing
+    return stored['videos'] == videos
 
 
-def _stored(builder, splits, states, report) -> dict:
+def _stored(builder, sources) -> dict:
     """What `read_plan` returns of a plan."""
-    listing = _digest(builder, splits, _plain(states))
-    plan = {'settings': settings(builder), 'videos': listing}
-    folders = [path for path, state in states.items() if state and stat.S_ISDIR(state.st_mode)]
-    if not folders:
-        return plan
-    progress = ProgressLine(
-        builder.info.full_name, 'folders of frames looked into', report, len(folders)
-    )
-    whole = _plain(states)
-    for done, path in enumerate(folders, start=1):
-        try:
-            whole[path].append(_digest_of_folder(path))
-        except OSError:  # no permission, for example
-            whole[path] = None
-        progress(done)
-    return plan | {'videos': _digest(builder, splits, whole), 'listing': listing}
-
-
-def _look(name, splits, report) -> dict[str, os.stat_result | None]:
-    """The state of every file of the videos, by its path; None: it is not there."""
-    states = {}
-    progress = ProgressLine(name, 'videos looked for', report)
-    items = (item for videos in splits.values() for item in videos)
-    for done, item in enumerate(items, start=1):
-        for path in item.source:
-            if path is not None and path not in states:
-                try:
-                    states[path] = os.stat(path)
-                except OSError:  # not there, or a name that no file can have
-                    states[path] = None
-        progress(done)
-    return states
-
-
-def _plain(states) -> dict[str, list | None]:
-    return {
-        path: None if state is None else [state.st_size, state.st_mtime_ns]
-        for path, state in states.items()
-    }
-
-
-def _digest(builder, splits, states) -> str:
-    digest = hashlib.sha256()
-    # Stored labels are places in this list.
-    digest.update(json.dumps(builder.label_names()).encode() + b'\n')
-    for split, videos in splits.items():
-        for item in videos:
-            line = [split, *dataclasses.astuple(item), states[item.path]]
-            if item.annotation is not None:
-                line.append(states[item.annotation])
-            digest.update(json.dumps(line).encode() + b'\n')
-    return digest.hexdigest()
-
-
-def _digest_of_folder(path: str) -> str:
-    digest = hashlib.sha256()
-    with os.scandir(path) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            state = entry.stat()
-            digest.update(os.fsencode(entry.name))
-            digest.update(f'\0{state.st_size}\0{state.st_mtime_ns}\0'.encode())
-    return digest.hexdigest()
+    plan = {'settings': settings(builder), 'videos': sources.digest()}
+    if sources.folders:
+        plan |= {'videos': sources.digest_with_frames(), 'listing': plan['videos']}
+    return plan
 
 
 # What is known to be unusable before anything is decoded.
 
 
-def _check_unusable(builder, splits, states, most_skipped, report) -> None:
+def _check_unusable(builder, splits, sources, most_skipped, report) -> None:
     """Says how many videos cannot be used, and fails at once where that alone is too many."""
     name = builder.info.full_name
     missing, faults = [], []
     for split, videos in splits.items():
         before = len(missing)
-        missing += [item for item in videos if states[item.path] is None]
+        missing += [item for item in videos if not sources.has(item.path)]
         if len(missing) - before == len(videos):
             raise ConversionError(
                 f'{name}: found none of the {len(videos)} videos of split {split!r}, expected for'
                 f' example {files.readable(videos[0].path)}'
             )
-        there = (item for item in videos if states[item.path] is not None)
-        faults += [(item.id, fault) for item in there if (fault := _fault(builder, item, states))]
+        there = (item for item in videos if sources.has(item.path))
+        faults += [(item.id, fault) for item in there if (fault := _fault(builder, item, sources))]
     count, lines = sum(map(len, splits.values())), []
     if missing:
         path = files.readable(missing[0].path)
@@ -300,15 +235,15 @@ def _check_unusable(builder, splits, states, most_skipped, report) -> None:
         )
     if len(missing) + len(faults) > most_skipped * count:
         raise ConversionError(
-            f'{name}: {"; ".join(lines)}; more than the share of {most_skipped:g} allowed; fetch what'
-            ' is missing, or run again with a higher --max_skipped_fraction'
+            f'{name}: {"; ".join(lines)}; more than the share of {most_skipped:g} allowed; fetch'
+            ' what is missing, or run again with a higher --max_skipped_fraction'
         )
     for line in lines:
         report(f'{name}: {line}')
 
 
-def _fault(builder, item, states) -> str | None:
-    if builder.annotation_reader() is not None and states[item.annotation] is None:
+def _fault(builder, item, sources) -> str | None:
+    if builder.annotation_reader() is not None and not sources.has(item.annotation):
         return f'{os.path.basename(item.annotation)}: file not found'
     try:
         builder.check_video(item)

@@ -1,10 +1,10 @@
 """The folder in which a dataset grows, and what of it is done.
 
-TensorFlow Datasets deletes its unfinished folder and writes shards only after a shuffle of
-everything, so shards are written in a hidden folder beside the dataset's final place
-(`s3dg.files.folders`), and declared to it at the end. It holds at any time: `plan.json` (the settings
-and a digest of the list of videos), complete shards, one partial shard, `videos.csv` and `skipped.csv`
-(what became of each video).
+TensorFlow Datasets deletes its unfinished folder, and writes shards only after a shuffle of all
+examples. So we write shards in a hidden folder beside the dataset's final place
+(`s3dg.files.folders`), and declare them to it at the end. The folder holds at any time: `plan.json`
+(the settings and a digest of the list of videos), complete shards, one partial shard, and what
+became of each video: `videos.csv` and `skipped.csv`.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Writes the shards of a plan on this machine, and makes records for whoever else writes them."""
+"""Writes the shards of a plan on this machine; records are serialized in the same way elsewhere."""
 
 import contextlib
 import itertools

@@ -1,9 +1,10 @@
-"""Cells of CSV files that people open in spreadsheets, which run what begins like a formula.
+"""Cells of CSV files for spreadsheets, which run what begins like a formula.
 
-Texts that begin with one of = + - @, a tab or a carriage return get an apostrophe before them, as OWASP advises
-against "CSV injection". So do those that begin with apostrophes and one of these, which makes the way back exact. In
-files of earlier versions, without apostrophes, such texts are read as they stand. Not for formats that others
-read by exact ids, such as the submissions to Something-Something.
+A text that begins with one of = + - @, a tab or a carriage return gets an apostrophe before it, as
+OWASP advises against "CSV injection". So does a text that begins with apostrophes and then one of
+these: the way back is exact. Files of earlier versions have no apostrophes; their texts are read as
+they stand. Formats that other programs read by exact ids, such as submissions to
+Something-Something, do without.
 """
 
 import re

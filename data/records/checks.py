@@ -96,7 +96,7 @@ def _read_id(features) -> str:
 
 
 def _box_faults(features, length, classes) -> list[str]:
-    """The faults of an example's boxes: one line at most for how many there are, one for the boxes."""
+    """The faults of an example's boxes in one line, if there are any."""
     columns = box_columns(features)
     count = len(columns[boxes.FRAME])
     for name, values in columns.items():
@@ -124,7 +124,7 @@ def _is_box(ymin, xmin, ymax, xmax) -> bool:
 
 
 def summary(noun: str, faults: list[tuple[int, str]], count: int) -> str:
-    """Faults (number, text) of some of `count` things, as one line: the first, and how many more."""
+    """Faults (number, text) of some of `count` things in one line: the first, and how many more."""
     number, fault = faults[0]
     more = f'; {len(faults) - 1} more are faulty' if len(faults) > 1 else ''
     return f'{noun} {number} of {count} {fault}{more}'

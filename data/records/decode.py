@@ -69,8 +69,8 @@ class Decoder:
         self.flow = modality == 'flow'
         self.channels = CHANNELS[modality]
         self._stored_channels = STORED_CHANNELS[modality]
-        # Compiled: run eagerly, a loop over pictures of two sizes ends in a ValueError, which may be
-        # anybody's, and in a graph in one of TensorFlow's errors, which `faults.named` looks into.
+        # Compiled: a loop over pictures of two sizes ends in one of TensorFlow's errors, which
+        # `faults.named` looks into. Run eagerly, it ends in a ValueError, which may be anybody's.
         self._compiled_frames = tf.function(
             self._frames, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )

@@ -1,4 +1,4 @@
-"""Which shard or video it was that a pipeline could not read: TensorFlow's errors name neither."""
+"""Names the shard or video that a pipeline could not read: TensorFlow's errors name neither."""
 
 import contextlib
 import re
@@ -22,10 +22,10 @@ _NOT_OF_INPUT = (tf.errors.ResourceExhaustedError, tf.errors.UnavailableError)
 def named(
     opened: tfds.core.DatasetBuilder, splits: Sequence[str], report: Report | None = None
 ) -> Iterator[None]:
-    """Makes one line, that names a shard or a video, of what TensorFlow says of stored records.
+    """Turns TensorFlow's errors about stored records into one line that names a shard or a video.
 
-    The records are read once more, shard by shard, until the fault shows. Where none does, the error
-    is not theirs and is raised as it is.
+    The records are read once more, shard by shard, until the fault shows. Where none shows, the
+    error has another cause and is raised as it is.
 
     Args:
       opened: the dataset that is read in the block.

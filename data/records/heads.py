@@ -1,6 +1,6 @@
-"""Reads what records hold besides their frames, and passes those over: a small part of a dataset.
+"""Reads what records hold besides their frames, which it passes over: a small part of a dataset.
 
-Nothing is decoded and no checksum of a record is compared; `data.records.verification` does both.
+Nothing is decoded, and no checksum of a content is compared; `verification` does both.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ from data.errors import DatasetError
 from data.example import ID, LABEL, VIDEO
 from data.records import tfrecord
 
-# For what is said of damage that is met on the way.
+# Ends the messages about damage.
 ADVICE = 'see what is wrong with the dataset by experiments.convert --verify'
 
-# Tags of the protocol buffers' fields that are met on the way; each is followed by a length. An
-# Example holds Features (1), those a map of entries (1) of a name (1) and a Feature (2), and that of a
-# video a BytesList (1) of frames (1).
+# Tags of the fields of the protocol buffers; a length follows each. An Example holds Features (1).
+# They hold a map of entries (1) of a name (1) and a Feature (2). The video's Feature holds a
+# BytesList (1) of frames (1).
 _FIRST, _SECOND = 0x0A, 0x12
 
 
@@ -36,7 +36,7 @@ class Head:
       id: of the video.
       label: index of its class, or `UNKNOWN_LABEL`.
       frames: how many are stored.
-      boxes: what `box_columns` gives.
+      boxes: what `box_columns` returns.
       path: of the shard.
       position: where its record begins.
     """
@@ -54,11 +54,11 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
 
     Args:
       path: the shard.
-      lengths: {id: frames}, as far as they are known; the frames of other videos are counted, by
-        going from one to the next.
+      lengths: {id: frames}, as far as they are known; the frames of other videos are counted, going
+        from one to the next.
 
     Raises:
-      DatasetError: naming the file, if there is something else than whole records of videos in it.
+      DatasetError: naming the file, if it holds anything but whole records of videos.
     """
     path, position = pathlib.Path(path), 0
     with path.open('rb') as file:

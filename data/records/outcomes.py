@@ -18,13 +18,13 @@ STORED_COLUMNS = ('id', 'frames', 'faults')
 _FIRST_STORED_COLUMNS = ('id', 'frames')  # of datasets converted by earlier versions
 SKIPPED_FILE = 'skipped.csv'
 SKIPPED_COLUMNS = ('id', 'path', 'reason')
-# Beside them where `data.conversion` made the dataset, which makes them too.
+# Beside the two where `data.conversion` made the dataset.
 PLAN_FILE = 'plan.json'
 
 
 _REMEDY = (
-    'delete it and convert again: it is written anew, at the end of a conversion that goes on from its '
-    'shards, or with --overwrite'
+    'delete it and convert again: it is written anew, at the end of a conversion that goes on from'
+    ' its shards, or with --overwrite'
 )
 
 
@@ -46,12 +46,12 @@ class Skipped:
 
 
 class Outcomes:
-    """The two files of a folder, written row by row: a kill leaves at most one torn line.
+    """The two files of a folder, written row by row: a kill leaves one torn line at most.
 
     Attributes:
       frames: number of frames of every stored video, by its id.
-      faults: of those stored videos whose file was damaged: in which way, in words.
-      skipped: by their ids, the videos that could not be used.
+      faults: what was damaged in the files of stored videos, in words, by their ids.
+      skipped: the videos that could not be used, by their ids.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -95,7 +95,7 @@ class Outcomes:
     def replace(self, frames: dict[str, int], skipped: dict[str, Skipped]) -> None:
         """Replaces all rows, each file at once, in the order of the dictionaries.
 
-        What is known of the faults of videos that are still stored is kept.
+        Faults are kept of the videos that are still stored.
         """
         self.frames, self.skipped = frames, skipped
         self.faults = {key: faults for key, faults in self.faults.items() if key in frames}

@@ -1,4 +1,4 @@
-"""Decodes stored frames, in the processes of `data.workers`: whoever made a dataset may be a stranger.
+"""Decodes stored frames, in the processes of `data.workers`: nobody vouches for a dataset.
 
 No TensorFlow in here.
 """
@@ -34,7 +34,7 @@ def shapes(job: Job) -> list[tuple[int, ...] | str]:
 
 
 def decode(job: tuple[list[int], list[bytes], bool]) -> list[np.ndarray | None]:
-    """Decodes frames (numbers, encoded, whether they are gray): None for one that cannot be.
+    """Decodes frames (numbers, encoded, whether they are gray); None for one that is damaged.
 
     Returns:
       uint8 arrays (height, width, 3), RGB, or (height, width).
@@ -66,8 +66,11 @@ def _shape(frame: bytes) -> tuple[int, ...] | str:
 
 
 def _has_stray_marker(frame: bytes) -> bool:
-    """Whether something follows 0xff in the coded pixels that cannot: OpenCV passes over it, TensorFlow
-    refuses the picture. Progressive ones, which have several scans, are not looked into."""
+    """Whether 0xff stands before a wrong byte among the coded pixels.
+
+    OpenCV passes over it, TensorFlow refuses the picture. Progressive pictures, which have several
+    scans, are not looked into.
+    """
     place = len(_JPEG_START)
     while frame[place + 1 : place + 2] != bytes([_SCAN]):  # over the segments before the scan
         if frame[place : place + 1] != b'\xff':

@@ -1,4 +1,4 @@
-"""Reading records by pipelines of TensorFlow: of which files, in which order, parsed how."""
+"""Reading records by TensorFlow's pipelines: which files, how many to shuffle, how to parse one."""
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -13,7 +13,7 @@ RAM_BUDGET = 2 * 2**30  # for tf.data's own tuning, whose default is half of the
 
 
 class ClipError(S3dgError, ValueError):
-    """Clips as asked for cannot be cut from a dataset; the message says why, in one line."""
+    """The clips asked for cannot be cut from a dataset; the message says why, in one line."""
 
 
 def split_info(builder: tfds.core.DatasetBuilder, split: str) -> tfds.core.SplitInfo:
@@ -42,7 +42,7 @@ def records(paths) -> tf.data.Dataset:
 def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
     """A serialized record as {"video": string (time,), "label": int64, "id": string}.
 
-    One without frames fails, by the video's name: it would else be passed over.
+    A record without frames fails, and the message names the video: else it would be passed over.
     """
     example = tf.io.parse_single_example(
         record,

@@ -99,9 +99,9 @@ def read_whole(path: pathlib.Path) -> Iterator[bytes]:
 def read_all(path: pathlib.Path) -> Iterator[bytes | Damage]:
     """Yields the contents of all records, and a `Damage` for each that is not whole.
 
-    Reading goes on after a content with a wrong checksum, and ends where a length is corrupt.
-    TensorFlow's own reader ends at either, and takes a file that was cut within the first bytes of a
-    record for a complete one.
+    Reading goes on after a content with a wrong checksum, and ends at a corrupt length. The reader
+    of TensorFlow ends at either, and takes a file that is cut within the first bytes of a record
+    for a complete one.
 
     Raises:
       OSError, tf.errors.OpError: if the file cannot be read.

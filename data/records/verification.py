@@ -1,8 +1,8 @@
 """Re-reads a converted dataset and names whatever is wrong with it.
 
-Every record is read and its checksum compared, every frame is decoded, and what is stored is held
-against the dataset's own description, against `videos.csv` and `skipped.csv` beside it and, if it is
-given, against the list of the videos it was made from.
+It reads every record, compares its checksum, and decodes every frame. It holds what is stored
+against the dataset's own description, against `videos.csv` and `skipped.csv` beside it, and against
+the list of videos that the dataset was made from, if it is given one.
 """
 
 import collections
@@ -53,11 +53,11 @@ def verify(
 
     Args:
       opened: the dataset.
-      listing: what its builder's `split_videos` gives: each of these videos must then be stored, in
-        its split and with its label, or be in `skipped.csv`, and no other video may be there.
+      listing: the videos of every split, as its builder lists them. Each must be stored, in its
+        split and with its label, or be in `skipped.csv`, and no other video may be there.
       report: called with a line every few seconds.
-      processes: frames decoded at once, each in a process; by default the number of processor cores.
-        0: in this process, for frames of our own making.
+      processes: how many of them decode frames; by default one per processor core. 0: this process
+        does, for frames of our own making.
 
     Raises:
       DatasetError: if the dataset does not say what its frames are.
@@ -173,7 +173,11 @@ class _Verifier:
     # Shards and records.
 
     def read_splits(self, splits: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
-        """Reads shards and checks their records; yields the place of each, for messages, and its frames."""
+        """Reads shards and checks their records.
+
+        Yields:
+          (place of a record, for messages; its frames).
+        """
         for split in splits:
             info = self._splits[split]
             for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):

@@ -261,6 +261,14 @@ def test_other_errors_are_not_taken_for_bad_videos(folder, tmp_path, monkeypatch
     assert on_beam(make(folder, tmp_path)).examples == {'train': 6, 'validation': 2}
 
 
+def test_videos_are_decoded_by_one_thread_each(folder, tmp_path, monkeypatch):
+    assert cv2.getNumThreads() > 1, 'needs two cores'
+    monkeypatch.setattr(encoding, 'try_video', jobs.encode_and_tell_threads)
+    done = on_beam(make(folder, tmp_path))
+    assert len(done.faults) == 8
+    assert set(done.faults.values()) == {'1 threads'}
+
+
 def test_what_is_sent_is_small(folder, tmp_path):
     builder = make(folder, tmp_path)
     assert len(builder.split_videos()['train']) == 9
