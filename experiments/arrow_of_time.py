@@ -1,30 +1,38 @@
-"""Table 1: networks that read motion, and those that cannot, on videos played forwards and backwards.
+"""Table 1: networks that read motion, and those that cannot, on videos in both orders.
 
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
-  python -m experiments.convert --dataset=something_something_v1 --config=rgb --manual_dir=SOMETHING
+  python -m experiments.convert --dataset=something_something_v1 --config=rgb \\
+      --manual_dir=SOMETHING
   python -m experiments.arrow_of_time --dataset=kinetics400 --workdir=runs/arrow_of_time_kinetics
-  python -m experiments.arrow_of_time --dataset=something_something_v1 --workdir=runs/arrow_of_time_something
+  python -m experiments.arrow_of_time --dataset=something_something_v1 \\
+      --workdir=runs/arrow_of_time_something
 
-  python -m experiments.arrow_of_time --preset=tiny      on moving_shapes, a quarter of an hour on two cores
+On moving_shapes, a quarter of an hour on two cores:
 
-Trains I3D and I2D, and `i2d_order_blind` (ours), and evaluates each on the same videos in both orders. Expect, from the
-paper: on Kinetics I3D 71.1 % in either order and I2D 67.0 and 67.2; on Something-Something, whose labels tell
-"left to right" from "right to left", I3D 45.8 % forwards and 15.2 backwards, I2D 34.4 and 35.2. The paper
-trained on 56 GPUs for Kinetics and on 16 for Something-Something: by `--dry_run` some 2,000 and 50 GPU-hours at an assumed
-3e12 multiply-adds a second.
+  python -m experiments.arrow_of_time --preset=tiny
 
-The published I2D has no temporal kernel, but its strided stem and overlapping max-pools weigh the first and the
-last frames differently, so that it is not quite blind to order; `i2d_order_blind` halves time by disjoint pairs
-only and is.
+Trains I3D and I2D, and `i2d_order_blind` (ours), and evaluates each on the same videos in both
+orders. Expect, from the paper: on Kinetics I3D 71.1 % in either order and I2D 67.0 and 67.2; on
+Something-Something, whose labels tell "left to right" from "right to left", I3D 45.8 % forwards and
+15.2 backwards, I2D 34.4 and 35.2. The paper trained on 56 GPUs for Kinetics and on 16 for
+Something-Something: by `--dry_run` some 2,000 and 50 GPU-hours at an assumed 3e12 multiply-adds a
+second.
+
+The published I2D has no temporal kernel, but its strided stem and overlapping max-pools weigh the
+first and the last frames differently, so that it is not quite blind to order; `i2d_order_blind`
+halves time by disjoint pairs only and is.
 """
+
+import dataclasses
 
 from absl import flags
 
-from experiments.paper import reporting, study
+from experiments.paper import reporting
 from experiments.paper import results as paper_results
-from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets
+from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.experiment import Experiment
 from experiments.training.dataset import class_names
+from experiments.training.presets import find_families_preset
 from experiments.training.recipe import named_recipes
 from s3dg.figures import plots
 from s3dg.program import entry
@@ -37,20 +45,71 @@ NETWORKS = ('i3d', 'i2d', 'i2d_order_blind')
 DATASETS = ('something_something_v1', 'something_something_v2', 'kinetics400')
 
 
+@dataclasses.dataclass(frozen=True)
+class ArrowOfTime(Experiment):
+    name = 'arrow_of_time'
+    title = 'Table 1: the arrow of time'
+    printed = {
+        dataset: paper_results.TABLE_1[dataset]
+        for dataset in ('something_something_v1', 'kinetics400')
+    }
+
+    paper_dataset: str
+
+    @property
+    def settings(self):
+        return {'dataset': self.dataset, 'paper_dataset': self.paper_dataset}
+
+    def recipes(self):
+        chosen = find_families_preset(self.preset, self.dataset)
+        return named_recipes(NETWORKS, self.dataset, chosen)
+
+    def summarise(self, study, trained, this):
+        results, confusions = measure(study, trained)
+        names = class_names(study.builder(self.dataset, 'rgb'))
+        plots.confusion_matrices(confusions, names, this / 'confusion.png')
+        return results, self._markdown(results, trained)
+
+    def _markdown(self, results, trained):
+        printed = self.printed.get(self.paper_dataset, {})
+        rows = []
+        for label, figures in results.items():
+            paper = printed.get(paper_results.PAPER_NAMES.get(label))
+            rows.append(
+                (
+                    label,
+                    reporting.percent(figures, 'top1'),
+                    reporting.printed(paper and paper.normal),
+                    reporting.percent(figures, 'top1_reversed'),
+                    reporting.printed(paper and paper.reversed),
+                )
+            )
+        return reporting.join(
+            f'# {self.title}, {self.dataset}',
+            reporting.tiny_note(trained),
+            markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
+            'Top-1 in percent, videos in normal and in reversed order of frames; '
+            f"the paper's: {self.paper_dataset}.",
+            'The published I2D has no temporal kernel, but is not quite blind to order: its '
+            'strided stem and overlapping max-pools weigh the first and the last frames '
+            'differently, so it can learn what moved where from which frames count more. '
+            '`i2d_order_blind` halves time by disjoint pairs and pools within frames only: a video '
+            'and its reversal have the same logits, but for the last frame of an odd number.',
+            '![confusion](confusion.png)',
+            '## Networks',
+            reporting.networks_table(trained),
+        )
+
+
 def define_flags():
     """The flags of this program, for it alone."""
-    study.define_flags('arrow_of_time')
+    define_experiment_flags(ArrowOfTime.name)
     flags.DEFINE_enum(
         'dataset',
         DATASETS[0],
         DATASETS,
         'Dataset of the paper preset; beside the tiny one stand its figures.',
     )
-
-
-def recipes(preset, dataset):
-    """The `Recipe`s of Table 1 for a dataset."""
-    return named_recipes(NETWORKS, dataset, presets.find_families_preset(preset, dataset))
 
 
 def measure(study, trained):
@@ -66,7 +125,7 @@ def measure(study, trained):
     results, confusions = {}, {}
     for label, networks in trained.items():
         orders = [(study.metrics(one), study.metrics(one, reverse=True)) for one in networks]
-        results[label] = over_seeds(
+        results[label] = reporting.over_seeds(
             [{'top1': normal.top1, 'top1_reversed': reverse.top1} for normal, reverse in orders]
         )
         for order, metrics in zip(('normal', 'reversed'), orders[0], strict=True):
@@ -76,50 +135,7 @@ def measure(study, trained):
 
 def main(arguments):
     del arguments
-    paper_dataset = FLAGS.dataset
-    dataset = presets.choose_dataset(FLAGS.preset, paper_dataset)
-
-    def summarise(study, trained, this):
-        results, confusions = measure(study, trained)
-        names = class_names(study.builder(dataset, 'rgb'))
-        plots.confusion_matrices(confusions, names, this / 'confusion.png')
-        return results, _markdown(dataset, paper_dataset, results, trained)
-
-    conduct(
-        'arrow_of_time',
-        recipes(FLAGS.preset, dataset),
-        summarise,
-        {'dataset': dataset, 'paper_dataset': paper_dataset},
-    )
-
-
-def _markdown(dataset, paper_dataset, results, trained):
-    printed = paper_results.TABLE_1.get(paper_dataset, {})
-    rows = []
-    for label, figures in results.items():
-        paper = printed.get(paper_results.PAPER_NAMES.get(label))
-        rows.append(
-            (
-                label,
-                reporting.percent(figures, 'top1'),
-                reporting.printed(paper and paper.normal),
-                reporting.percent(figures, 'top1_reversed'),
-                reporting.printed(paper and paper.reversed),
-            )
-        )
-    return reporting.join(
-        f'# Table 1: the arrow of time, {dataset}',
-        reporting.tiny_note(trained),
-        markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
-        f"Top-1 in percent, videos in normal and in reversed order of frames; the paper's: {paper_dataset}.",
-        'The published I2D has no temporal kernel, but is not quite blind to order: its strided stem and '
-        'overlapping max-pools weigh the first and the last frames differently, so it can learn what moved '
-        'where from which frames count more. `i2d_order_blind` halves time by disjoint pairs and pools within '
-        'frames only: it gives a video and its reversal the same logits, but for the last frame of an odd number.',
-        '![confusion](confusion.png)',
-        '## Networks',
-        reporting.networks_table(trained),
-    )
+    conduct(ArrowOfTime(FLAGS.preset, FLAGS.dataset), ConductOptions.of(FLAGS))
 
 
 if __name__ == '__main__':

@@ -1,18 +1,24 @@
-"""Figure 7: what networks make of videos at rising levels, as t-SNE maps coloured by groups of actions.
+"""Figure 7: what networks make of videos at rising levels, as t-SNE maps coloured by action groups.
 
-  python -m experiments.convert --dataset=something_something_v1 --config=rgb --manual_dir=SOMETHING
+  python -m experiments.convert --dataset=something_something_v1 --config=rgb \\
+      --manual_dir=SOMETHING
   python -m experiments.feature_embedding
 
-  python -m experiments.feature_embedding --preset=tiny      on moving_shapes, a quarter of an hour on two cores
+On moving_shapes, a quarter of an hour on two cores:
 
-Upper row: one S3D at rising levels. Lower row: MaxPool_5a of I2D, bottom-heavy S3D and top-heavy S3D, both switching at
-Mixed_4b, and S3D. 2,200 validation videos of Something-Something's ten action groups, one clip each, activations averaged over
-time and space. Expect, from the paper, groups that separate at higher levels. Maps
-are for the eye; beside each stands the share of a video's ten nearest neighbours that are of its group.
+  python -m experiments.feature_embedding --preset=tiny
 
-Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Networks of Table 3 that are there are reused.
+Upper row: one S3D at rising levels. Lower row: MaxPool_5a of I2D, bottom-heavy S3D and top-heavy
+S3D, both switching at Mixed_4b, and S3D. 2,200 validation videos of Something-Something's ten
+action groups, one clip each, activations averaged over time and space. Expect, from the paper,
+groups that separate at higher levels. Maps are for the eye; beside each stands the share of a
+video's ten nearest neighbours that are of its group.
+
+Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Networks of Table 3 that
+are there are reused.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -22,11 +28,13 @@ from data import clips
 from data.datasets.something_something_v2 import action_groups
 from data.records import faults
 from data.records.heads import labels
-from experiments.paper import reporting, study
-from experiments.paper.study import conduct, over_seeds
-from experiments.training import evaluating, presets
+from experiments.paper import reporting
+from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.experiment import Experiment
+from experiments.training import evaluating
 from experiments.training import run as training
 from experiments.training.dataset import choose_split, class_names
+from experiments.training.presets import find_families_preset
 from experiments.training.recipe import named_recipes
 from s3dg import files
 from s3dg.commands.feature_file import FeatureFileError
@@ -41,7 +49,7 @@ from s3dg.progress import ProgressLine
 FLAGS = flags.FLAGS
 
 DATASETS = ('something_something_v1', 'something_something_v2')
-# Low to high. The figure's lowest and highest; between them the pools, where time or space is halved.
+# Low to high: the figure's lowest and highest, and between them the pools that halve time or space.
 LEVELS = ('MaxPool_3a_3x3', 'MaxPool_4a_3x3', 'MaxPool_5a_2x2', 'Mixed_5c')
 # The lower row, and the level that it shows.
 NETWORKS = ('i2d', 'bottom_heavy_s3d', 'top_heavy_s3d', 's3d')
@@ -50,25 +58,102 @@ UPPER_NETWORK = 's3d'
 AGREEMENT = 'neighbour_agreement'
 
 
+@dataclasses.dataclass(frozen=True)
+class FeatureEmbedding(Experiment):
+    """Figure 7; its networks are some of Figure 4's.
+
+    Attributes:
+      videos: on the maps, at most.
+      neighbours: nearest ones that are looked at.
+      seed: of the choice of the videos, and of the maps.
+    """
+
+    name = 'feature_embedding'
+    title = 'Figure 7: t-SNE of activations'
+    printed = {'something_something_v1': None}
+
+    paper_dataset: str
+    videos: int
+    neighbours: int
+    seed: int
+
+    @property
+    def settings(self):
+        return {'dataset': self.dataset, 'videos': self.videos, 'neighbours': self.neighbours}
+
+    def recipes(self):
+        chosen = find_families_preset(self.preset, self.dataset)
+        return named_recipes(NETWORKS, self.dataset, chosen)
+
+    def check(self, study, recipes):
+        del recipes
+        self._shown(study)
+
+    def _shown(self, study):
+        return shown_videos(study, self.dataset, self.videos, self.neighbours, self.seed)
+
+    def summarise(self, study, trained, this):
+        names, shown = self._shown(study)
+        groups = np.array(list(shown.values()))
+        features = {
+            label: [extract(study, one, list(shown)) for one in networks]
+            for label, networks in trained.items()
+        }
+        results = {
+            label: {level: _agreement(of_seeds, level, groups, self.neighbours) for level in LEVELS}
+            for label, of_seeds in features.items()
+        }
+        for label, levels in results.items():
+            told = [f'{level} {reporting.percent(levels[level], AGREEMENT)}' for level in LEVELS]
+            study.report(f'{label}, % of neighbours that are of the group: {", ".join(told)}')
+
+        def panel(label, level, title):
+            return paper_plots.Embedding(
+                f'{title}: {reporting.percent(results[label][level], AGREEMENT)}%',
+                feature_embedding.project(features[label][0][level], self.seed),
+                groups,
+            )
+
+        rows = {
+            UPPER_NETWORK: [panel(UPPER_NETWORK, level, level) for level in LEVELS],
+            COMPARED_LEVEL: [panel(label, COMPARED_LEVEL, label) for label in NETWORKS],
+        }
+        paper_plots.embeddings(rows, names, this / 'feature_embedding.png')
+        return results, self._markdown(results, trained, groups)
+
+    def _markdown(self, results, trained, groups):
+        chance = feature_embedding.chance_agreement(groups)
+        rows = [
+            (label, *(reporting.percent(levels[level], AGREEMENT) for level in LEVELS))
+            for label, levels in results.items()
+        ]
+        return reporting.join(
+            f'# {self.title}, {self.dataset}',
+            reporting.tiny_note(trained),
+            '![t-SNE maps](feature_embedding.png)',
+            f'Percent of the {self.neighbours} nearest neighbours of a video that are of its '
+            f'group, over {len(groups)} videos; {100 * chance:.1f} where features say nothing. The '
+            'paper has maps and no figures.',
+            markdown_table(('network', *LEVELS), rows),
+            '## Networks',
+            reporting.networks_table(trained),
+        )
+
+
 def define_flags():
     """The flags of this program, for it alone."""
-    study.define_flags('feature_embedding')
+    define_experiment_flags(FeatureEmbedding.name)
     flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
     define_count('videos', 2200, 'Videos on the maps, at most.', 100_000)
     define_count('neighbours', 10, 'Nearest neighbours that are looked at.', 100_000)
-
-
-def recipes(preset, dataset):
-    """The `Recipe`s of the figure's networks, which are some of Figure 4's."""
-    return named_recipes(NETWORKS, dataset, presets.find_families_preset(preset, dataset))
 
 
 def groups_of(dataset, class_names):
     """What the maps of a dataset are coloured by.
 
     Returns:
-      (names of the groups, dict from label index to group index): Something-Something's action groups, which
-      leave labels out; elsewhere the classes themselves.
+      (names of the groups, dict from label index to group index): Something-Something's action
+      groups, which leave labels out; elsewhere the classes themselves.
     """
     if dataset in DATASETS:
         by_label = {i: action_groups.group_index(name) for i, name in enumerate(class_names)}
@@ -95,6 +180,7 @@ def choose_videos(labels, group_of, most, seed):
     return {video: group_of[labels[video]] for video in grouped}
 
 
+@functools.cache  # reads what all records of the split hold beside frames
 def shown_videos(study, dataset, most, neighbours, seed):
     """The videos on the maps.
 
@@ -117,8 +203,8 @@ def shown_videos(study, dataset, most, neighbours, seed):
     least = max(neighbours + 1, feature_embedding.FEWEST_VIDEOS)
     if len(videos) < least:
         raise UsageError(
-            f'--videos, --neighbours: found {len(videos)} videos for the maps, {neighbours} neighbours need '
-            f'{least} at least.'
+            f'--videos, --neighbours: found {len(videos)} videos for the maps, {neighbours} '
+            f'neighbours need {least} at least.'
         )
     return names, videos
 
@@ -193,82 +279,21 @@ def _extract(study, trained, videos):
     return {level: vectors[order] for level, vectors in features.items()}
 
 
-def main(arguments):
-    del arguments
-    for name in ('videos', 'neighbours'):
-        if FLAGS[name].value < 1:
-            raise UsageError(f'--{name} must be at least 1, found {FLAGS[name].value}.')
-    dataset = presets.choose_dataset(FLAGS.preset, FLAGS.dataset)
-    most, neighbours, seed = FLAGS.videos, FLAGS.neighbours, FLAGS.seed
-
-    @functools.cache  # reads what all records of the split hold besides frames
-    def shown_by(study):
-        return shown_videos(study, dataset, most, neighbours, seed)
-
-    def summarise(study, trained, this):
-        names, shown = shown_by(study)
-        groups = np.array(list(shown.values()))
-        features = {
-            label: [extract(study, one, list(shown)) for one in networks]
-            for label, networks in trained.items()
-        }
-        results = {
-            label: {level: _agreement(of_seeds, level, groups, neighbours) for level in LEVELS}
-            for label, of_seeds in features.items()
-        }
-        for label, levels in results.items():
-            told = [f'{level} {reporting.percent(levels[level], AGREEMENT)}' for level in LEVELS]
-            study.report(f'{label}, % of neighbours that are of the group: {", ".join(told)}')
-
-        def panel(label, level, title):
-            return paper_plots.Embedding(
-                f'{title}: {reporting.percent(results[label][level], AGREEMENT)}%',
-                feature_embedding.project(features[label][0][level], seed),
-                groups,
-            )
-
-        rows = {
-            UPPER_NETWORK: [panel(UPPER_NETWORK, level, level) for level in LEVELS],
-            COMPARED_LEVEL: [panel(label, COMPARED_LEVEL, label) for label in NETWORKS],
-        }
-        paper_plots.embeddings(rows, names, this / 'feature_embedding.png')
-        return results, _markdown(dataset, results, trained, groups, neighbours)
-
-    settings = {'dataset': dataset, 'videos': most, 'neighbours': neighbours}
-    conduct(
-        'feature_embedding',
-        recipes(FLAGS.preset, dataset),
-        summarise,
-        settings,
-        check=lambda study, _: shown_by(study),
-    )
-
-
 def _agreement(features, level, groups, neighbours):
     """The figures of a network's level, from the features of every seed."""
     rows = [
         {AGREEMENT: feature_embedding.neighbour_agreement(one[level], groups, neighbours)}
         for one in features
     ]
-    return over_seeds(rows)
+    return reporting.over_seeds(rows)
 
 
-def _markdown(dataset, results, trained, groups, neighbours):
-    chance = feature_embedding.chance_agreement(groups)
-    rows = [
-        (label, *(reporting.percent(levels[level], AGREEMENT) for level in LEVELS))
-        for label, levels in results.items()
-    ]
-    return reporting.join(
-        f'# Figure 7: t-SNE of activations, {dataset}',
-        reporting.tiny_note(trained),
-        '![t-SNE maps](feature_embedding.png)',
-        f'Percent of the {neighbours} nearest neighbours of a video that are of its group, over {len(groups)} '
-        f'videos; {100 * chance:.1f} where features say nothing. The paper gives maps and no figures.',
-        markdown_table(('network', *LEVELS), rows),
-        '## Networks',
-        reporting.networks_table(trained),
+def main(arguments):
+    del arguments
+    experiment = FeatureEmbedding(
+        FLAGS.preset, FLAGS.dataset, FLAGS.videos, FLAGS.neighbours, FLAGS.seed
     )
+    conduct(experiment, ConductOptions.of(FLAGS))
 
 
 if __name__ == '__main__':

@@ -1,28 +1,35 @@
-"""Figure 5: how the kernels of an I3D that began equal at all temporal offsets differ after training.
+"""Figure 5: how kernels of an I3D differ after training that were equal at all temporal offsets.
 
-  s3dg import-weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=i2d --output=imagenet.keras
+  s3dg import-weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=i2d \\
+      --output=imagenet.keras
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
   python -m experiments.filter_statistics --inflate_from=imagenet.keras
 
-  python -m experiments.filter_statistics --preset=tiny      on moving_shapes, four minutes on two cores
+On moving_shapes, four minutes on two cores:
 
-An I3D is inflated from a 2D network (its kernels repeated over time and divided by three), so that at step 0 the
-weights at offsets -1, 0 and 1 are the same; it is trained as in Table 2, and the boxes of its weights are drawn
-per offset for four layers, low to high. Expect, from the paper: after training, low layers still look alike
-at all offsets, high ones do not. The paper does not name its layers; ours are in s3dg/figures/filter_statistics.py.
-`results.json` has the boxes after training, `step_0.json` those before, `temporal_variation.json` how far kernels differ over time.
+  python -m experiments.filter_statistics --preset=tiny
 
-The tiny preset trains the 2D network itself, an I2D on the same videos. Hardware of the paper: as for
-Table 2, 1,200 GPU-hours by `--dry_run`.
+An I3D is inflated from a 2D network (its kernels repeated over time and divided by three), so that
+at step 0 the weights at offsets -1, 0 and 1 are the same; it is trained as in Table 2, and the
+boxes of its weights are drawn per offset for four layers, low to high. Expect, from the paper:
+after training, low layers still look alike at all offsets, high ones do not. The paper does not
+name its layers; ours are in s3dg/figures/filter_statistics.py. `results.json` has the boxes after
+training, `step_0.json` those before, `temporal_variation.json` how far kernels differ over time.
+
+The tiny preset trains the 2D network itself, an I2D on the same videos. Hardware of the paper: as
+for Table 2, 1,200 GPU-hours by `--dry_run`.
 """
+
+import dataclasses
 
 from absl import flags
 
-from experiments.paper import reporting, study
-from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets
+from experiments.paper import reporting
+from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.experiment import Experiment
 from experiments.training import run as training
 from experiments.training.dataset import class_names
+from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
 from experiments.training.start import How, Start
 from s3dg.figures import paper_plots
@@ -39,43 +46,104 @@ DATASET = 'kinetics400'
 PRETRAINING_STEPS = {'paper': None, 'tiny': 300}
 
 
+@dataclasses.dataclass(frozen=True)
+class FilterStatistics(Experiment):
+    """Figure 5.
+
+    Attributes:
+      inflate_from: path of a 2D network; None: one is trained on the same videos, with the tiny
+        preset.
+    """
+
+    name = 'filter_statistics'
+    title = 'Figure 5: weights per temporal offset'
+    printed = {DATASET: None}
+    paper_dataset = DATASET
+    needed = ' --inflate_from=imagenet.keras'
+
+    inflate_from: str | None
+
+    def recipes(self):
+        chosen = find_preset(self.preset, self.dataset)
+        source, steps = self.inflate_from, PRETRAINING_STEPS[self.preset]
+        if source is None and steps is not None:
+            source = Recipe('i2d', 'i2d', self.dataset, 'rgb', chosen.with_steps(steps))
+        start = Start() if source is None else Start(source, How.INFLATED)
+        return [Recipe('i3d_inflated', 'i3d', self.dataset, 'rgb', chosen, start=start)]
+
+    def check(self, study, recipes):
+        del study
+        check_layers(*recipes)
+
+    def summarise(self, study, trained, this):
+        (of_seeds,) = trained.values()
+        networks = {
+            'step 0': [network_at_start(study, one) for one in of_seeds],
+            'trained': [study.load(one) for one in of_seeds],
+        }
+        figures = {
+            when: over_networks([filter_statistics(network) for network in found])
+            for when, found in networks.items()
+        }
+        variations = {
+            when: reporting.over_seeds([temporal_variation(network) for network in found])
+            for when, found in networks.items()
+        }
+        paper_plots.filter_boxes(figures, this / 'filter_statistics.png')
+        write_json(this / 'step_0.json', figures['step 0'])
+        write_json(this / 'temporal_variation.json', variations)
+        return figures['trained'], self._markdown(figures['trained'], variations, trained)
+
+    def _markdown(self, after, variations, trained):
+        fields = ('min', 'q1', 'median', 'q3', 'max', 'std')
+        rows = [
+            (layer, offset, *(f'{box[field]:.5f}' for field in fields))
+            for layer, offsets in after.items()
+            for offset, box in offsets.items()
+        ]
+        shares = [
+            (layer, *(f'{layers[layer]:.3f}' for layers in variations.values()))
+            for layer in FIGURE_5_LAYERS
+        ]
+        return reporting.join(
+            f'# {self.title} of an inflated I3D, {self.dataset}',
+            reporting.tiny_note(trained),
+            '![weights per temporal offset](filter_statistics.png)',
+            'What of the weights differs between the offsets: the root mean square of their '
+            'differences from the mean over time, as a share of that of the weights. 0: all '
+            'offsets alike; 0.816: they have nothing in common.',
+            markdown_table(('layer', *variations), shares),
+            'The paper prints no figures: its boxes of low layers look alike at all offsets, those '
+            'of high layers do not.',
+            '## The boxes after training',
+            markdown_table(('layer', 'offset', *fields), rows),
+            '## Networks',
+            reporting.networks_table(trained),
+        )
+
+
 def define_flags():
     """The flags of this program, for it alone."""
-    study.define_flags('filter_statistics', pretraining=True)
+    define_experiment_flags(FilterStatistics.name, pretraining=True)
     flags.DEFINE_string(
         'inflate_from',
         None,
-        'A .keras file of a 2D network to inflate, e.g. of import_weights --source=inception_v1.',
+        'A .keras file of a 2D network to inflate, e.g. of import-weights --source=inception_v1.',
     )
-
-
-def recipe(preset, dataset, inflate_from):
-    """The `Recipe` of the inflated I3D.
-
-    Args:
-      preset: 'paper' or 'tiny'.
-      dataset: what it is trained on.
-      inflate_from: path of a 2D network; None, with the tiny preset: one that is trained on the same videos.
-    """
-    chosen = presets.find_preset(preset, dataset)
-    source = inflate_from
-    if source is None and PRETRAINING_STEPS[preset] is not None:
-        shorter = chosen.with_steps(PRETRAINING_STEPS[preset])
-        source = Recipe('i2d', 'i2d', dataset, 'rgb', shorter)
-    start = Start() if source is None else Start(source, How.INFLATED)
-    return Recipe('i3d_inflated', 'i3d', dataset, 'rgb', chosen, start=start)
 
 
 def network_at_start(study, trained):
     """The network that a training began with."""
-    names = class_names(trained.builder)
-    return training.create_network(trained.plan, names, study.report)
+    return training.create_network(trained.plan, class_names(trained.builder), study.report)
 
 
 def over_networks(figures):
-    """Statistics of several networks as means, with deviations: {layer: {offset: {...}}} of a list of those."""
+    """Means, with deviations, of the {layer: {offset: {...}}} of several networks."""
     return {
-        layer: {offset: over_seeds([one[layer][offset] for one in figures]) for offset in offsets}
+        layer: {
+            offset: reporting.over_seeds([one[layer][offset] for one in figures])
+            for offset in offsets
+        }
         for layer, offsets in figures[0].items()
     }
 
@@ -89,8 +157,8 @@ def check_layers(recipe):
     config = recipe.network_config(num_classes=1, channels=3)
     if config.separable:
         raise UsageError(
-            '--set, --inflate_from: separable convolutions begin as identities over time, and Figure 5 is of dense '
-            'ones, which begin alike at all offsets.'
+            '--set, --inflate_from: separable convolutions begin as identities over time, and '
+            'Figure 5 is of dense ones, which begin alike at all offsets.'
         )
     for layer in FIGURE_5_LAYERS:
         if not config.is_temporal(layer):
@@ -101,65 +169,14 @@ def check_layers(recipe):
 
 def main(arguments):
     del arguments
-    if FLAGS.preset == 'paper' and FLAGS.inflate_from is None and not FLAGS.dry_run:
+    is_trained = PRETRAINING_STEPS[FLAGS.preset] is not None
+    if FLAGS.inflate_from is None and not is_trained and not FLAGS.dry_run:
         raise UsageError(
-            '--inflate_from is needed: a 2D network with ImageNet weights, of import_weights '
+            '--inflate_from is needed: a 2D network with ImageNet weights, of s3dg import-weights '
             '--source=inception_v1 --network=i2d.'
         )
-    dataset = presets.choose_dataset(FLAGS.preset, DATASET)
-    wanted = recipe(FLAGS.preset, dataset, FLAGS.inflate_from)
-
-    def summarise(study, trained, this):
-        networks = {'step 0': [], 'trained': []}
-        for one in trained[wanted.label]:
-            networks['step 0'].append(network_at_start(study, one))
-            networks['trained'].append(study.load(one))
-        figures = {
-            when: over_networks([filter_statistics(network) for network in found])
-            for when, found in networks.items()
-        }
-        variations = {
-            when: over_seeds([temporal_variation(network) for network in found])
-            for when, found in networks.items()
-        }
-        paper_plots.filter_boxes(figures, this / 'filter_statistics.png')
-        write_json(this / 'step_0.json', figures['step 0'])
-        write_json(this / 'temporal_variation.json', variations)
-        return figures['trained'], _markdown(dataset, figures['trained'], variations, trained)
-
-    conduct(
-        'filter_statistics',
-        [wanted],
-        summarise,
-        {'dataset': dataset},
-        check=lambda _, recipes: check_layers(*recipes),
-    )
-
-
-def _markdown(dataset, after, variations, trained):
-    fields = ('min', 'q1', 'median', 'q3', 'max', 'std')
-    rows = [
-        (layer, offset, *(f'{box[field]:.5f}' for field in fields))
-        for layer, offsets in after.items()
-        for offset, box in offsets.items()
-    ]
-    shares = [
-        (layer, *(f'{layers[layer]:.3f}' for layers in variations.values()))
-        for layer in FIGURE_5_LAYERS
-    ]
-    return reporting.join(
-        f'# Figure 5: weights per temporal offset of an inflated I3D, {dataset}',
-        reporting.tiny_note(trained),
-        '![weights per temporal offset](filter_statistics.png)',
-        'What of the weights differs between the offsets: the root mean square of their differences from the mean over '
-        'time, as a share of that of the weights. 0: all offsets alike; 0.816: they have nothing in common.',
-        markdown_table(('layer', *variations), shares),
-        'The paper prints no figures: its boxes of low layers look alike at all offsets, those of high layers do not.',
-        '## The boxes after training',
-        markdown_table(('layer', 'offset', *fields), rows),
-        '## Networks',
-        reporting.networks_table(trained),
-    )
+    experiment = FilterStatistics(FLAGS.preset, FLAGS.inflate_from)
+    conduct(experiment, ConductOptions.of(FLAGS))
 
 
 if __name__ == '__main__':

@@ -4,29 +4,36 @@
   python -m experiments.convert --dataset=kinetics400 --config=flow --manual_dir=KINETICS
   python -m experiments.optical_flow
 
-  python -m experiments.optical_flow --preset=tiny      on moving_shapes and its TV-L1 flow, twenty minutes on two cores, half of them for the flow
+On moving_shapes and its TV-L1 flow, twenty minutes on two cores, half of them for the flow:
 
-Trains I3D and S3D-G on RGB and on flow, and adds the logits of both for every video (`--fusion=probabilities` averages
-probabilities instead). Expect, from the paper, top-1 and top-5: I3D on flow 63.9 and 85.0, RGB 71.1 and 89.3, both 74.1 and
-91.6; S3D-G 68.0 and 87.6, 74.7 and 93.4, both 77.2 and 93.0.
+  python -m experiments.optical_flow --preset=tiny
 
-Hardware: 56 GPUs with 6 clips each; RGB 115,000 steps, flow 155,000 (I3D's schedules). TV-L1 takes about half a second of a core
-for a pair of frames: for Kinetics, years of one core; convert on a cluster (`--runner`). Training takes some 4,300
-GPU-hours by `--dry_run`, at an assumed 3e12 multiply-adds a second.
+Trains I3D and S3D-G on RGB and on flow, and adds the logits of both for every video
+(`--fusion=probabilities` averages probabilities instead). Expect, from the paper, top-1 and top-5:
+I3D on flow 63.9 and 85.0, RGB 71.1 and 89.3, both 74.1 and 91.6; S3D-G 68.0 and 87.6, 74.7 and
+93.4, both 77.2 and 93.0.
 
-The tiny preset stops its streams early: trained to the end, each alone gets nearly all of moving_shapes right, and
-nothing would be left for the fusion to show.
+Hardware: 56 GPUs with 6 clips each; RGB 115,000 steps, flow 155,000 (I3D's schedules). TV-L1 takes
+about half a second of a core for a pair of frames: for Kinetics, years of one core; convert on a
+cluster (`--runner`). Training takes some 4,300 GPU-hours by `--dry_run`, at an assumed 3e12
+multiply-adds a second.
+
+The tiny preset stops its streams early: trained to the end, each alone gets nearly all of
+moving_shapes right, and nothing would be left for the fusion to show.
 """
+
+import dataclasses
 
 from absl import flags
 
 from data.records.heads import labels
-from experiments.paper import reporting, study
+from experiments.paper import reporting
 from experiments.paper import results as paper_results
-from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets
+from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.experiment import Experiment
 from experiments.training.class_lists import describe_difference
 from experiments.training.dataset import choose_split, class_names
+from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
 from s3dg import two_stream
 from s3dg.program import entry
@@ -44,21 +51,91 @@ STREAMS = (*MODALITIES, 'two_stream')
 STEPS = {'paper': {}, 'tiny': {'rgb': 250, 'flow': 100}}
 
 
+@dataclasses.dataclass(frozen=True)
+class OpticalFlow(Experiment):
+    """Table 4.
+
+    Attributes:
+      fusion: a key of `two_stream.FUSIONS`.
+    """
+
+    name = 'optical_flow'
+    title = 'Table 4: optical flow and two streams'
+    printed = {
+        DATASET: {
+            f'{network}, {stream.replace("_", "-")}': figures
+            for network, streams in paper_results.TABLE_4.items()
+            for stream, figures in streams.items()
+        }
+    }
+
+    paper_dataset = DATASET
+
+    fusion: str
+
+    @property
+    def settings(self):
+        return {'dataset': self.dataset, 'fusion': self.fusion}
+
+    def recipes(self):
+        """Of every network on every modality: 'i3d/rgb' and so on."""
+        presets = {
+            modality: find_preset(self.preset, self.dataset, modality).with_steps(
+                STEPS[self.preset].get(modality)
+            )
+            for modality in MODALITIES
+        }
+        return [
+            Recipe(f'{network}/{modality}', network, self.dataset, modality, chosen)
+            for network in NETWORKS
+            for modality, chosen in presets.items()
+        ]
+
+    def check(self, study, recipes):
+        del recipes
+        check_same_videos(study, self.dataset)
+
+    def summarise(self, study, trained, this):
+        del this
+        results = {}
+        for network in NETWORKS:
+            pairs = zip(*(trained[f'{network}/{modality}'] for modality in MODALITIES), strict=True)
+            seeds = [fused_figures(study, *pair, self.fusion) for pair in pairs]
+            results[network] = {
+                name: reporting.over_seeds([figures[name] for figures in seeds]) for name in STREAMS
+            }
+        return results, self._markdown(results, trained)
+
+    def _markdown(self, results, trained):
+        rows = []
+        for network, streams in results.items():
+            printed = paper_results.TABLE_4[paper_results.PAPER_NAMES[network]]
+            for name, figures in streams.items():
+                rows.append(
+                    (
+                        network,
+                        name.replace('_', '-'),
+                        reporting.percent(figures, 'top1'),
+                        reporting.printed(printed[name].top1),
+                        reporting.percent(figures, 'top5'),
+                        reporting.printed(printed[name].top5),
+                    )
+                )
+        return reporting.join(
+            f'# {self.title}, {self.dataset}',
+            reporting.tiny_note(trained),
+            markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
+            f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by '
+            f'{self.fusion}, with equal weight, for every video by its id.',
+            '## Networks',
+            reporting.networks_table(trained),
+        )
+
+
 def define_flags():
     """The flags of this program, for it alone."""
-    study.define_flags('optical_flow')
+    define_experiment_flags(OpticalFlow.name)
     flags.DEFINE_enum('fusion', 'logits', list(two_stream.FUSIONS), 'What is averaged.')
-
-
-def recipes(preset, dataset):
-    """The `Recipe`s of Table 4: every network on every modality, 'i3d/rgb' and so on."""
-    found = []
-    for network in NETWORKS:
-        for modality in MODALITIES:
-            chosen = presets.find_preset(preset, dataset, modality)
-            chosen = chosen.with_steps(STEPS[preset].get(modality))
-            found.append(Recipe(f'{network}/{modality}', network, dataset, modality, chosen))
-    return found
 
 
 def check_same_videos(study, dataset):
@@ -72,7 +149,8 @@ def check_same_videos(study, dataset):
     if names['flow'] != names['rgb']:
         raise UsageError(
             f'{dataset}/flow has other classes than {dataset}/rgb: '
-            f'{describe_difference(names["flow"], names["rgb"])}; convert both from the same videos.'
+            f'{describe_difference(names["flow"], names["rgb"])}; '
+            'convert both from the same videos.'
         )
     split = choose_split(builders['rgb'], None, 'dataset')
     ids = {modality: set(labels(builder, split)) for modality, builder in builders.items()}
@@ -80,9 +158,9 @@ def check_same_videos(study, dataset):
         missing = sorted(ids[other] - ids[modality])
         if missing:
             raise UsageError(
-                f'{dataset}/{modality}: split {split!r} lacks {len(missing)} videos of {other}, {missing[0]} for one, '
-                'and both streams are fused video by video: convert both from the same videos, without those that '
-                'one of them skips.'
+                f'{dataset}/{modality}: split {split!r} lacks {len(missing)} videos of {other}, '
+                f'e.g. {missing[0]}, and both streams are fused video by video: convert both from '
+                'the same videos, without those that one of them skips.'
             )
 
 
@@ -111,52 +189,7 @@ def fused_figures(study, rgb, flow, fusion):
 
 def main(arguments):
     del arguments
-    dataset, fusion = presets.choose_dataset(FLAGS.preset, DATASET), FLAGS.fusion
-
-    def summarise(study, trained, this):
-        del this
-        results = {}
-        for network in NETWORKS:
-            pairs = zip(*(trained[f'{network}/{modality}'] for modality in MODALITIES), strict=True)
-            seeds = [fused_figures(study, *pair, fusion) for pair in pairs]
-            results[network] = {
-                name: over_seeds([figures[name] for figures in seeds]) for name in STREAMS
-            }
-        return results, _markdown(dataset, fusion, results, trained)
-
-    conduct(
-        'optical_flow',
-        recipes(FLAGS.preset, dataset),
-        summarise,
-        {'dataset': dataset, 'fusion': fusion},
-        check=lambda study, _: check_same_videos(study, dataset),
-    )
-
-
-def _markdown(dataset, fusion, results, trained):
-    rows = []
-    for network, streams in results.items():
-        printed = paper_results.TABLE_4[paper_results.PAPER_NAMES[network]]
-        for name, figures in streams.items():
-            rows.append(
-                (
-                    network,
-                    name.replace('_', '-'),
-                    reporting.percent(figures, 'top1'),
-                    reporting.printed(printed[name].top1),
-                    reporting.percent(figures, 'top5'),
-                    reporting.printed(printed[name].top5),
-                )
-            )
-    return reporting.join(
-        f'# Table 4: RGB, optical flow, and both, {dataset}',
-        reporting.tiny_note(trained),
-        markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
-        f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by {fusion}, with equal weight, '
-        'for every video by its id.',
-        '## Networks',
-        reporting.networks_table(trained),
-    )
+    conduct(OpticalFlow(FLAGS.preset, FLAGS.fusion), ConductOptions.of(FLAGS))
 
 
 if __name__ == '__main__':

@@ -2,17 +2,16 @@
 
   python -m experiments.quickstart
 
-Makes the videos of moving_shapes and converts them, trains a small S3D-G, evaluates it on held-out videos in
-normal and in reversed order, exports it, and classifies video files it has never seen. Ten classes in five
-pairs that are each other's reversal: a network that reads motion gets the normal order right and the
-reversed order wrong. Expect top-1 of at least 0.95 and at most 0.05.
+Makes the videos of moving_shapes and converts them, trains a small S3D-G, evaluates it on held-out
+videos in normal and in reversed order, exports it, and classifies video files it has never seen.
+Its ten classes are five pairs, each the reversal of the other: a network that reads motion gets the
+normal order right and the reversed order wrong. Expect top-1 of at least 0.95 and at most 0.05.
 """
 
 import time
 
 from absl import flags
 
-from data import catalog
 from data.datasets.moving_shapes import motion_jpeg, shapes
 from data.records.decode import stored_videos
 from experiments import train
@@ -23,7 +22,6 @@ from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
-from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.saving.export import ExportedNetwork
 
 FLAGS = flags.FLAGS
@@ -54,12 +52,13 @@ def draw_samples(builder, names, predicted, path):
     plots.contact_sheet([example['video'] for example in ordered], titles, path)
 
 
-def classify_new_videos(model, folder):
+def classify_new_videos(model, folder, seed):
     """Writes one new video file of every class and classifies it with the exported network.
 
     Args:
       model: the `ExportedNetwork`.
       folder: where the files go.
+      seed: of the videos.
 
     Returns:
       a list of (what it shows, what it is taken for, with which probability).
@@ -68,7 +67,7 @@ def classify_new_videos(model, folder):
     rows = []
     for name in shapes.CLASSES:
         path = folder / f'{name}.mp4'
-        frames = shapes.video('new', name, 0, seed=FLAGS.seed)
+        frames = shapes.video('new', name, 0, seed=seed)
         motion_jpeg.write_motion_jpeg(path, frames, shapes.FRAMES_PER_SECOND)
         probabilities = classify.video_probabilities(model, path)
         rows.append((name, *classify.most_probable(model, probabilities, 1)[0]))
@@ -78,12 +77,10 @@ def classify_new_videos(model, folder):
 def main(arguments):
     del arguments
     started = time.monotonic()
-    if FLAGS.dataset != DATASET:
+    options = train.TrainOptions.of(FLAGS)
+    if options.dataset != DATASET:
         raise UsageError(f'--dataset: the quickstart is for {DATASET}; see experiments.train.')
-    strategy = start_runtime(RuntimeOptions.of(FLAGS))
-    builder = catalog.open_dataset(DATASET, FLAGS.config, FLAGS.data_dir, entry.report)
-    plan = train.resolve_plan(builder, strategy, entry.report)
-    this = training.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir, 'quickstart')
+    strategy, builder, plan, this = train.prepare(options, 'quickstart')
     if this.results is not None:
         entry.report(
             f'{this.path}: finished already; see {this / "report.md"}, --overwrite starts anew'
@@ -108,7 +105,7 @@ def main(arguments):
     saved_model = this / 'saved_model'
     entry.report(f'exporting to {saved_model}')
     _, difference = export.export_network(network, saved_model)
-    new_videos = classify_new_videos(ExportedNetwork(saved_model), this / 'new_videos')
+    new_videos = classify_new_videos(ExportedNetwork(saved_model), this / 'new_videos', plan.seed)
     right = sum(name == taken for name, taken, _ in new_videos)
     entry.report(
         f'{this / "new_videos"}: {right} of {len(new_videos)} new video files named rightly'
@@ -139,11 +136,13 @@ def _markdown(results):
         [
             '# Quickstart: S3D-G on moving_shapes\n',
             markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
-            'Held-out videos: what they show, what they are taken for, and what their reversal is taken for.\n',
+            'Held-out videos: what they show, what they are taken for, and what their reversal is '
+            'taken for.\n',
             '![samples](samples.png)\n',
             '![confusion](confusion.png)\n',
             '![curves](curves.png)\n',
-            'One new video file of every class, in `new_videos`, classified by the exported network:\n',
+            'One new video file of every class, in `new_videos`, classified by the exported '
+            'network:\n',
             markdown_table(
                 ('shows', 'is taken for', 'with probability'),
                 [(name, *row.values()) for name, row in results['new_videos'].items()],

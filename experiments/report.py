@@ -1,10 +1,11 @@
-"""One page with every table and figure of the paper that there is a finished run of, and what is missing.
+"""One page with every table and figure of the paper that was reproduced, and what is missing.
 
   python -m experiments.report
 
-Looks for the experiments' runs in the folders of --runs_dir, of either preset, and joins their reports, with the
-pictures, into `report.md` in the workdir; where there is none it prints the paper's figures alone, and the command that
-would fill the gap. Run it again after more runs: the page is written anew.
+Looks for the experiments' runs in the folders of --runs_dir, of either preset, and joins their
+reports, with the pictures, into `report.md` in the workdir. Where there is no finished run it
+prints the paper's figures alone, and the command that would fill the gap. Run it again after more
+runs: the page is written anew.
 """
 
 import dataclasses
@@ -16,8 +17,19 @@ import shutil
 
 from absl import flags
 
+from experiments import (
+    arrow_of_time,
+    cost_table,
+    feature_embedding,
+    filter_statistics,
+    kinetics,
+    mini_kinetics,
+    optical_flow,
+    something_something,
+    speed_accuracy,
+    transfer,
+)
 from experiments.paper import reporting
-from experiments.paper import results as paper_results
 from s3dg import files
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -31,76 +43,18 @@ FLAGS = flags.FLAGS
 _PICTURE = re.compile(r'!\[([^\]]*)\]\(([^)/]+\.png)\)')
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A table or figure of the paper.
-
-    Attributes:
-      title: what it is.
-      program: the entry point that reproduces it.
-      printed: dict from a dataset of the paper to its figures there, a table of `paper_results` or None; where
-        there are several, --dataset chooses.
-      needed: flags that its paper preset cannot do without.
-    """
-
-    title: str
-    program: str
-    printed: dict
-    needed: str = ''
-
-
+# In the order of the page.
 SECTIONS = (
-    Section(
-        'Table 1: the arrow of time',
-        'arrow_of_time',
-        {name: paper_results.TABLE_1[name] for name in ('something_something_v1', 'kinetics400')},
-    ),
-    Section('Table 2: Kinetics-Full', 'kinetics', {'kinetics400': paper_results.TABLE_2}),
-    Section(
-        'Mini-Kinetics-200', 'mini_kinetics', {'mini_kinetics200': paper_results.MINI_KINETICS}
-    ),
-    Section(
-        'Table 3: Something-Something',
-        'something_something',
-        {'something_something_v1': paper_results.TABLE_3},
-    ),
-    Section(
-        'Figure 4: accuracy against multiply-adds',
-        'speed_accuracy',
-        {'mini_kinetics200': None, 'something_something_v1': None},
-    ),
-    Section(
-        'Figure 5: weights per temporal offset',
-        'filter_statistics',
-        {'kinetics400': None},
-        ' --inflate_from=imagenet.keras',
-    ),
-    Section(
-        'Figure 7: t-SNE of activations', 'feature_embedding', {'something_something_v1': None}
-    ),
-    Section(
-        'Table 4: optical flow and two streams',
-        'optical_flow',
-        {
-            'kinetics400': {
-                f'{network}, {stream.replace("_", "-")}': figures
-                for network, streams in paper_results.TABLE_4.items()
-                for stream, figures in streams.items()
-            }
-        },
-    ),
-    Section(
-        'Table 5: transfer',
-        'transfer',
-        {
-            'ucf101, hmdb51': {
-                f'{dataset}, {network}': figures
-                for dataset, networks in paper_results.TABLE_5.items()
-                for network, figures in networks.items()
-            }
-        },
-    ),
-    Section('Cost of the networks', 'cost_table', {}),
+    arrow_of_time.ArrowOfTime,
+    kinetics.Kinetics,
+    mini_kinetics.MiniKinetics,
+    something_something.SomethingSomething,
+    speed_accuracy.SpeedAccuracy,
+    filter_statistics.FilterStatistics,
+    feature_embedding.FeatureEmbedding,
+    optical_flow.OpticalFlow,
+    transfer.Transfer,
+    cost_table.CostTable,
 )
 
 
@@ -134,7 +88,7 @@ def find_runs(folder):
     folder = home_path(folder)
     if not folder.is_dir():
         raise UsageError(f'--runs_dir: {folder} is no folder.')
-    programs = {section.program for section in SECTIONS}
+    programs = {section.name for section in SECTIONS}
     found = {}
     for path in _config_files(folder):
         try:
@@ -149,7 +103,7 @@ def find_runs(folder):
 
 
 def _config_files(folder):
-    """The `config.json` of all folders below, each once, links to folders followed, hidden ones left out."""
+    """The `config.json` of all folders below, each once; follows links, leaves hidden ones out."""
     found, seen = [], set()
     for path, folders, names in os.walk(folder, followlinks=True):
         place = pathlib.Path(path).resolve()
@@ -183,7 +137,10 @@ def embed(one, runs_dir, this):
         return f'![{match[1]}]({name})'
 
     if not (one.path / 'report.md').exists():
-        return f'`{one.path}` has no report.md any more: the same command with `--overwrite` writes it anew.'
+        return (
+            f'`{one.path}` has no report.md any more: the same command with `--overwrite` writes '
+            'it anew.'
+        )
     text = (one.path / 'report.md').read_text()
     text = re.sub(r'^(#+) ', r'##\1 ', text, flags=re.MULTILINE)
     return f'{_PICTURE.sub(copied, text)}\n\n`{one.path}`'
@@ -216,10 +173,10 @@ def missing_commands(section, runs, runs_dir):
 
     def command(name, flags=''):
         workdir = shlex.quote(str(pathlib.Path(runs_dir, name)))
-        return f'python -m experiments.{section.program}{flags} --workdir={workdir}'
+        return f'python -m experiments.{section.name}{flags} --workdir={workdir}'
 
     if not section.printed:  # needs no data, and has no presets
-        return {} if runs else {'': command(section.program)}
+        return {} if runs else {'': command(section.name)}
     presets = [one.settings.get('preset') for one in runs]
     there = {
         one.settings.get('dataset')
@@ -228,16 +185,14 @@ def missing_commands(section, runs, runs_dir):
     }
     missing = {
         dataset: command(
-            f'{section.program}_paper'
-            if len(section.printed) == 1
-            else f'{section.program}_{dataset}',
+            f'{section.name}_paper' if len(section.printed) == 1 else f'{section.name}_{dataset}',
             section.needed if len(section.printed) == 1 else f' --dataset={dataset}',
         )
         for dataset in section.printed
         if dataset not in there
     }
     if 'tiny' not in presets:
-        missing['tiny'] = command(f'{section.program}_tiny', ' --preset=tiny')
+        missing['tiny'] = command(f'{section.name}_tiny', ' --preset=tiny')
     return missing
 
 
@@ -291,12 +246,12 @@ def main(arguments):
     this = Run('report', FLAGS.workdir, settings, overwrite=True, replaces=True)
     paragraphs, rows, results = [], [], {}
     for section in SECTIONS:
-        runs = found.get(section.program, [])
+        runs = found.get(section.name, [])
         text, row = write_section(section, runs, runs_dir, this)
         paragraphs += text
         rows.append(row)
         finished = [one for one in runs if one.is_finished]
-        results[section.program] = {
+        results[section.name] = {
             'finished': [str(one.path) for one in finished],
             'missing': missing_commands(section, finished, runs_dir),
         }

@@ -9,12 +9,14 @@ Running the same command again goes on where it was stopped. Leaves `model.keras
 `tensorboard/` in the workdir.
 """
 
+import dataclasses
+
 from absl import flags
 
 from data import catalog
 from experiments.training import run as training
 from experiments.training.dataset import choose_split
-from experiments.training.options import define_training_flags, read_options
+from experiments.training.options import Options, define_training_flags
 from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe, describe_steps
 from experiments.training.start import How, Start
@@ -46,59 +48,130 @@ def define_flags():
     flags.DEFINE_string(
         'inflate_from',
         None,
-        'A .keras file of a network with other temporal convolutions to start --network from, e.g. an I3D '
-        'for an S3D: an approximation, see s3dg/weights/inflation.py.',
+        'A .keras file of a network with other temporal convolutions to start --network from, e.g. '
+        'an I3D for an S3D: an approximation, see s3dg/weights/inflation.py.',
     )
     flags.DEFINE_string('train_split', 'train', 'Split trained on.')
     flags.DEFINE_string('eval_split', None, 'Split evaluated; default validation, or test.')
     define_training_flags()
 
 
-def resolve_plan(builder, strategy, report):
-    """The `Plan` that the flags and the preset give for a dataset."""
-    if FLAGS.init is not None:
-        if FLAGS['network'].present:
-            raise UsageError('--network and --init: the file already says which network it is.')
-        if FLAGS.inflate_from is not None:
-            raise UsageError('--init and --inflate_from: a network starts from one file.')
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """What the flags of this program say.
+
+    Attributes:
+      dataset, config, data_dir, splits: what is trained on and evaluated: `splits` is (training,
+        evaluation), None leaves it to the dataset.
+      network: its name; of no account where `start` says which it is.
+      preset: 'paper' or 'tiny'.
+      start: the `Start`.
+      workdir, overwrite: where, and whether what lies there is deleted.
+      runtime: the `RuntimeOptions`.
+      training: the `Options`.
+    """
+
+    dataset: str
+    config: str | None
+    data_dir: str
+    splits: tuple[str | None, str | None]
+    network: str
+    preset: str
+    start: Start
+    workdir: str
+    overwrite: bool
+    runtime: RuntimeOptions
+    training: Options
+
+    @classmethod
+    def of(cls, values):
+        """The options in parsed flags, which `define_flags` has defined.
+
+        Raises:
+          UsageError: naming the flags that cannot be.
+        """
+        dataset = required('dataset', values.dataset)
+        return cls(
+            dataset,
+            values.config,
+            values.data_dir,
+            (values.train_split, values.eval_split),
+            values.network,
+            values.preset or ('tiny' if dataset in catalog.EMBEDDED else 'paper'),
+            _start(values),
+            values.workdir,
+            values.overwrite,
+            RuntimeOptions.of(values),
+            Options.of(values),
+        )
+
+
+def _start(values):
+    if values.init is None:
+        path = values.inflate_from
+        return Start() if path is None else Start(path, How.INFLATED)
+    if values['network'].present:
+        raise UsageError('--network and --init: the file already says which network it is.')
+    if values.inflate_from is not None:
+        raise UsageError('--init and --inflate_from: a network starts from one file.')
+    return Start(values.init, How.TAKEN_OVER)
+
+
+def resolve_plan(options, builder, strategy, report):
+    """The `Plan` that the options and the preset come to for a dataset.
+
+    Args:
+      options: the `TrainOptions`.
+      builder: of the dataset.
+      strategy: the `tf.distribute.Strategy`.
+      report: takes a line.
+
+    Raises:
+      UsageError, ConfigError: for flags that do not fit the dataset.
+    """
     splits = tuple(  # before hours of training, not after
-        choose_split(builder, FLAGS[flag].value, flag) for flag in ('train_split', 'eval_split')
+        choose_split(builder, name, flag)
+        for name, flag in zip(options.splits, ('train_split', 'eval_split'), strict=True)
     )
-    start = Start()
-    if FLAGS.init is not None:
-        start = Start(FLAGS.init, How.TAKEN_OVER)
-    elif FLAGS.inflate_from is not None:
-        start = Start(FLAGS.inflate_from, How.INFLATED)
-    name = FLAGS.preset or ('tiny' if FLAGS.dataset in catalog.EMBEDDED else 'paper')
     recipe = Recipe(
-        label=FLAGS.network,
-        network=FLAGS.network,
-        dataset=FLAGS.dataset,
-        config=FLAGS.config,
-        preset=find_preset(name, FLAGS.dataset, builder.info.metadata['modality']),
-        start=start,
+        label=options.network,
+        network=options.network,
+        dataset=options.dataset,
+        config=options.config,
+        preset=find_preset(options.preset, options.dataset, builder.info.metadata['modality']),
+        start=options.start,
     )
     replicas = strategy.num_replicas_in_sync
-    recipe = recipe.overridden(read_options(), report)
-    plan = recipe.plan(builder, splits, replicas, FLAGS.seed)
+    recipe = recipe.overridden(options.training, report)
+    plan = recipe.plan(builder, splits, replicas, options.runtime.seed)
     for line in describe_steps(recipe, plan, replicas):
         report(line)
     return plan
 
 
+def prepare(options, program='train'):
+    """Starts TensorFlow, opens the dataset and the workdir: (strategy, builder, plan, the `Run`).
+
+    Args:
+      options: the `TrainOptions`.
+      program: whose run it is.
+    """
+    strategy = start_runtime(options.runtime)
+    builder = catalog.open_dataset(options.dataset, options.config, options.data_dir, entry.report)
+    plan = resolve_plan(options, builder, strategy, entry.report)
+    this = training.open_run(plan, options.workdir, options.overwrite, options.data_dir, program)
+    return strategy, builder, plan, this
+
+
 def main(arguments):
     del arguments
-    required('dataset', FLAGS.dataset)
-    strategy = start_runtime(RuntimeOptions.of(FLAGS))
-    builder = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
-    plan = resolve_plan(builder, strategy, entry.report)
-    this = training.open_run(plan, FLAGS.workdir, FLAGS.overwrite, FLAGS.data_dir)
+    options = TrainOptions.of(FLAGS)
+    strategy, builder, plan, this = prepare(options)
     if this.results is not None:
-        entry.report(
-            f'{this.path}: finished already, top-1 {this.figure("top1"):.4f}; --overwrite starts anew'
-        )
+        top1 = this.figure('top1')
+        entry.report(f'{this.path}: finished already, top-1 {top1:.4f}; --overwrite starts anew')
         return
-    entry.report(f'{FLAGS.init or FLAGS.network}: {plan.network}')
+    entry.report(f'{plan.start.source or options.network}: {plan.network}')
     results = training.train_and_evaluate(builder, plan, this, strategy, entry.report)
     entry.report(f'top-1 {results["top1"]:.4f}  top-5 {results["top5"]:.4f}  {this / "report.md"}')
 

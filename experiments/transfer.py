@@ -1,33 +1,42 @@
 """Table 5: a network trained on Kinetics, fine-tuned on UCF-101 and HMDB-51, three splits each.
 
-  python -m experiments.convert --dataset=ucf101 --config=split1_rgb --manual_dir=UCF101       (and split2_rgb, split3_rgb)
-  python -m experiments.convert --dataset=hmdb51 --config=split1_rgb --manual_dir=HMDB51       (and split2_rgb, split3_rgb)
+  python -m experiments.convert --dataset=ucf101 --config=split1_rgb --manual_dir=UCF101
+  python -m experiments.convert --dataset=hmdb51 --config=split1_rgb --manual_dir=HMDB51
   s3dg import-weights --source=slim --checkpoint=model.ckpt --output=kinetics.keras
   python -m experiments.transfer --init=kinetics.keras
 
-  python -m experiments.transfer --preset=tiny      on moving_shapes, five minutes on two cores
+Convert split2_rgb and split3_rgb of both as well. On moving_shapes, five minutes on two cores:
 
-Without `--init` the network of `experiments.kinetics` is taken, and trained first if it is not there. The classifier is replaced, the
-rest goes on learning, batch norm too (`--freeze_batch_norm`, `--freeze_until=ENDPOINT` if it is not to). Flags are of the fine-tuning;
-of what it starts from they change the structure (`--set`), `--micro_batch_size` and, with `--pretraining_steps`, the length. `--from_scratch`
-also trains from random weights for as long, which shows what Kinetics is worth.
-Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
+  python -m experiments.transfer --preset=tiny
 
-Of test videos longer than 250 frames the first 250 are evaluated, as I3D's authors did (issue 28 of deepmind/kinetics-i3d).
+Without `--init` the network of `experiments.kinetics` is taken, and trained first if it is not
+there. The classifier is replaced, the rest goes on learning, batch norm too (`--freeze_batch_norm`
+and `--freeze_until=ENDPOINT` change that). Flags are of the fine-tuning; of what it starts from
+they change the structure (`--set`), `--micro_batch_size` and, with `--pretraining_steps`, the
+length. `--from_scratch` also trains from random weights for as long, which shows what Kinetics is
+worth. Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on
+HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
 
-Hardware: 8 GPUs with 6 clips each, 8,000 steps for each split: by `--dry_run` some 7 GPU-hours each at an assumed 3e12
-multiply-adds a second. On fewer, the step keeps its 48 clips by accumulating micro-batches of at most 6.
+Of test videos longer than 250 frames the first 250 are evaluated, as I3D's authors did (issue 28 of
+deepmind/kinetics-i3d).
 
-The tiny preset goes from one half of the classes of moving_shapes to the other, three splits, with and without what the
-first half taught.
+Hardware: 8 GPUs with 6 clips each, 8,000 steps for each split: by `--dry_run` some 7 GPU-hours each
+at an assumed 3e12 multiply-adds a second. On fewer, the step keeps its 48 clips by accumulating
+micro-batches of at most 6.
+
+The tiny preset goes from one half of the classes of moving_shapes to the other, three splits, with
+and without what the first half taught.
 """
+
+import dataclasses
 
 from absl import flags
 
-from experiments.paper import reporting, study
+from experiments.paper import reporting
 from experiments.paper import results as paper_results
-from experiments.paper.study import conduct, over_seeds
-from experiments.training import presets
+from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.experiment import Experiment
+from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
 from experiments.training.start import How, Start
 from s3dg.config import NETWORKS
@@ -47,44 +56,104 @@ FROM_SCRATCH = {'paper': False, 'tiny': True}
 SCRATCH = 'from_scratch'
 
 
+@dataclasses.dataclass(frozen=True)
+class Transfer(Experiment):
+    """Table 5, on several datasets.
+
+    Attributes:
+      network: name of the network; of no account with `init`.
+      init: path of a trained network; None: one is trained.
+      from_scratch: whether every split is also trained from random weights.
+    """
+
+    name = 'transfer'
+    title = 'Table 5: transfer'
+    printed = {
+        'ucf101, hmdb51': {
+            f'{dataset}, {network}': figures
+            for dataset, networks in paper_results.TABLE_5.items()
+            for network, figures in networks.items()
+        }
+    }
+
+    network: str
+    init: str | None
+    from_scratch: bool
+
+    @property
+    def datasets(self):
+        return DATASETS[self.preset]
+
+    @property
+    def settings(self):
+        settings = {'dataset': ', '.join(self.datasets), 'from_scratch': self.from_scratch}
+        if self.init is None:  # else the weights in the file decide, wherever it lies
+            settings['network'] = self.network
+        return settings
+
+    def recipes(self):
+        """Of every split: 'ucf101/split1' and so on, and 'ucf101/split1/from_scratch'."""
+        source = self.init or self._pretraining()
+        starts = {'': Start(source, How.TAKEN_OVER)}
+        if self.from_scratch:
+            starts[f'/{SCRATCH}'] = Start(source, How.STRUCTURE)
+        found = []
+        for dataset in self.datasets:
+            chosen = find_preset(self.preset, dataset).with_steps(STEPS[self.preset])
+            for split in SPLITS:
+                for suffix, start in starts.items():
+                    label, config = f'{dataset}/{split}{suffix}', f'{split}_rgb'
+                    found.append(Recipe(label, self.network, dataset, config, chosen, start=start))
+        return found
+
+    def _pretraining(self):
+        dataset, config = PRETRAINING[self.preset]
+        chosen = find_preset(self.preset, dataset).with_steps(PRETRAINING_STEPS[self.preset])
+        return Recipe(self.network, self.network, dataset, config, chosen)
+
+    def summarise(self, study, trained, this):
+        del study, this
+        results = {}
+        for dataset in self.datasets:
+            results[dataset] = split_figures(trained, dataset)
+            if self.from_scratch:
+                results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
+        name = next(iter(trained.values()))[0].recipe.name
+        return results, self._markdown(name, results, trained)
+
+    def _markdown(self, name, results, trained):
+        columns = (*SPLITS, 'mean')
+        rows = []
+        for dataset, figures in results.items():
+            rows.append(
+                (dataset, f'{name}, fine-tuned', *(reporting.percent(figures, c) for c in columns))
+            )
+            if SCRATCH in figures:
+                scratch = [reporting.percent(figures[SCRATCH], column) for column in columns]
+                rows.append((dataset, f'{name}, from scratch', *scratch))
+        for dataset, printed in paper_results.TABLE_5.items():
+            for network, accuracy in printed.items():
+                paper = [reporting.printed(accuracy.top1) if c == 'mean' else '-' for c in columns]
+                rows.append((dataset, f'the paper: {network}', *paper))
+        return reporting.join(
+            f'# {self.title}',
+            reporting.tiny_note(trained),
+            markdown_table(('dataset', 'network', *columns), rows),
+            'Top-1 in percent of the test videos of each split, RGB, and their mean. Of UCF-101 '
+            'and HMDB-51 the first 250 frames of longer videos are evaluated.',
+            '## Networks',
+            reporting.networks_table(trained),
+        )
+
+
 def define_flags():
     """The flags of this program, for it alone."""
-    study.define_flags('transfer', pretraining=True)
+    define_experiment_flags(Transfer.name, pretraining=True)
     flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
     flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
     flags.DEFINE_bool(
         'from_scratch', None, 'Also train from random weights; default with the tiny preset.'
     )
-
-
-def recipes(preset, network, init, from_scratch):
-    """The `Recipe`s of Table 5.
-
-    Args:
-      preset: 'paper' or 'tiny'.
-      network: its name; of no account with `init`.
-      init: path of a trained network; None: one is trained.
-      from_scratch: whether every split is also trained from random weights.
-
-    Returns:
-      A list of them, 'ucf101/split1' and so on, and 'ucf101/split1/from_scratch'.
-    """
-    source = init
-    if source is None:
-        dataset, config = PRETRAINING[preset]
-        chosen = presets.find_preset(preset, dataset).with_steps(PRETRAINING_STEPS[preset])
-        source = Recipe(network, network, dataset, config, chosen)
-    starts = {'': Start(source, How.TAKEN_OVER)}
-    if from_scratch:
-        starts[f'/{SCRATCH}'] = Start(source, How.STRUCTURE)
-    found = []
-    for dataset in DATASETS[preset]:
-        chosen = presets.find_preset(preset, dataset).with_steps(STEPS[preset])
-        for split in SPLITS:
-            for suffix, start in starts.items():
-                label, config = f'{dataset}/{split}{suffix}', f'{split}_rgb'
-                found.append(Recipe(label, network, dataset, config, chosen, start=start))
-    return found
 
 
 def split_figures(trained, dataset, suffix=''):
@@ -94,7 +163,7 @@ def split_figures(trained, dataset, suffix=''):
     for of_seed in zip(*by_split.values(), strict=True):
         row = {split: one.run.figure('top1') for split, one in zip(SPLITS, of_seed, strict=True)}
         rows.append({**row, 'mean': sum(row.values()) / len(row)})
-    return over_seeds(rows)
+    return reporting.over_seeds(rows)
 
 
 def main(arguments):
@@ -104,47 +173,8 @@ def main(arguments):
     from_scratch = FLAGS.from_scratch
     if from_scratch is None:
         from_scratch = FROM_SCRATCH[FLAGS.preset]
-    datasets = DATASETS[FLAGS.preset]
-    wanted = recipes(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
-
-    def summarise(study, trained, this):
-        del study, this
-        results = {}
-        for dataset in datasets:
-            results[dataset] = split_figures(trained, dataset)
-            if from_scratch:
-                results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
-        return results, _markdown(wanted[0].name, results, trained)
-
-    settings = {'dataset': ', '.join(datasets), 'from_scratch': from_scratch}
-    if FLAGS.init is None:  # else the weights in the file decide, wherever it lies
-        settings['network'] = FLAGS.network
-    conduct('transfer', wanted, summarise, settings)
-
-
-def _markdown(network, results, trained):
-    columns = (*SPLITS, 'mean')
-    rows = []
-    for dataset, figures in results.items():
-        rows.append(
-            (dataset, f'{network}, fine-tuned', *(reporting.percent(figures, c) for c in columns))
-        )
-        if SCRATCH in figures:
-            scratch = [reporting.percent(figures[SCRATCH], column) for column in columns]
-            rows.append((dataset, f'{network}, from scratch', *scratch))
-    for dataset, printed in paper_results.TABLE_5.items():
-        for name, accuracy in printed.items():
-            paper = [reporting.printed(accuracy.top1) if c == 'mean' else '-' for c in columns]
-            rows.append((dataset, f'the paper: {name}', *paper))
-    return reporting.join(
-        '# Table 5: transfer',
-        reporting.tiny_note(trained),
-        markdown_table(('dataset', 'network', *columns), rows),
-        'Top-1 in percent of the test videos of each split, RGB, and their mean. Of UCF-101 and HMDB-51 the '
-        'first 250 frames of longer videos are evaluated.',
-        '## Networks',
-        reporting.networks_table(trained),
-    )
+    experiment = Transfer(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
+    conduct(experiment, ConductOptions.of(FLAGS))
 
 
 if __name__ == '__main__':

@@ -13,12 +13,6 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob('*.py')
 )
 PARSES_THE_COMMAND_LINE = 's3dg/program/entry.py'
-NOT_YET = (
-    'experiments/paper/study.py',
-    'experiments/quickstart.py',
-    'experiments/train.py',
-    'experiments/training/options.py',
-)
 READS_OR_DEFINES = re.compile(r'main|define_(\w+_)?flags?')
 
 
@@ -62,9 +56,7 @@ def test_uses_are_found(source, lines):
 
 
 @pytest.mark.parametrize('module', MODULES)
-def test_flags_are_read_in_main_alone(module, request):
-    if module in NOT_YET:
-        request.applymarker(pytest.mark.xfail(strict=False))
+def test_flags_are_read_in_main_alone(module):
     if module == PARSES_THE_COMMAND_LINE:
         pytest.skip('it is what parses them')
     assert not uses_of_flags((ROOT / module).read_text())

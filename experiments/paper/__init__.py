@@ -1,1 +1,7 @@
-"""The paper's experiments: how one is conducted (`study`), its figures (`results`) and its tables."""
+"""The paper's experiments.
+
+`experiment` says what one is, `conduct` carries it out, `study` trains the networks that they
+share. `results` has the paper's figures, `families` the networks of section 4.2. `accuracy_table`,
+`costs`, `cost_report`, `reporting` and `submission` write what comes of it; `dry_run` and
+`workload` say what it will take.
+"""

@@ -1,8 +1,10 @@
-"""Tables of networks, what they get right and what they cost: Tables 2 and 3, and Mini-Kinetics-200."""
+"""Tables of what networks get right and cost: Tables 2 and 3, and Mini-Kinetics-200."""
+
+from typing import ClassVar
 
 from experiments.paper import reporting, workload
 from experiments.paper import results as paper_results
-from experiments.paper.study import conduct, over_seeds
+from experiments.paper.experiment import Experiment
 from experiments.training import presets
 from experiments.training.recipe import named_recipes
 from s3dg.cost import FRAMES, HEIGHT, WIDTH
@@ -13,9 +15,9 @@ def network_costs(plan):
     """What the network of a plan costs: for one clip of its size, and in the paper's size.
 
     Returns:
-      dict with 'parameters' (trainable) and 'multiply_adds' of the network as it is trained, for one clip as
-      it is trained on; and 'full_size_parameters' and 'full_size_multiply_adds', of its full-width counterpart
-      with 400 classes for 64x224x224, which is the row of `cost_table`.
+      dict with 'parameters' (trainable) and 'multiply_adds' of the network and one clip as they are
+      trained; and 'full_size_parameters' and 'full_size_multiply_adds' of the same network at full
+      width, with 400 classes, for 64x224x224, which is the row of `cost_table`.
     """
     config, clip = plan.network, plan.video_format
     cost = workload.forward_cost(config, clip.clip_frames, *clip.crop_size)
@@ -34,10 +36,10 @@ def network_costs(plan):
 
 
 def accuracies(trained):
-    """dict from label to top1, top5 (means over the seeds, with deviations) and `network_costs`."""
+    """dict from label to top1, top5, means over the seeds with deviations, and `network_costs`."""
     return {
         label: {
-            **over_seeds(
+            **reporting.over_seeds(
                 [{name: one.run.figure(name) for name in ('top1', 'top5')} for one in networks]
             ),
             **network_costs(networks[0].plan),
@@ -52,7 +54,7 @@ def accuracy_rows(results, printed, names):
     Args:
       results: the value of `accuracies`.
       printed: dict from the paper's network names to a table of `paper_results`.
-      names: dict from our networks to the paper's names, where `PAPER_NAMES` is too coarse; or None.
+      names: dict from our networks to the paper's names where `PAPER_NAMES` is too coarse.
 
     Returns:
       (header, rows).
@@ -73,7 +75,7 @@ def accuracy_rows(results, printed, names):
     rows, shown = [], set()
     for label, figures in results.items():
         name = paper_results.PAPER_NAMES.get(label)
-        paper_name = (names or {}).get(label, name)
+        paper_name = names.get(label, name)
         paper = printed.get(paper_name)
         shown.add(paper_name)
         cost = paper_results.COSTS.get(name)
@@ -100,39 +102,39 @@ def accuracy_rows(results, printed, names):
     return header, rows
 
 
-def conduct_table(
-    program, networks, preset, dataset, paper_dataset, printed, title, *, names=None, more=None
-):
-    """An experiment whose outcome is a table of networks.
+class AccuracyTable(Experiment):
+    """An experiment that compares networks in a table; `printed` is of a single dataset.
 
-    Args:
-      program: its name.
-      networks: names of networks.
-      preset: 'paper' or 'tiny'.
-      dataset: what they are trained on.
-      paper_dataset: what the paper's figures are of.
-      printed: dict from the paper's network names to its figures.
-      title: of the report.
-      names: as of `accuracy_rows`.
-      more: a function of (study, trained, run) that gives further paragraphs of the report, or None.
+    Attributes:
+      networks: their names.
+      paper_names: as `names` of `accuracy_rows`.
     """
 
-    def summarise(study, trained, this):
+    networks: ClassVar[tuple[str, ...]]
+    paper_names: ClassVar[dict] = {}
+
+    def recipes(self):
+        chosen = presets.find_preset(self.preset, self.dataset)
+        return named_recipes(self.networks, self.dataset, chosen)
+
+    def more(self, study, trained, this):
+        """Further paragraphs of the report; arguments as of `summarise`."""
+        del study, trained, this
+        return []
+
+    def summarise(self, study, trained, this):
         results = accuracies(trained)
-        drawn = {label: networks[0] for label, networks in trained.items()}
-        paragraphs = more(study, drawn, this) if more is not None else []
+        ((paper_dataset, printed),) = self.printed.items()
         report = reporting.join(
-            f'# {title}',
+            f'# {self.title}',
             reporting.tiny_note(trained),
-            markdown_table(*accuracy_rows(results, printed, names)),
-            f'Ours: top-1 and top-5 in percent of the videos of {dataset}, seen whole. The paper: of '
-            f'{paper_dataset}. Parameters and multiply-adds are of the network and of one clip as they were trained; full '
-            'size: at full width, 64x224x224, 400 classes, as in `cost_table`.',
-            *paragraphs,
+            markdown_table(*accuracy_rows(results, printed, self.paper_names)),
+            f'Ours: top-1 and top-5 in percent of the videos of {self.dataset}, seen whole. The '
+            f'paper: of {paper_dataset}. Parameters and multiply-adds are of the network and of '
+            'one clip as they were trained; full size: at full width, 64x224x224, 400 classes, as '
+            'in `cost_table`.',
+            *self.more(study, trained, this),
             '## Networks',
             reporting.networks_table(trained),
         )
         return results, report
-
-    recipes = named_recipes(networks, dataset, presets.find_preset(preset, dataset))
-    conduct(program, recipes, summarise, {'dataset': dataset})

@@ -1,4 +1,4 @@
-"""What an experiment would train and what that takes, told without its data: --dry_run."""
+"""What an experiment would train and what that takes, also without its data: --dry_run."""
 
 from data import catalog, published
 from data.example import CHANNELS
@@ -6,13 +6,13 @@ from experiments.paper import workload
 from experiments.training.recipe import with_starts
 
 
-def describe(recipes, seeds, data_dir, gpu_rate):
-    """The plan of an experiment, as text.
+def describe(study, recipes, seeds, gpu_rate):
+    """What of an experiment is still to be trained, as text.
 
     Args:
-      recipes: a list of `Recipe`, with the flags' values.
-      seeds: trainings of each.
-      data_dir: of the datasets; those that are there are not counted as to be stored.
+      study: the `Study`; networks that are finished there take nothing, nor do datasets on disk.
+      recipes: a list of `Recipe`, with what the flags give.
+      seeds: a range, of the trainings of each.
       gpu_rate: as of `Workload.gpu_hours`.
 
     Raises:
@@ -23,39 +23,43 @@ def describe(recipes, seeds, data_dir, gpu_rate):
         (one.dataset, one.config): published.published_facts(one.dataset, one.config)
         for one in needed
     }
-    workloads = [
-        _workload(one, facts[one.dataset, one.config], seed, seeds)
-        for one in needed
-        for seed in range(seeds)
-    ]
+    workloads, finished = [], []
+    for one in needed:
+        for number, seed in enumerate(seeds, start=1):
+            label = one.label if len(seeds) == 1 else f'{one.label} ({number} of {len(seeds)})'
+            wanted = _workload(one, facts[one.dataset, one.config], label)
+            folder = study.finished(one, seed)
+            if folder is None:
+                workloads.append(wanted)
+            else:
+                finished.append(f'{label} is finished, and not counted: {folder}')
     disks = [
         workload.Disk(
             f'{dataset}/{config}',
             known.count,
             workload.dataset_bytes(known),
-            catalog.is_stored(dataset, config, data_dir),
+            catalog.is_stored(dataset, config, study.data_dir),
         )
         for (dataset, config), known in facts.items()
     ]
     steps = dict.fromkeys(
-        f'A step is of {one.preset.batch_size} clips, at most {one.preset.micro_batch_size} at once on a GPU; '
-        'on fewer GPUs the rest of it is accumulated.'
+        f'A step is of {one.preset.batch_size} clips, at most {one.preset.micro_batch_size} at '
+        'once on a GPU; on fewer GPUs the rest of it is accumulated.'
         for one in needed
     )
     lengths = [
         f'{dataset}/{config}: {known.seconds:.1f} s a video in the mean, {known.source}.'
         for (dataset, config), known in facts.items()
     ]
-    return '\n'.join([workload.describe(workloads, disks, gpu_rate), *lengths, *steps])
+    return '\n'.join([workload.describe(workloads, disks, gpu_rate), *finished, *lengths, *steps])
 
 
-def _workload(recipe, facts, seed, seeds):
+def _workload(recipe, facts, label):
     preset = recipe.preset
     # These two refuse what could not be trained.
     recipe.training_config(replicas=1)
     video = preset.video_format(facts.frames_per_second, facts.frame_size)
     config = recipe.network_config(facts.classes, CHANNELS[facts.modality])
-    label = recipe.label if seeds == 1 else f'{recipe.label} ({seed + 1} of {seeds})'
     return workload.training_workload(
         label,
         f'{recipe.dataset}/{recipe.config}',

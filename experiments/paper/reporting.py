@@ -1,7 +1,28 @@
-"""How the experiments' reports write their figures: ours in percent, the paper's beside them."""
+"""How the experiments' reports write figures: ours in percent, the paper's beside them."""
+
+import statistics
 
 from data import catalog
 from s3dg.program.markdown import markdown_table
+
+
+def over_seeds(rows):
+    """Figures of several seeds as one row.
+
+    Args:
+      rows: dicts with the same keys and numbers, one for every seed.
+
+    Returns:
+      dict from each key to the mean; with more than one row also 'KEY_deviation', the sample
+      standard deviation (n - 1), and 'seeds', the number of rows.
+    """
+    figures = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
+    if len(rows) == 1:
+        return figures
+    deviations = {
+        f'{name}_deviation': statistics.stdev(row[name] for row in rows) for name in rows[0]
+    }
+    return {**figures, **deviations, 'seeds': len(rows)}
 
 
 def percent(figures, name):
@@ -18,7 +39,7 @@ def percent(figures, name):
 
 
 def printed(figure):
-    """A figure of the paper as it prints it; '-' where it gives none."""
+    """A figure of the paper as it prints it; '-' where it has none."""
     return '-' if figure is None else str(figure)
 
 
@@ -60,14 +81,14 @@ def tiny_note(trained):
         return ''
     height, width = plan.video_format.crop_size
     return (
-        f'Small networks ({plan.network.width:g} of the width, clips of {plan.video_format.clip_frames} frames of '
-        f'{height}x{width}) on generated videos, {plan.dataset}: what they show can be compared with the paper, '
-        'their figures cannot.'
+        f'Small networks ({plan.network.width:g} of the width, clips of '
+        f'{plan.video_format.clip_frames} frames of {height}x{width}) on generated videos, '
+        f'{plan.dataset}: what they show can be compared with the paper, their figures cannot.'
     )
 
 
 def changes_note(settings):
-    """What a reader must know where flags gave the networks other values than the preset's; else empty.
+    """What a reader must know of flags that override the preset; empty where none does.
 
     Args:
       settings: of the run.

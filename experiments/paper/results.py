@@ -1,8 +1,8 @@
-"""The figures of the paper that are printed beside ours: one table here for each table or section there.
+"""The figures of the paper that are printed beside ours, by its tables and sections.
 
-Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in
-Video Classification", ECCV 2018 (arXiv 1712.04851). Figures are as printed, in the paper's units; None where
-the paper gives none. Networks have the paper's names.
+Xie, Sun, Huang, Tu, Murphy: "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs
+in Video Classification", ECCV 2018 (arXiv 1712.04851). Figures are as printed, in the paper's
+units; None where the paper has none. Networks have the paper's names.
 """
 
 import typing
@@ -29,7 +29,7 @@ COSTS = {
     'I3D': Cost(12.06, 107.89, 'Table 2'),
     'S3D': Cost(8.77, 66.38, 'Table 2'),
     'S3D-G': Cost(11.56, 71.38, 'Table 2'),
-    'Fast-S3D': Cost(None, 43.47, 'section 4.3'),
+    'Fast-S3D': Cost(None, 43.47, 'section 4.4'),
 }
 
 
@@ -129,10 +129,10 @@ TABLE_5 = {
 
 # Mini-Kinetics-200 (mini_kinetics200), RGB.
 MINI_KINETICS = {
-    'I3D': Quoted(78.4, 'section 4.3'),
-    'S3D': Quoted(78.9, 'section 4.3, footnote 5'),
-    'S3D, two branches': Quoted(78.4, 'section 4.3, footnote 5'),
-    'Fast-S3D': Quoted(78.0, 'section 4.3'),
+    'I3D': Quoted(78.4, 'section 4.4'),
+    'S3D': Quoted(78.9, 'section 4.4, footnote 5'),
+    'S3D, two branches': Quoted(78.4, 'section 4.4, footnote 5'),
+    'Fast-S3D': Quoted(78.0, 'section 4.4'),
 }
 
 # Not the paper's: Kinetics-400, RGB, by later implementations of its networks.
@@ -143,8 +143,8 @@ REPRODUCTIONS = {
     'kylemin': Reproduction('S3D', 72.08, 90.35, 'github.com/kylemin/S3D, as its README says'),
 }
 
-# Our networks by the paper's names. Those that are not in `s3dg.config.NETWORKS` are of the table of
-# costs. Of the families of section 4.2 the paper prints no figures, and `i2d_order_blind` is ours.
+# Our networks by the paper's names. Those that are not in `s3dg.config.NETWORKS` are in the table
+# of costs. The paper prints no figures of the families of section 4.2; `i2d_order_blind` is ours.
 PAPER_NAMES = {
     'i3d': 'I3D',
     'i2d': 'I2D',

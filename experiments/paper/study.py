@@ -1,89 +1,26 @@
-"""What the paper's experiments share: the networks they need, each trained once for all of them.
+"""The networks that the paper's experiments need, each trained once for all of them.
 
-A trained network lies in a folder of --networks_dir, which holds what `train` leaves. A finished one with
-the same settings is reused, whichever experiment, or `train`, made it; one that was stopped goes on.
+A trained network lies in a folder of --networks_dir, which holds what `train` leaves. A finished
+one with the same settings is reused, whichever experiment, or `train`, made it; one that was
+stopped goes on.
 """
 
 import dataclasses
 import gc
 import hashlib
 import json
-import statistics
-
-from absl import flags
 
 from data import catalog
-from data.errors import DatasetError
-from experiments.paper import dry_run, reporting, workload
 from experiments.training import evaluating
 from experiments.training import run as training
 from experiments.training.dataset import choose_split
-from experiments.training.options import define_training_flags, read_options
 from experiments.training.plan import FREE_SETTINGS, Plan
 from experiments.training.recipe import Recipe, describe_steps, with_starts
-from s3dg.program import entry
-from s3dg.program.entry import MissingFileError, UsageError
-from s3dg.program.flags import (
-    PRESETS,
-    define_data_dir_flag,
-    define_runtime_flags,
-    define_workdir_flags,
-)
+from s3dg.program.entry import UsageError
 from s3dg.program.loading import load_network
-from s3dg.program.number_flags import MOST_SEED, MOST_STEPS, define_count, define_number
-from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.settings import flatten, read_settings
-from s3dg.program.workdir import RESULTS_FILE, Run, home_path, workdir_path
+from s3dg.program.workdir import RESULTS_FILE, Run
 from s3dg.training.evaluation import Predictions, compute_metrics
-
-FLAGS = flags.FLAGS
-
-_MOST_SEEDS = 1000
-
-
-def define_flags(program, pretraining=False):
-    """The flags of an experiment.
-
-    Args:
-      program: its name.
-      pretraining: whether some of its networks start from others that it trains too.
-    """
-    define_workdir_flags(program, 'Write the report anew; trained networks are kept.')
-    define_data_dir_flag()
-    define_runtime_flags()
-    flags.DEFINE_enum(
-        'preset',
-        'paper',
-        PRESETS,
-        'paper: the published set-up; tiny: the same on moving_shapes, minutes on two cores.',
-    )
-    define_count(
-        'seeds', 1, 'Trainings of every network, with the seeds from --seed on.', _MOST_SEEDS
-    )
-    flags.DEFINE_string(
-        'networks_dir',
-        None,
-        "Folder of trained networks, shared by the experiments; default 'networks' beside the workdir.",
-    )
-    flags.DEFINE_bool(
-        'dry_run',
-        False,
-        'Print what is trained, as if nothing were yet, and what it takes, and end.',
-    )
-    define_number(
-        'gpu_rate',
-        workload.ASSUMED_GPU_RATE,
-        'With --dry_run: 1e12 multiply-adds a second that a GPU sustains.',
-        1_000_000,
-    )
-    define_training_flags()
-    if pretraining:
-        define_count(
-            'pretraining_steps',
-            None,
-            'As --steps, for networks that others start from.',
-            MOST_STEPS,
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,15 +91,14 @@ class Study:
         return self._builders[dataset, config]
 
     def plan(self, recipe, seed):
-        """The `Plan` of a recipe, with the flags' values in it, for a seed."""
+        """The `Plan` of a recipe, with what the flags give, for a seed."""
         builder = self.builder(recipe.dataset, recipe.config)
         splits = ('train', choose_split(builder, None, 'dataset'))
 
         def find(before):
             plan = self.plan(before, seed)
-            return self.folder(plan, before) / training.MODEL_FILE, _digest(
-                _decisive(plan.to_dict())
-            )
+            path = self.folder(plan, before) / training.MODEL_FILE
+            return path, _digest(_decisive(plan.to_dict()))
 
         return recipe.plan(builder, splits, self.strategy.num_replicas_in_sync, seed, find)
 
@@ -187,6 +123,17 @@ class Study:
         found = [path for path in self._trainings() if self._settings(path) == wanted]
         finished = [path for path in found if _is_finished(path)]
         return next(iter(finished or found), self.networks_dir / own)
+
+    def finished(self, recipe, seed):
+        """The folder of the finished network of a recipe; None where it is still to be trained.
+
+        Which network it is depends on the data, so it is to be trained where those are not there.
+        """
+        needed = with_starts([recipe])
+        if not all(catalog.is_stored(one.dataset, one.config, self.data_dir) for one in needed):
+            return None
+        folder = self.folder(self.plan(recipe, seed), recipe)
+        return folder if _is_finished(folder) else None
 
     def _trainings(self):
         folders = (path.parent for path in self.networks_dir.glob('*/config.json'))
@@ -280,127 +227,8 @@ class Study:
 
 
 def _kept_predictions(path, videos):
-    """`Predictions` that were kept, if they are of as many videos: a split may have been converted anew."""
+    """`Predictions` that were kept, if of as many videos: a split may have been converted anew."""
     if not path.exists():
         return None
     kept = Predictions.load(path)
     return kept if len(kept.ids) == videos else None
-
-
-def over_seeds(rows):
-    """Figures of several seeds as one row.
-
-    Args:
-      rows: dicts with the same keys and numbers, one for every seed.
-
-    Returns:
-      dict from each key to the mean; with more than one row also 'KEY_deviation', the sample standard
-      deviation (n - 1), and 'seeds', how many there are.
-    """
-    figures = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
-    if len(rows) == 1:
-        return figures
-    deviations = {
-        f'{name}_deviation': statistics.stdev(row[name] for row in rows) for name in rows[0]
-    }
-    return {**figures, **deviations, 'seeds': len(rows)}
-
-
-def check_fields(recipes, fields):
-    """Refuses fields of --set in which the networks of an experiment differ: each would lose its name.
-
-    Args:
-      recipes: a list of `Recipe`, without the flags' values.
-      fields: names of fields of `NetworkConfig`.
-
-    Raises:
-      UsageError: naming one, and what two networks have there.
-    """
-    if not fields:
-        return
-    configs = [(one.label, one.network_config(num_classes=2, channels=3)) for one in recipes]
-    for name in fields:
-        values = {}
-        for label, config in configs:
-            values.setdefault(getattr(config, name), label)
-        if len(values) > 1:
-            one, other = list(values.items())[:2]
-            raise UsageError(
-                f'--set: in {name} the networks of this experiment differ ({one[1]}: {one[0]}, {other[1]}: '
-                f'{other[0]}); `train` takes any value of it.'
-            )
-
-
-def conduct(program, recipes, summarise, settings=None, check=None):
-    """The main function of an experiment, once its flags have become recipes.
-
-    Args:
-      program: its name.
-      recipes: a list of `Recipe`, in the order in which they are trained.
-      summarise: a function of (study, dict from label to the `Trained` networks of every seed, the `Run`)
-        that draws pictures and gives (results, report in Markdown).
-      settings: what else decides the results, JSON-serialisable.
-      check: a function of (study, the recipes with the flags' values) that refuses what `summarise` could not
-        use, before hours of training; or None.
-
-    Raises:
-      UsageError: for flags that cannot be, or where a dataset is not there.
-    """
-    most = MOST_SEED - FLAGS.seed + 1
-    if FLAGS.seeds > most:
-        raise UsageError(f'--seeds must be from 1 to {most}, found {FLAGS.seeds}.')
-    options = read_options()
-    if FLAGS.dry_run:
-        resolved = _with_options(recipes, options)
-        entry.report(dry_run.describe(resolved, FLAGS.seeds, FLAGS.data_dir, FLAGS.gpu_rate))
-        return
-    workdir = workdir_path(FLAGS.workdir)
-    networks_dir = home_path(FLAGS.networks_dir or workdir.parent / 'networks')
-    study = Study(
-        networks_dir, FLAGS.data_dir, start_runtime(RuntimeOptions.of(FLAGS)), entry.report
-    )
-    seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
-    is_finished = (workdir / RESULTS_FILE).exists() and not FLAGS.overwrite
-    try:
-        recipes = _with_options(recipes, options)
-        plans = study.plans(recipes, seeds)
-    except (DatasetError, MissingFileError) as error:
-        if is_finished:
-            entry.report(f'{workdir}: finished already, not compared with what it needed: {error}')
-            return
-        is_data = isinstance(error, DatasetError) and FLAGS.preset == 'paper'
-        hint = '; or --preset=tiny, which makes its own videos' if is_data else ''
-        raise UsageError(f'{error}{hint}') from error
-    if check is not None:
-        check(study, recipes)
-    settings = {'preset': FLAGS.preset, 'seeds': list(seeds), **(settings or {}), 'networks': plans}
-    if options.changes():
-        settings['overridden'] = options.changes()  # what that comes to is in the plans
-    this = Run(
-        program, workdir, settings, FLAGS.overwrite, ('overridden',), replaces=FLAGS.overwrite
-    )
-    if this.results is not None:
-        entry.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
-        return
-    trained = {}
-    for number, recipe in enumerate(recipes, start=1):
-        entry.report(f'network {number} of {len(recipes)}: {recipe.label}')
-        trained[recipe.label] = [study.train(recipe, seed) for seed in seeds]
-    results, report = summarise(study, trained, this)
-    this.finish(results, reporting.join(report, reporting.changes_note(settings)))
-    entry.report(f'finished: {this / "report.md"}')
-
-
-def _with_options(recipes, options):
-    """The recipes with what the flags give; reports what that entails, and refuses what cannot be."""
-    needed = with_starts(recipes)
-    if options.pretraining_steps is not None and all(r.start.recipe is None for r in recipes):
-        raise UsageError(
-            '--pretraining_steps: nothing is trained to start from, but files or random weights.'
-        )
-    check_fields(needed, options.network_fields)
-    remarks = []
-    recipes = [recipe.overridden(options, remarks.append) for recipe in recipes]
-    for remark in dict.fromkeys(remarks):  # each once, not for every recipe
-        entry.report(remark)
-    return recipes

@@ -1,17 +1,18 @@
-"""Submission files: predictions for the test split of Something-Something, whose labels are kept back.
+"""Submission files: predictions for the test split of Something-Something.
 
-A line for each video, ended by a newline, its parts divided by semicolons, without a header:
+The labels of that split are not published. A file has a line for each video, ended by a newline,
+its parts divided by semicolons, without a header:
 
-    release 2:  ID;INDEX;INDEX;INDEX;INDEX;INDEX      its five likeliest classes, the likeliest first, by their
-                                                      published indices
-    release 1:  ID;LABEL                              the name of its likeliest class
+    release 2:  ID;INDEX;INDEX;INDEX;INDEX;INDEX    published indices of its five likeliest
+                                                    classes, the likeliest first
+    release 1:  ID;LABEL                            the name of its likeliest class
 
-Release 2's form is that of the makers' own baseline (TwentyBN/smth-smth-v2-baseline-with-models, `get_submission`),
-and of what MIT's TSM writes (mit-han-lab/temporal-shift-module, test_models.py). For release 1 there is TSM
-alone, which submitted to it. Neither could be tried.
+Release 2's form is that of the makers' own baseline (TwentyBN/smth-smth-v2-baseline-with-models,
+`get_submission`), and of what MIT's TSM writes (mit-han-lab/temporal-shift-module, test_models.py).
+For release 1 there is TSM alone, which submitted to it. Neither could be tried.
 
-Ids of both datasets are the published numbers. Their classes are in the order of the published indices, which for
-both releases is that of the sorted names.
+Ids of both datasets are the published numbers. Their classes are in the order of the published
+indices, which for both releases is that of the sorted names.
 """
 
 import numpy as np
@@ -32,30 +33,30 @@ def _index_row(logits, class_names):
     return [str(index) for index in np.argsort(-logits, kind='stable')[:_TOP]]
 
 
-# What follows the id in the line of a video, from its logits and the names of the classes, by dataset.
+# By dataset: from a video's logits and the names of the classes to what follows the id in its line.
 ROWS = {'something_something_v1': _label_row, 'something_something_v2': _index_row}
 
 
 def write_submission(path, ids, logits, class_names, row):
     """Writes a submission file, which appears under its name only when complete.
 
-    A video that the conversion skipped has no prediction, and no line; `skipped.csv` beside the dataset
-    lists it.
+    A video that the conversion skipped has no prediction, and no line; `skipped.csv` beside the
+    dataset lists it.
 
     Args:
       path: `pathlib.Path` of the file.
       ids: ids of the videos, numbers in digits; the lines are sorted by number.
       logits: float (videos, classes).
-      class_names: names of the classes in the order of the logits, which for Something-Something is that of
-        the published indices.
+      class_names: names of the classes in the order of the logits, which for Something-Something
+        is that of the published indices.
       row: a value of `ROWS`.
 
     Returns:
       The number of lines.
 
     Raises:
-      EvaluationError: where there is no video, an id is no number or comes twice, a logit is not finite, or
-        the numbers of videos or classes do not agree.
+      EvaluationError: where there is no video, an id is no number or comes twice, a logit is not
+        finite, or the numbers of videos or classes do not agree.
     """
     logits = np.asarray(logits)
     if logits.shape != (len(ids), len(class_names)) or not len(ids):
@@ -67,7 +68,8 @@ def write_submission(path, ids, logits, class_names, row):
     for place, video in enumerate(map(str, ids)):
         if not (video.isascii() and video.isdigit()):
             raise EvaluationError(
-                f'{path}: found the video id {video!r}, expected a number, as Something-Something has them.'
+                f'{path}: found the video id {video!r}, expected a number, as '
+                'Something-Something has them.'
             )
         if int(video) in places:
             raise EvaluationError(f'{path}: video {video} comes twice, expected each video once.')

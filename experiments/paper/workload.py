@@ -1,7 +1,8 @@
 """What trainings will take, told before they begin: multiply-adds, GPU-hours and disk.
 
 Counted from the networks and from what is published of the datasets; nothing is trained, read or
-decoded. Evaluations are left out: next to the trainings of the paper they cost about a percent or less.
+decoded. Evaluations are left out: next to the trainings of the paper they cost about a percent or
+less.
 """
 
 import dataclasses
@@ -16,12 +17,12 @@ from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 
 # A step computes the outputs and, for about as many multiply-adds each, the gradients of the inputs
-# and those of the kernels. The gradient of the clip is not needed, so this is up to 8 % too much (the
-# stem of I3D); batch norm, pools and the update of the weights, which are not counted, take time too.
+# and those of the kernels. The gradient of the clip is not needed, so this is up to 8 % too much
+# (the stem of I3D); batch norm, pools and the update of the weights are not counted, and take time.
 TRAINING_PASSES = 3
 
-# ASSUMED, not measured: 1e12 multiply-adds a second of one GPU in training. It is 38 % of the float32
-# peak of a V100 (15.7e12 floating-point operations, so 7.85e12 multiply-adds).
+# ASSUMED, not measured: 1e12 multiply-adds a second of one GPU in training. It is 38 % of the
+# float32 peak of a V100 (15.7e12 floating-point operations, so 7.85e12 multiply-adds).
 ASSUMED_GPU_RATE = 3.0
 _ASSUMPTION = '38% of the float32 peak of an NVIDIA V100, which is 7.85e12'
 
@@ -63,7 +64,7 @@ class Workload:
 
     @property
     def checkpoint_bytes(self):
-        """What the training leaves on disk: three checkpoints of weights and momenta, and the network."""
+        """What the training leaves on disk: checkpoints of weights and momenta, and the network."""
         weights, momenta = self.parameters_total, self.parameters
         return _BYTES_PER_NUMBER * (_CHECKPOINTS * (weights + momenta) + weights)
 
@@ -132,12 +133,12 @@ class Pictures(NamedTuple):
     frame_size: tuple[int, int]
 
 
-# By modality and height of the videos. Measured with `data.encoding`, as conversion stores frames (JPEG
-# of quality 95; flow by TV-L1, of quality 98): means over two videos from cameras, of 636x360 and 340x256
-# and 15 seconds together (flow of the second: 36 pictures from three places), whose means are up to 40 %
-# apart: expect no more of an estimate. For 240 they were made 320x240 (XviD) before, for 100 as low as that
-# (JPEG pictures) at 12 frames a second, which is how UCF-101 and Something-Something come. 96: 30 videos of
-# moving_shapes.
+# By modality and height of the videos. Measured with `data.encoding`, as conversion stores frames
+# (JPEG of quality 95; flow by TV-L1, of quality 98). The figures are means over two videos from
+# cameras, 636x360 and 340x256, 15 seconds together (of the second's flow 36 pictures from three
+# places). The two differ by up to 40 %: expect no more of an estimate. For 240 they were first made
+# 320x240 (XviD), as UCF-101 comes, and for 100 that low (JPEG pictures, 12 frames a second), as
+# Something-Something does. 96: 30 videos of moving_shapes.
 STORED_PICTURES = {
     ('rgb', 256): Pictures(26_600, (256, 256)),  # 30.7 and 22.4 KB
     ('rgb', 240): Pictures(23_300, (256, 256)),  # 26.2 and 20.4
@@ -150,8 +151,8 @@ STORED_PICTURES = {
 }
 
 
-# How the bytes of a picture grow with its area: of the same videos, those of 320x400 pixels, 1.95 times
-# 256x256, took 1.55 (240) and 1.56 times (256) the bytes.
+# How the bytes of a picture grow with its area: pictures of the same videos with 320x400 pixels,
+# 1.95 times 256x256, took 1.55 (240) and 1.56 times (256) the bytes.
 _AREA_EXPONENT = 2 / 3
 
 
@@ -225,8 +226,9 @@ def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSU
     return '\n'.join(
         [
             markdown_table(_TRAINING_COLUMNS, trainings),
-            f'Trainings: {whole:.3g} multiply-adds, {TRAINING_PASSES} x those of one clip in inference for each '
-            f'clip; GPU-hours at {gpu_rate:g}e12 multiply-adds a second of one GPU, {_reason(gpu_rate)}.\n',
+            f'Trainings: {whole:.3g} multiply-adds, {TRAINING_PASSES} x those of one clip in '
+            f'inference for each clip; GPU-hours at {gpu_rate:g}e12 multiply-adds a second of one '
+            f'GPU, {_reason(gpu_rate)}.\n',
             markdown_table(('disk', 'of', 'size', ''), space),
         ]
     )

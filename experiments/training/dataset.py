@@ -1,4 +1,4 @@
-"""What a training or an evaluation needs to know of a dataset on disk, and what it refuses there."""
+"""What trainings and evaluations need to know of a dataset on disk, and what they refuse."""
 
 from data.records import read
 from data.records.decode import Decoder

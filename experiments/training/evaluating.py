@@ -13,7 +13,7 @@ _PIXELS = 250 * 224 * 224
 
 
 def batch_size(strategy, video_format, most=16):
-    """Windows evaluated at once: up to `most` small ones on every replica, or one of the paper's."""
+    """Windows evaluated at once: up to `most` small ones on a replica, or one of the paper's."""
     pixels = video_format.evaluation_frames * math.prod(video_format.crop_size)
     each = min(max(_PIXELS // pixels, 1), most)
     return each * strategy.num_replicas_in_sync
@@ -33,7 +33,7 @@ def predict_split(
     """`Predictions` of all videos of a split.
 
     Args:
-      network: the `Network`; its `video_format` says how long the windows and how large the crops are.
+      network: the `Network`; its `video_format` has the sizes of windows and crops.
       builder: of the dataset.
       split: its name.
       strategy: the `tf.distribute.Strategy`.

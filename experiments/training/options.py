@@ -1,4 +1,4 @@
-"""Flags of programs that train: those that override fields of a preset, and how they are applied."""
+"""Flags of programs that train: those that override a preset, and how they are applied."""
 
 import dataclasses
 
@@ -16,8 +16,6 @@ from s3dg.program.number_flags import (
 )
 from s3dg.training.schedules import StepSchedule
 
-FLAGS = flags.FLAGS
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -27,8 +25,9 @@ class Options:
       network_fields: fields of `NetworkConfig`, of --set.
       steps: of trainings that others do not start from.
       pretraining_steps: of those that others start from.
-      batch_size, micro_batch_size, momentum, weight_decay, frames, evaluation_frames: as in `Preset`.
-      crop: height and width.
+      learning_rate: the first one.
+      batch_size, micro_batch_size, momentum, weight_decay, frames, evaluation_frames, crop: as in
+        `Preset`.
       flip: whether half of the clips are mirrored.
       freeze_batch_norm, freeze_until, sync_batch_norm, dtype: as in `Plan`.
       jit, deterministic, checkpoint_every, log_every, evaluate_every: as in `TrainingConfig`.
@@ -56,11 +55,28 @@ class Options:
     log_every: int = 50
     evaluate_every: int = 0
 
+    @classmethod
+    def of(cls, values):
+        """The options in parsed flags, which `define_training_flags` has defined.
+
+        Raises:
+          UsageError: naming the flag that cannot be.
+        """
+        fields = parse_fields(values.set)
+        for name in ('num_classes', 'channels'):
+            if name in fields:
+                raise UsageError(f'--set: {name} is what the dataset has.')
+        names = {field.name for field in dataclasses.fields(cls)} & set(values)
+        given = {name: values[name].value for name in names}
+        flip = {'auto': None, 'yes': True, 'no': False}[values.flip]
+        return cls(**{**given, 'flip': flip, 'network_fields': fields})
+
     def for_pretraining(self):
         """What of these is for a training that others start from.
 
-        That is its length, how it runs and fits into memory, and what its network must share with those that
-        start from it. The rest is of the trainings that follow: what they start from stays what it is.
+        That is its length, how it runs and fits into memory, and what its network must share with
+        those that start from it. The rest is of the trainings that follow, and leaves alone what
+        they start from.
         """
         shared = {name: getattr(self, name) for name in (*_COURSE, *_MACHINE)}
         fields = {k: v for k, v in self.network_fields.items() if k not in _FINE_TUNED_FIELDS}
@@ -95,22 +111,6 @@ _PRESET_FIELDS = (
 )
 
 
-def read_options():
-    """The `Options` that the flags give.
-
-    Raises:
-      UsageError: naming the flag that cannot be.
-    """
-    fields = parse_fields(FLAGS.set)
-    for name in ('num_classes', 'channels'):
-        if name in fields:
-            raise UsageError(f'--set: {name} is what the dataset has.')
-    names = {field.name for field in dataclasses.fields(Options)} & set(FLAGS)
-    values = {name: FLAGS[name].value for name in names}
-    flip = {'auto': None, 'yes': True, 'no': False}[FLAGS.flip]
-    return Options(**{**values, 'flip': flip, 'network_fields': fields})
-
-
 def define_training_flags():
     """The flags that override a preset, and those of a training's course."""
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. temporal_from=Mixed_4b.')
@@ -134,7 +134,7 @@ def define_training_flags():
         'flip',
         'auto',
         ['auto', 'yes', 'no'],
-        'Mirror half of the training clips; auto: unless the labels of the dataset name directions.',
+        'Mirror half of the training clips; auto: unless labels of the dataset name directions.',
     )
     flags.DEFINE_bool(
         'freeze_batch_norm', False, 'Keep batch norm as it is; wise for small batches.'

@@ -104,8 +104,9 @@ PRESETS = {'paper': _PAPER, 'tiny': dict.fromkeys(_PAPER, _TINY)}
 # Where flow is trained otherwise than RGB.
 _FLOW = {'paper': {'kinetics400': _KINETICS_FLOW}, 'tiny': {}}
 
-# Steps where I3D, I2D and what lies between them are compared, by preset; None: as many as elsewhere.
-# Dense networks must settle too: after 800 steps a bottom-heavy I3D was seen at 0.88, an I3D at 0.97.
+# By preset, steps where I3D, I2D and what lies between them are compared; None: as many as
+# elsewhere. Dense networks must settle too: after 800 steps a bottom-heavy I3D was seen at 0.88, an
+# I3D at 0.97.
 _FAMILIES_STEPS = {'paper': None, 'tiny': 1200}
 
 # What an experiment runs on instead of its dataset, by preset.

@@ -62,7 +62,7 @@ class Recipe:
         return dataclasses.replace(self, preset=preset, fields=fields, start=start, options=own)
 
     def network_config(self, num_classes, channels):
-        """Its `NetworkConfig`, for a dataset of so many classes and channels.
+        """Its `NetworkConfig`, for a dataset with these numbers of classes and channels.
 
         Raises:
           UsageError: where the file that it starts from cannot be read.
@@ -83,7 +83,7 @@ class Recipe:
         return self.start.recipe.network_config(num_classes, channels)
 
     def training_config(self, replicas):
-        """Its `TrainingConfig` on so many replicas.
+        """Its `TrainingConfig` on a number of replicas.
 
         Raises:
           UsageError, ConfigError: for flags that cannot be.
@@ -165,11 +165,12 @@ def with_starts(recipes):
 
 
 def describe_steps(recipe, plan, replicas):
-    """Lines that say how a step is divided, where one replica does not take its whole share at once.
+    """Lines that say how a step is divided, where a replica does not take its share at once.
 
     Args:
       recipe: the `Recipe`, with what the flags give.
-      plan: its `Plan` on so many `replicas`.
+      plan: its `Plan`.
+      replicas: on how many it runs.
     """
     config, usual = plan.training, recipe.preset.micro_batch_size
     at_once = config.micro_batch_size(replicas)

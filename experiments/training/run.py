@@ -33,7 +33,7 @@ def open_run(plan, workdir, overwrite=False, data_dir=None, program='train'):
     Args:
       plan: the `Plan`.
       workdir: the folder.
-      overwrite: whether to delete what it holds, except what is to be read: `data_dir` and the start.
+      overwrite: whether to delete what it holds; `data_dir` and the start may not lie there.
       data_dir: of the datasets; None where `overwrite` is not given.
       program: that trains.
 
@@ -48,8 +48,8 @@ def open_run(plan, workdir, overwrite=False, data_dir=None, program='train'):
 def alone(folder, report):
     """A context in which no other process writes to the folder of a network that experiments share.
 
-    Where a workdir is refused to a second process, such a folder is waited for: the other process is
-    making what is needed here too.
+    Where a workdir is refused to a second process, such a folder is waited for: the other process
+    is making what is needed here too.
 
     Raises:
       UsageError: where there can be no such folder.
@@ -159,7 +159,7 @@ def train_and_evaluate(builder, plan, this, strategy, report):
 
 
 def publish(plan, this, names, row, metrics, predictions):
-    """Writes what a training came to: `predictions.npz`, `confusion.png`, `report.md`, `results.json`.
+    """Writes what a training came to: `predictions.npz`, a picture, the report and the results.
 
     Args:
       plan: the `Plan`.

@@ -111,7 +111,7 @@ class Start:
         report(f'{self.source}: classifier of {source.config.num_classes} classes {kept}')
 
     def to_dict(self):
-        """What `config.json` says of a resolved start: a path under its flag's name, and the digest."""
+        """What `config.json` says of a resolved start: its path under its flag, and the digest."""
         taken_over, inflated = (
             self.source if self.how is how else None for how in (How.TAKEN_OVER, How.INFLATED)
         )

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments import cost_table
+from experiments.paper import cost_report, costs
 from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS
 from s3dg.cost import Cost
 from s3dg.figures import plots
@@ -19,7 +19,7 @@ COLOURS = ((180, 119, 31), (14, 127, 255))  # BGR of matplotlib's first two
 
 def test_figures_stand_beside_the_papers():
     # Table 2: I3D has 12.06 M parameters and takes 107.89 G multiply-adds.
-    row = cost_table.beside_paper('i3d', Cost(6_030_000, 7_000_000, 215_780_000_000))
+    row = costs.beside_paper('i3d', Cost(6_030_000, 7_000_000, 215_780_000_000))
     assert row['parameters_total'] == 7_000_000
     assert row['paper_network'] == 'I3D'
     assert (row['paper_parameters'], row['paper_multiply_adds']) == (12_060_000, 107_890_000_000)
@@ -32,7 +32,7 @@ def test_figures_stand_beside_the_papers():
     [('fast_s3d', True, 43_470_000_000), ('i2d', True, None), ('i3d', False, None)],
 )
 def test_figures_that_the_paper_does_not_give_are_left_empty(name, compared, multiply_adds):
-    row = cost_table.beside_paper(name, Cost(1, 2, 3), compared)
+    row = costs.beside_paper(name, Cost(1, 2, 3), compared)
     assert row['paper_parameters'] is row['relative_difference_parameters'] is None
     assert row['paper_multiply_adds'] == multiply_adds
     assert (row['relative_difference_multiply_adds'] is None) == (multiply_adds is None)
@@ -40,22 +40,22 @@ def test_figures_that_the_paper_does_not_give_are_left_empty(name, compared, mul
 
 def _table(multiply_adds, compared=True):
     """The rows of the whole table; networks cost the same unless `multiply_adds` names them."""
-    variants = cost_table.find_variants(num_classes=400)
-    costs = {v.name: [Cost(8_770_000, 1, multiply_adds.get(v.name, 10**9))] for v in variants}
-    return cost_table.table_rows(variants, costs, compared)
+    variants = costs.find_variants(num_classes=400)
+    counted = {v.name: [Cost(8_770_000, 1, multiply_adds.get(v.name, 10**9))] for v in variants}
+    return costs.table_rows(variants, counted, compared)
 
 
 def test_the_papers_figures_are_scaled_by_the_ratio_of_i3d():
     # Twice the paper's I3D: its S3D of 66.38 becomes 132.76, its S3D-G 142.76.
     networks = _table({'i3d': 215_780_000_000, 's3d': 132_760_000_000, 's3d_g': 71_380_000_000})
-    scaled = cost_table.scaled_paper(networks)
+    scaled = costs.scaled_paper(networks)
     assert scaled['ratio'] == 0.5
     rows = {row['network']: row for row in scaled['networks']}
     assert 'i3d' not in rows
     assert rows['s3d']['scaled'] == rows['s3d_slim']['scaled'] == 132_760_000_000
     assert rows['s3d']['relative_difference'] == 0.0
     assert rows['s3d_g']['relative_difference'] == -0.5
-    report = cost_table.write_report(networks, (64, 224, 224), 400, scaled)
+    report = cost_report.write_report(networks, (64, 224, 224), 400, scaled)
     assert 'counter reads I3D 50.0% lower than ours' in report
     assert 'scaled by that one ratio, 0.5000, within 1% of theirs are: s3d. Not' in report
     assert 'Not explained by it: S3D-G, Fast-S3D.' in report
@@ -64,14 +64,14 @@ def test_the_papers_figures_are_scaled_by_the_ratio_of_i3d():
 
 
 def test_other_clips_are_not_compared_with_the_paper():
-    report = cost_table.write_report(_table({}, compared=False), (16, 64, 64), 5, None)
+    report = cost_report.write_report(_table({}, compared=False), (16, 64, 64), 5, None)
     assert 'one clip of 16x64x64, and trainable parameters with 5 classes' in report
     assert '| i3d | 8.770 | 1.00 |' in report
     assert 'paper' not in report
 
 
 def test_families_switch_at_every_endpoint():
-    variants = {v.name: v for v in cost_table.find_variants(num_classes=7)}
+    variants = {v.name: v for v in costs.find_variants(num_classes=7)}
     families = {name: v for name, v in variants.items() if v.family is not None}
     assert len(families) == 6 * len(SPATIO_TEMPORAL_ENDPOINTS) == 66
     assert set(NETWORKS) < set(variants) - set(families)
@@ -90,19 +90,17 @@ def test_families_switch_at_every_endpoint():
 
 def test_equal_networks_are_built_once():
     config = NETWORKS['i2d'].replace(width=0.1)
-    variants = [cost_table.Variant('one', config), cost_table.Variant('other', config)]
-    counted = cost_table.count(variants, (8, 32, 32))
+    variants = [costs.Variant('one', config), costs.Variant('other', config)]
+    counted = costs.count(variants, (8, 32, 32))
     assert counted['one'] is counted['other']
     assert counted['one'][-1].output_shape == (400,)
 
 
 def test_a_clip_that_is_too_small_is_named_with_its_flags():
-    variant = cost_table.Variant(
-        'odd', NETWORKS['i2d'].replace(pool_padding='symmetric', width=0.1)
-    )
+    variant = costs.Variant('odd', NETWORKS['i2d'].replace(pool_padding='symmetric', width=0.1))
     message = '--frames, --height, --width: a clip of 1x8x8 is too small for odd: MaxPool_5a_2x2'
     with pytest.raises(UsageError, match=message):
-        cost_table.count([variant], (1, 8, 8))
+        costs.count([variant], (1, 8, 8))
 
 
 def test_a_flag_that_cannot_be_ends_in_one_line(tmp_path):

@@ -16,7 +16,6 @@ from data.conversion.convert import convert_dataset
 from data.records.decode import stored_videos
 from experiments import (
     arrow_of_time,
-    cost_table,
     feature_embedding,
     filter_statistics,
     kinetics,
@@ -27,6 +26,8 @@ from experiments import (
     speed_accuracy,
     transfer,
 )
+from experiments.paper import costs
+from experiments.paper.families import FIGURE_4
 from experiments.training import run as training
 from s3dg.files import locks
 from s3dg.training.evaluation import Predictions
@@ -225,15 +226,15 @@ def test_speed_accuracy(conducted):
     workdir = conducted.folder(speed_accuracy)
     results = results_of(workdir)
     families = {figures['family'] for figures in results.values()}
-    assert families == {None, *speed_accuracy.FAMILIES}
+    assert families == {None, *FIGURE_4}
     assert len(results) == 8
     # As `cost_table` counts them: in the paper's size, and as they were trained.
     for field, clip, fields in (
         ('full_size_multiply_adds', (64, 224, 224), {'num_classes': 400}),
         ('multiply_adds', (8, 32, 32), {'num_classes': CLASSES, 'width': 0.1}),
     ):
-        variants = [v for v in cost_table.find_variants(**fields) if v.name in results]
-        rows = cost_table.table_rows(variants, cost_table.count(variants, clip), compared=False)
+        variants = [v for v in costs.find_variants(**fields) if v.name in results]
+        rows = costs.table_rows(variants, costs.count(variants, clip), compared=False)
         counted = {label: row['multiply_adds'] for label, row in rows.items()}
         assert {label: figures[field] for label, figures in results.items()} == counted
     check_pictures(workdir, (workdir / 'report.md').read_text())
@@ -381,7 +382,7 @@ def test_transfer(conducted):
 
 def test_seeds_and_a_stop_between_networks(conducted, monkeypatch, capsys):
     conducted.folder(arrow_of_time)
-    monkeypatch.setattr(kinetics, 'NETWORKS', ('i3d', 'i2d'))
+    monkeypatch.setattr(kinetics.Kinetics, 'networks', ('i3d', 'i2d'))
     trained = []
 
     def stopped(builder, plan, workdir, *rest):

@@ -7,6 +7,7 @@ import hashlib
 import types
 
 import pytest
+from absl import flags
 
 import s3dg
 from data import catalog, published
@@ -21,8 +22,7 @@ from experiments import (
     speed_accuracy,
     transfer,
 )
-from experiments.paper import accuracy_table
-from experiments.training.options import read_options
+from experiments.training.options import Options
 from tests import in_process
 
 EXPERIMENTS = (
@@ -78,26 +78,20 @@ def resolve(monkeypatch):
     """(program, replicas, *flags) to the plans of its trainings by label, as in config.json."""
 
     def resolved(program, replicas, *words):
-        captured = []
-
-        def conduct(name, recipes, *_, **options):
-            del options
-            assert name == program.__name__.rpartition('.')[2]
-            captured.extend(recipes)
-
-        for module in (program, accuracy_table):
-            if hasattr(module, 'conduct'):
-                monkeypatch.setattr(module, 'conduct', conduct)
+        conducted = []
+        monkeypatch.setattr(program, 'conduct', lambda *given: conducted.append(given))
         with in_process.flags_of(program, '--preset=paper', *words):
             program.main([])
-            plans = {}
-            for recipe in captured:
-                recipe = recipe.overridden(read_options(), print)
-                builder = StoodIn(recipe.dataset, recipe.config)
-                plan = recipe.plan(
-                    builder, builder.splits, replicas, 0, lambda _: ('start.keras', 'of it')
-                )
-                plans[recipe.label] = plan.to_dict()
+        ((experiment, options),) = conducted
+        assert experiment.name == program.__name__.rpartition('.')[2]
+        plans = {}
+        for recipe in experiment.recipes():
+            recipe = recipe.overridden(options.training, print)
+            builder = StoodIn(recipe.dataset, recipe.config)
+            plan = recipe.plan(
+                builder, builder.splits, replicas, 0, lambda _: ('start.keras', 'of it')
+            )
+            plans[recipe.label] = plan.to_dict()
         return plans
 
     return resolved
@@ -259,10 +253,10 @@ def test_transfer(resolve):
 
 def test_transfer_starts_from_the_network_of_table_2(resolve):
     table_2 = resolve(kinetics, 56)['s3d_g']
-    start = transfer.recipes('paper', 's3d_g', None, from_scratch=False)[0].start.recipe
+    start = transfer.Transfer('paper', 's3d_g', None, from_scratch=False).recipes()[0].start.recipe
     builder = StoodIn('kinetics400', 'rgb')
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
-        options = read_options().for_pretraining()
+        options = Options.of(flags.FLAGS).for_pretraining()
         plan = start.overridden(options, print).plan(builder, builder.splits, 56, 0)
     assert plan.to_dict() == table_2  # those flags are for the fine-tuning
 

@@ -15,7 +15,7 @@ def test_report_without_runs(tmp_path, capsys):
     assert in_process.call(report, *flags) is None
     text = (tmp_path / 'page' / 'report.md').read_text()
     for section in report.SECTIONS:
-        assert f'python -m experiments.{section.program}' in text
+        assert f'python -m experiments.{section.name}' in text
 
 
 def leave(folder, **settings):

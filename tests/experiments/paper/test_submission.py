@@ -129,7 +129,7 @@ def something(tmp_path_factory):
 
 
 def test_submission_for_the_test_split(something, tmp_path, monkeypatch):
-    monkeypatch.setattr(something_something, 'NETWORKS', ('i2d',))
+    monkeypatch.setattr(something_something.SomethingSomething, 'networks', ('i2d',))
     flags = [word for word in in_process.TINY if not word.startswith('--preset')]
     words = (f'--data_dir={something}', f'--workdir={tmp_path / "table_3"}')
     assert in_process.call(something_something, *flags, *words) is None

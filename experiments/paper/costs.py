@@ -1,0 +1,179 @@
+"""What every network costs, beside what the paper says of it."""
+
+import dataclasses
+
+from experiments.paper import results as paper_results
+from experiments.paper.families import FAMILIES
+from s3dg import cost
+from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS, NetworkConfig
+from s3dg.network import Network
+from s3dg.program import entry
+from s3dg.program.entry import UsageError
+from s3dg.progress import ProgressLine
+
+# Fig. 6 draws the stem as 1x7x7 and 7x1x1, and temporal convolutions in two branches, which is what
+# torchvision built, with batch norm and its scale everywhere.
+_SEPARABLE_STEM = {'stem_separable': True, 'stem_temporal_size': 7}
+MORE_NETWORKS = {
+    's3d_separable_stem': NETWORKS['s3d'].replace(**_SEPARABLE_STEM),
+    's3d_torchvision': NETWORKS['s3d_slim'].replace(
+        **_SEPARABLE_STEM, temporal_batch_norm=True, batch_norm_scale=True
+    ),
+    'fast_s3d_two_branches': NETWORKS['fast_s3d'].replace(temporal_branches=2),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A network of the table.
+
+    Attributes:
+      name: the row's.
+      config: its `NetworkConfig`.
+      family: a key of `FAMILIES`, or None.
+      switching_endpoint: of one of a family, the first (top-heavy) or last (bottom-heavy) temporal
+        endpoint.
+    """
+
+    name: str
+    config: NetworkConfig
+    family: str | None = None
+    switching_endpoint: str | None = None
+
+
+def find_variants(**fields):
+    """Every `Variant` of the table, with these fields of `NetworkConfig`, e.g. num_classes=10."""
+    named = [Variant(name, config) for name, config in {**NETWORKS, **MORE_NETWORKS}.items()]
+    families = [
+        Variant(f'{name}/{endpoint}', family.config(endpoint), name, endpoint)
+        for name, family in FAMILIES.items()
+        for endpoint in SPATIO_TEMPORAL_ENDPOINTS
+    ]
+    return [
+        dataclasses.replace(variant, config=variant.config.replace(**fields))
+        for variant in named + families
+    ]
+
+
+def count(variants, clip, report=entry.report):
+    """Builds the variants and counts their layers.
+
+    Args:
+      variants: a list of `Variant`.
+      clip: (frames, height, width).
+      report: takes lines of progress.
+
+    Returns:
+      dict from name to its list of `LayerCost`.
+
+    Raises:
+      UsageError: for a clip that is too small.
+    """
+    progress = ProgressLine('counting', 'networks', report, len(variants))
+    by_config, counted = {}, {}
+    for done, variant in enumerate(variants, start=1):
+        if variant.config not in by_config:  # the families' ends are named networks too
+            by_config[variant.config] = _count_network(variant, clip)
+        counted[variant.name] = by_config[variant.config]
+        progress(done)
+    return counted
+
+
+def _count_network(variant, clip):
+    try:
+        return cost.layer_costs(Network(variant.config), *clip)
+    except cost.CostError as error:
+        size = 'x'.join(map(str, clip))
+        raise UsageError(
+            f'--frames, --height, --width: a clip of {size} is too small for {variant.name}: '
+            f'{error}'
+        ) from error
+
+
+def beside_paper(name, whole, compared=True):
+    """A network's cost beside what the paper says of it.
+
+    Args:
+      name: of the network.
+      whole: its `Cost`.
+      compared: whether the paper's figures hold for what was counted.
+
+    Returns:
+      dict with 'parameters' (trainable), 'parameters_total' and 'multiply_adds'; 'paper_network',
+      'paper_parameters' and 'paper_multiply_adds' in the same units; and
+      'relative_difference_parameters' and 'relative_difference_multiply_adds', which are
+      (ours - paper) / paper. What the paper has no figure for is None.
+    """
+    paper_network = paper_results.PAPER_NAMES.get(name) if compared else None
+    if paper_network not in paper_results.COSTS:  # or the paper does not say what it costs
+        paper_network = None
+    ours, paper = dataclasses.asdict(whole), _printed(paper_network)
+    differences = {
+        field: None if figure is None else ours[field] / figure - 1
+        for field, figure in paper.items()
+    }
+    return {
+        **ours,
+        'paper_network': paper_network,
+        **{f'paper_{field}': figure for field, figure in paper.items()},
+        **{f'relative_difference_{field}': share for field, share in differences.items()},
+    }
+
+
+def _printed(paper_network):
+    """The paper's figures of a network, or of None, in our units."""
+    if paper_network is None:
+        return {'parameters': None, 'multiply_adds': None}
+    paper = paper_results.COSTS[paper_network]
+    millions = paper.parameters
+    return {
+        'parameters': None if millions is None else round(millions * 1e6),
+        'multiply_adds': round(paper.multiply_adds * 1e9),
+    }
+
+
+def table_rows(variants, layer_costs, compared):
+    """The rows of the table: dict from name to 'family', 'switching_endpoint' and `beside_paper`.
+
+    Args:
+      variants: a list of `Variant`.
+      layer_costs: the value of `count`.
+      compared: whether the paper's figures hold for what was counted.
+    """
+    return {
+        variant.name: {
+            'family': variant.family,
+            'switching_endpoint': variant.switching_endpoint,
+            **beside_paper(variant.name, cost.total(layer_costs[variant.name]), compared),
+        }
+        for variant in variants
+    }
+
+
+def scaled_paper(networks):
+    """The paper's multiply-adds as they would be if its counter read I3D as ours does.
+
+    Args:
+      networks: the value of `table_rows`, with the paper's figures.
+
+    Returns:
+      dict with 'ratio', the paper's I3D over ours, and 'networks': for every other network that the
+      paper has a figure of, a dict with 'network', 'paper_network', 'multiply_adds',
+      'paper_multiply_adds', 'scaled' and the 'relative_difference' of ours to it.
+    """
+    i3d = networks['i3d']
+    ratio = i3d['paper_multiply_adds'] / i3d['multiply_adds']
+    rows = [
+        {
+            'network': name,
+            'paper_network': row['paper_network'],
+            'multiply_adds': row['multiply_adds'],
+            'paper_multiply_adds': row['paper_multiply_adds'],
+            'scaled': row['paper_multiply_adds'] / ratio,
+        }
+        for name, row in networks.items()
+        if row['paper_network'] not in (None, 'I3D')
+    ]
+    for row in rows:
+        row['relative_difference'] = row['multiply_adds'] / row['scaled'] - 1
+    return {'ratio': ratio, 'networks': rows}

@@ -1,0 +1,74 @@
+"""What an experiment is: a table or figure of the paper, and how a program reproduces it."""
+
+import abc
+import dataclasses
+from typing import ClassVar
+
+from experiments.training.presets import choose_dataset
+
+
+class Section:
+    """A section of the page that `report` writes.
+
+    Attributes:
+      name: of the program.
+      title: what it reproduces.
+      printed: dict from a dataset of the paper to the figures printed for it, a table of `results`,
+        or None where there are none. Of several datasets --dataset chooses one. Empty for a program
+        that needs no data and has no presets.
+      needed: flags that its paper preset cannot do without.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    printed: ClassVar[dict] = {}
+    needed: ClassVar[str] = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(Section, abc.ABC):
+    """An experiment with the values of its own flags; `conduct` carries it out.
+
+    Attributes:
+      preset: 'paper' or 'tiny'.
+      paper_dataset: what its networks are trained on with the paper preset; a field where a flag
+        chooses it.
+    """
+
+    preset: str
+    paper_dataset: ClassVar[str]
+
+    @property
+    def dataset(self):
+        """What its networks are trained on."""
+        return choose_dataset(self.preset, self.paper_dataset)
+
+    @property
+    def settings(self):
+        """What decides the results beside preset, seeds and networks; JSON-serialisable."""
+        return {'dataset': self.dataset}
+
+    @abc.abstractmethod
+    def recipes(self):
+        """The `Recipe`s of its networks, in the order in which they are trained."""
+
+    def check(self, study, recipes):
+        """Refuses what `summarise` could not use, before hours of training.
+
+        Args:
+          study: the `Study`.
+          recipes: the `Recipe`s, with what the flags give.
+
+        Raises:
+          UsageError: naming the flag or the dataset at fault.
+        """
+
+    @abc.abstractmethod
+    def summarise(self, study, trained, this):
+        """Draws the pictures; (results, report in Markdown).
+
+        Args:
+          study: the `Study`.
+          trained: dict from label to the `Trained` networks of every seed.
+          this: the `Run` that the pictures go to.
+        """
