@@ -5,9 +5,8 @@ Sources: [P] the paper, [C] the authors' released code (TF-slim nets/s3dg.py, i3
 """
 
 import dataclasses
-from collections.abc import Mapping
 
-from s3dg.errors import S3dgError
+from s3dg.fields import ConfigError, Record, are_sizes, is_count, is_number
 from s3dg.layers import GATE_POOLING_AXES
 
 # Endpoints of Inception-v1, low to high.
@@ -41,47 +40,6 @@ HEADS = ('classifier', 'embedding')
 KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
 
 
-class ConfigError(S3dgError, ValueError):
-    """A wrong value in a configuration; the message has the field, the value and what it may be."""
-
-
-class _Record:
-    """What the frozen records share: saving as plain values and reading back."""
-
-    def to_dict(self):
-        """The fields as JSON-serialisable values."""
-        return {
-            field.name: list(value) if isinstance(value, tuple) else value
-            for field in dataclasses.fields(self)
-            for value in [getattr(self, field.name)]
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping):
-        """The record with these fields, the others at their defaults.
-
-        Raises:
-          ConfigError: for a field that does not exist, or a value that cannot be.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        for name in values:
-            if name not in known:
-                raise ConfigError(
-                    f'{cls.__name__} has no field {name!r}; its fields are '
-                    f'{", ".join(sorted(known))}.'
-                )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-    def replace(self, **fields):
-        """A copy with other values in these fields; raises ConfigError as `from_dict` does."""
-        return type(self).from_dict({**self.to_dict(), **fields})
-
-    def _check(self, name, holds, expected):
-        if not holds:
-            found = getattr(self, name)
-            raise ConfigError(f'{type(self).__name__}: {name} must be {expected}, got {found!r}.')
-
-
 # What is larger is a mistake, and would fill any memory or overflow.
 MOST_CLASSES = 1_000_000
 _MOST_CHANNELS = 64
@@ -89,32 +47,10 @@ _MOST_WIDTH = 32
 _LONGEST_KERNEL = 64
 _LONGEST_SIDE = 65_536
 _MOST_FRAMES = 1_000_000
-_LARGEST_NUMBER = 1e30  # in float32
-
-
-def _is_number(value):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= _LARGEST_NUMBER  # which NaN is not
-
-
-def _is_count(value, most):
-    return _is_size(value, most) and value > 0
-
-
-def _is_size(value, most):
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
-
-
-def _are_sizes(value, number, most):
-    return (
-        isinstance(value, tuple)
-        and len(value) == number
-        and all(_is_size(one, most) for one in value)
-    )
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkConfig(_Record):
+class NetworkConfig(Record):
     """One network of the I3D / S3D / S3D-G family.
 
     Attributes:
@@ -211,10 +147,10 @@ class NetworkConfig(_Record):
     input_offset: float | tuple[float, ...] = -1.0
 
     def __post_init__(self):
-        check = self._check
+        check = self.check
         for name, most in (('num_classes', MOST_CLASSES), ('channels', _MOST_CHANNELS)):
-            check(name, _is_count(getattr(self, name), most), f'an integer from 1 to {most}')
-        fits = _is_number(self.width) and 0 < self.width <= _MOST_WIDTH
+            check(name, is_count(getattr(self, name), most), f'an integer from 1 to {most}')
+        fits = is_number(self.width) and 0 < self.width <= _MOST_WIDTH
         check('width', fits, f'a number above 0, at most {_MOST_WIDTH}')
         for name in ('temporal_from', 'temporal_until'):
             value = getattr(self, name)
@@ -231,11 +167,11 @@ class NetworkConfig(_Record):
             )
         size = self.stem_temporal_size
         most, length = _LONGEST_KERNEL, f'an integer from 1 to {_LONGEST_KERNEL}'
-        fits = size is None or _is_count(size, most)
+        fits = size is None or is_count(size, most)
         check('stem_temporal_size', fits, f'None or {length}')
-        check('stem_spatial_size', _is_count(self.stem_spatial_size, most), length)
+        check('stem_spatial_size', is_count(self.stem_spatial_size, most), length)
         padding = self.stem_padding
-        rows = _are_sizes(padding, 3, most)
+        rows = are_sizes(padding, 3, most)
         expected = "'same', 'symmetric' or rows before (time, height, width)"
         check('stem_padding', padding in ('same', 'symmetric') or rows, expected)
         if rows:
@@ -243,7 +179,7 @@ class NetworkConfig(_Record):
             fits = all(before < size for before, size in zip(padding, sizes, strict=True))
             check('stem_padding', fits, f'fewer rows than the kernel has, {sizes}')
         window = self.head_spatial_window
-        fits = window is None or _is_count(window, _LONGEST_SIDE)
+        fits = window is None or is_count(window, _LONGEST_SIDE)
         check('head_spatial_window', fits, f'None or an integer from 1 to {_LONGEST_SIDE}')
         for name in (
             'separable',
@@ -273,14 +209,14 @@ class NetworkConfig(_Record):
         check('temporal_halving', unpadded or not pairs, "'strided' where paddings are not 'same'")
         for name in ('batch_norm_decay', 'dropout_rate'):
             value = getattr(self, name)
-            check(name, _is_number(value) and 0 <= value < 1, 'a number in [0, 1)')
+            check(name, is_number(value) and 0 <= value < 1, 'a number in [0, 1)')
         epsilon = self.batch_norm_epsilon
-        check('batch_norm_epsilon', _is_number(epsilon) and epsilon > 0, 'a number above 0')
+        check('batch_norm_epsilon', is_number(epsilon) and epsilon > 0, 'a number above 0')
         for name in ('input_scale', 'input_offset'):
             value = getattr(self, name)
             per_channel = isinstance(value, tuple) and len(value) == self.channels
-            per_channel = per_channel and all(map(_is_number, value))
-            check(name, _is_number(value) or per_channel, 'a number, or one per channel')
+            per_channel = per_channel and all(map(is_number, value))
+            check(name, is_number(value) or per_channel, 'a number, or one per channel')
 
     def is_temporal(self, endpoint):
         """Whether the convolutions of `endpoint` extend over time."""
@@ -354,7 +290,7 @@ def named_config(name, **fields):
 
 
 @dataclasses.dataclass(frozen=True)
-class VideoFormat(_Record):
+class VideoFormat(Record):
     """How a video is brought to a network; saved with it, so that every later use does the same.
 
     Attributes:
@@ -377,18 +313,18 @@ class VideoFormat(_Record):
     evaluation_frames: int = 250
 
     def __post_init__(self):
-        check = self._check
+        check = self.check
         rate = self.frames_per_second
         check(
-            'frames_per_second', rate is None or (_is_number(rate) and rate > 0), 'None or above 0'
+            'frames_per_second', rate is None or (is_number(rate) and rate > 0), 'None or above 0'
         )
         for name, may_be_none in (('frame_size', True), ('crop_size', False)):
             value = getattr(self, name)
-            pair = _are_sizes(value, 2, _LONGEST_SIDE) and min(value) > 0
+            pair = are_sizes(value, 2, _LONGEST_SIDE) and min(value) > 0
             expected = f'(height, width), each at most {_LONGEST_SIDE}'
             check(name, pair or (may_be_none and value is None), expected)
         side = self.short_side
-        fits = side is None or _is_count(side, _LONGEST_SIDE)
+        fits = side is None or is_count(side, _LONGEST_SIDE)
         check('short_side', fits, f'None or an integer from 1 to {_LONGEST_SIDE}')
         one = self.frame_size is None or self.short_side is None
         check('short_side', one, 'None where frame_size is given')
@@ -399,5 +335,5 @@ class VideoFormat(_Record):
         fits = self.short_side is None or max(self.crop_size) <= self.short_side
         check('crop_size', fits, f'at most short_side {self.short_side}')
         for name in ('clip_frames', 'evaluation_frames'):
-            fits = _is_count(getattr(self, name), _MOST_FRAMES)
+            fits = is_count(getattr(self, name), _MOST_FRAMES)
             check(name, fits, f'an integer from 1 to {_MOST_FRAMES}')

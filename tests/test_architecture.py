@@ -29,7 +29,7 @@ LAYERS = {
         'saving',
         'inference',
         'weights',
-        'answers cost network config head layers normalization operations',
+        'answers cost network config fields head layers normalization operations',
         'video',
         'progress',
         'files',
