@@ -1,4 +1,4 @@
-"""Installs the package `s3dg` and its program; `data` and `experiments` are used from the checkout."""
+"""Installs the library `s3dg` and its program; the rest is used from the checkout."""
 
 from setuptools import find_packages, setup
 
