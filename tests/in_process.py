@@ -4,10 +4,12 @@ import contextlib
 
 from absl import flags
 
+from s3dg.commands import VERBS
 from s3dg.program import entry
-from s3dg.program import entry as starting
 
 FLAGS = flags.FLAGS
+
+_TAKE_ARGUMENTS = {verb.module for verb in VERBS.values() if verb.takes_arguments}
 
 # What makes an experiment a matter of seconds: two steps, a tenth of the width, small clips.
 TINY = (
@@ -29,12 +31,14 @@ def flags_of(program, *words):
     Args:
       program: its module.
       *words: e.g. '--preset=tiny'.
+
+    Yields:
+      The module's name and the words that are not flags.
     """
     before = set(FLAGS)
     try:
         program.define_flags()
-        starting.parse_flags([program.__name__, *map(str, words)])
-        yield
+        yield entry.parse_flags([program.__name__, *map(str, words)])
     finally:
         for name in set(FLAGS) - before:
             delattr(FLAGS, name)
@@ -43,7 +47,7 @@ def flags_of(program, *words):
 def call(program, *words):
     """Calls a program; its exit code, None where it ends well."""
     try:
-        with flags_of(program, *words):
-            return entry.guard(program.main)([program.__name__])
+        with flags_of(program, *words) as argv:
+            return entry.guard(program.main, program.__name__ in _TAKE_ARGUMENTS)(argv)
     except SystemExit as ended:  # for a flag that cannot be
         return ended.code

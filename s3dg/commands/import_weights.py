@@ -182,7 +182,7 @@ def main(arguments):
         also = f' and {gates} gates' if gates else ''
         entry.report(f'as initialised, not from the file: {imported.layers_kept[-1]}{also}')
     if network.class_names is None and network.config.head == 'classifier':
-        entry.report('the classes have no names; --class_names gives them')
+        entry.report('the classes have no names; --class_names sets them')
 
 
 def _markdown(source, imported, output):

@@ -23,7 +23,7 @@ _WRITTEN = ('workdir', 'data_dir', 'networks_dir', 'output')
 _LONGEST_FLAG = 100  # characters of a name
 _LONGEST_LINE = 1000  # characters of what a program says of its work
 _FULL = 2**20  # bytes; with fewer a disk counts as full
-# What can befall a file that is open, and so comes without its name.
+# Errors of a file that is open, which come without its name.
 _OF_OPEN_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 

@@ -84,7 +84,7 @@ def require_classes(model, path):
     """
     if model.config.head == 'embedding':
         raise UsageError(
-            f'--model: {path} gives an embedding of {model.config.num_classes} dimensions, '
+            f'--model: {path} returns an embedding of {model.config.num_classes} dimensions, '
             f'expected classes; train on a dataset with --init first.'
         )
 

@@ -33,7 +33,7 @@ def prepare(words):
         signal.signal(number, end)
     level = os.environ.setdefault(_LEVEL_VARIABLE, str(_wanted_level(words)))
     level = int(level) if level.isdigit() else 0
-    # What the libraries print while they are loaded heeds no setting.
+    # No setting quietens what the libraries print while they are loaded.
     with _without_log_lines(level) if level > 0 else contextlib.nullcontext():
         import s3dg.network  # noqa: F401  which imports TensorFlow, and registers its classes
 

@@ -25,7 +25,7 @@ def test_another_frame_rate_is_mentioned(stored, said, capsys):
 
 def test_an_embedding_is_refused():
     model = SimpleNamespace(config=s3dg.named_config('s3d_slim', num_classes=512, head='embedding'))
-    with pytest.raises(UsageError, match='net.keras gives an embedding of 512 dimensions'):
+    with pytest.raises(UsageError, match='net.keras returns an embedding of 512 dimensions'):
         require_classes(model, 'net.keras')
 
 

@@ -11,7 +11,7 @@ from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import classify
 from s3dg.commands import export as export_program
 from s3dg.errors import LONGEST_LINE, VideoError
-from s3dg.program import entry, loading
+from s3dg.program import loading
 from s3dg.saving import export
 from s3dg.video.writing import write_video
 from tests import in_process
@@ -56,10 +56,8 @@ def test_the_program_takes_either(models, tmp_path, capsys):
     write_video(tmp_path / 'video.mp4', np.zeros((9, 50, 70, 3), 'uint8'), 25)
     told = []
     for path in models:
-        words = [f'--model={path}', '--top=2', str(tmp_path / 'video.mp4'), 'x' * 5000]
-        with in_process.flags_of(classify, words[0], words[1]):
-            code = entry.guard(classify.main, takes_arguments=True)(['classify', *words[2:]])
-        assert code == 1
+        words = [f'--model={path}', '--top=2', tmp_path / 'video.mp4', 'x' * 5000]
+        assert in_process.call(classify, *words) == 1
         out, errors = capsys.readouterr()
         assert errors.startswith('error: xxx')
         assert errors.count('\n') == 1
@@ -92,8 +90,7 @@ def test_an_answer_that_is_no_number_is_an_error(tmp_path, monkeypatch, capsys):
             return {'logits': tf.constant([[0.0, 0.0]])}
 
     monkeypatch.setattr(classify, 'load_model', Model)
-    with in_process.flags_of(classify, '--model=x'):
-        code = entry.guard(classify.main, takes_arguments=True)(['classify', *map(str, paths)])
+    code = in_process.call(classify, '--model=x', *paths)
     written = capsys.readouterr()
     assert code == 1
     assert written.err == f'error: {paths[0]}: logits: 2 of 2 numbers are NaN or infinite\n'
@@ -107,6 +104,5 @@ def test_a_damaged_export_is_made_again(models, tmp_path):
     for damage in (False, True):
         if damage:
             (output / 'variables' / 'variables.index').write_bytes(b'cut')
-        with in_process.flags_of(export_program, *words):
-            assert entry.guard(export_program.main)(['export']) is None
+        assert in_process.call(export_program, *words) is None
         assert loading.load_model(output).class_names == ('a', 'b', 'c')

@@ -107,7 +107,7 @@ def test_an_embedding_is_exported_and_not_classified(tmp_path):
     assert set(served) == {'embedding'}
     assert np.abs(served['embedding'] - expected).max() < TOLERANCE * np.abs(expected).max()
     done = programs.run('classify', f'--model={saved_model}', 'video.mp4', code=2)
-    assert 'gives an embedding of 512 dimensions, expected classes' in done.stderr
+    assert 'returns an embedding of 512 dimensions, expected classes' in done.stderr
 
 
 @pytest.mark.slow
