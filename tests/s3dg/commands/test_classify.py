@@ -26,6 +26,38 @@ def test_frames_smaller_than_the_crop_are_refused(tmp_path):
         classify.video_probabilities(model, path)
 
 
+def test_every_window_counts_and_frames_come_at_the_network_s_rate(tmp_path):
+    """Twelve frames at 10 a second are six at 5, in windows of four: those from 0 and from 2."""
+    levels = np.arange(12) * 20
+    frames = np.broadcast_to(levels[:, None, None, None], (12, 32, 32, 3)).astype('uint8')
+    write_video(tmp_path / 'video.avi', frames, 10, 'FFV1')
+    seen = []
+
+    def serve(video):
+        seen.append(np.round(video.mean((0, 2, 3, 4)) / 20))
+        return {'logits': tf.constant([[0.0, 2.0 * len(seen)]])}
+
+    video_format = s3dg.VideoFormat(
+        frames_per_second=5.0, frame_size=None, crop_size=(32, 32), evaluation_frames=4
+    )
+    model = SimpleNamespace(video_format=video_format, serve=serve)
+    found = classify.video_probabilities(model, tmp_path / 'video.avi')
+    assert len(seen) == 2
+    np.testing.assert_array_equal(seen[0][2:], seen[1][:2])
+    assert [np.diff(one).tolist() for one in seen] == [[2, 2, 2]] * 2
+    # The mean of the logits (0, 2) and (0, 4).
+    np.testing.assert_allclose(found, [1 / (1 + np.exp(3)), 1 / (1 + np.exp(-3))], rtol=1e-5)
+
+
+def test_the_most_probable_classes_come_first():
+    probabilities = np.float32([0.125, 0.5, 0.25, 0.125])
+    named = SimpleNamespace(class_names=('a', 'b', 'c', 'd'))
+    expected = [('b', 0.5), ('c', 0.25), ('a', 0.125)]
+    assert classify.most_probable(named, probabilities, 3) == expected
+    unnamed = SimpleNamespace(class_names=None)
+    assert classify.most_probable(unnamed, probabilities, 1) == [('class 1', 0.5)]
+
+
 @pytest.fixture(scope='module')
 def models(tmp_path_factory):
     """A small network as a `.keras` file and as a SavedModel."""
