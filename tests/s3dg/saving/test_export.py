@@ -13,6 +13,7 @@ from s3dg.answers import NonFiniteAnswerError
 from s3dg.files.disk import DiskError
 from s3dg.saving import export
 from tests import kills
+from tests.closeness import assert_close
 from tests.full_disk import longest_file
 from tests.s3dg.saving.networks import FORMAT, coarse_video, create_network
 from tests.s3dg.small import random_clip
@@ -44,7 +45,7 @@ def test_serve_is_the_network_on_the_crop(network, exported):
     video = np.stack([coarse_video(8, 40, 48, seed) for seed in (8, 9)])
     logits = network(video[:, :, 4:36, 4:44]).numpy()
     served = exported.serve(video)
-    np.testing.assert_allclose(served['logits'], logits, rtol=1e-3, atol=1e-4)
+    assert_close(served['logits'], logits, 1e-4)
     np.testing.assert_allclose(served['probabilities'], _probabilities(logits), atol=1e-4)
     assert _probabilities(logits).std() > 0.01
 
@@ -55,9 +56,9 @@ def test_longer_and_shorter_videos_are_cut_and_looped(network, exported):
     windows = [network(crop[:, s : s + 8]) for s in (0, 6, 12)]
     assert np.ptp(windows, axis=0).max() > 0.03
     expected = np.mean(windows, axis=0)
-    np.testing.assert_allclose(exported.serve(video)['logits'], expected, rtol=1e-3, atol=1e-4)
+    assert_close(exported.serve(video)['logits'], expected, 1e-4)
     looped = network(crop[:, [0, 1, 2, 0, 1, 2, 0, 1]])
-    np.testing.assert_allclose(exported.serve(video[:, :3])['logits'], looped, rtol=1e-3, atol=1e-4)
+    assert_close(exported.serve(video[:, :3])['logits'], looped, 1e-4)
 
 
 def test_any_size_is_resized(exported):
@@ -85,7 +86,7 @@ def test_features_are_what_the_classifier_sees(network, exported):
     features = exported.features(video)['features'].numpy()
     logits = features @ network.get_layer('logits').kernel.numpy()
     logits += network.get_layer('logits').bias.numpy()
-    np.testing.assert_allclose(logits, exported.serve(video)['logits'], rtol=1e-3, atol=1e-4)
+    assert_close(logits, exported.serve(video)['logits'], 1e-4)
 
 
 def test_default_signature_and_metadata(exported, tmp_path):
