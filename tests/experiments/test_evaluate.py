@@ -1,13 +1,18 @@
 """What `evaluate` says and refuses before it evaluates."""
 
+import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import s3dg
+from data import catalog
 from experiments import evaluate
 from s3dg.program.entry import UsageError
 from s3dg.program.loading import require_classes
+from s3dg.training.evaluation import Predictions, compute_metrics
+from tests import in_process
 
 
 def _builder(rate):
@@ -40,3 +45,33 @@ def test_an_evaluation_on_other_classes_says_which(monkeypatch):
         "1 places differ: class 1 is 'walk', expected 'jump'; 2 names are in both; train on this "
         'dataset with --init first.'
     )
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'order', 'seen'),
+    [('ucf101', 'reversed', (True, 250)), ('kinetics400', 'normal', (False, None))],
+)
+def test_videos_are_seen_in_the_order_and_as_far_as_is_said(
+    tmp_path, monkeypatch, dataset, order, seen
+):
+    network = s3dg.build('i2d', 2, width=0.1, class_names=('a', 'b'))
+    network.save(tmp_path / 'network.keras')
+    metadata = {'frames_per_second': 25.0, 'modality': 'rgb'}
+    names = {'label': SimpleNamespace(names=['a', 'b'])}
+    info = SimpleNamespace(full_name=dataset, config_name='rgb', metadata=metadata, features=names)
+    found = []
+
+    def evaluate_split(network, builder, split, **options):
+        found.append((options['reverse'], options['most_frames']))
+        predictions = Predictions(np.array(['v']), np.int32([1]), np.float32([[0, 1]]))
+        return compute_metrics(predictions, 2), predictions
+
+    monkeypatch.setattr(catalog, 'open_dataset', lambda *_: SimpleNamespace(info=info))
+    monkeypatch.setattr(evaluate, 'choose_split', lambda *_: 'validation')
+    monkeypatch.setattr(evaluate.evaluating, 'evaluate_split', evaluate_split)
+    words = [f'--model={tmp_path / "network.keras"}', f'--workdir={tmp_path / "run"}']
+    code = in_process.call(evaluate, *words, f'--dataset={dataset}', f'--order={order}')
+    assert (code, found) == (None, [seen])
+    results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+    assert (results['videos_expected'], results['videos_seen'], results['top1']) == (2, 1, 1.0)
+    assert f'{order} order' in (tmp_path / 'run' / 'report.md').read_text()
