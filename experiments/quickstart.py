@@ -12,7 +12,8 @@ import time
 
 from absl import flags
 
-from data.datasets.moving_shapes import motion_jpeg, shapes
+from data.datasets.moving_shapes import shapes
+from data.datasets.moving_shapes.moving_shapes_dataset_builder import write_video
 from data.records.decode import stored_videos
 from experiments import train
 from experiments.training import run as training
@@ -66,9 +67,9 @@ def classify_new_videos(model, folder, seed):
     folder.mkdir(exist_ok=True)
     rows = []
     for name in shapes.CLASSES:
-        path = folder / f'{name}.mp4'
+        path = folder / f'{name}.avi'
         frames = shapes.video('new', name, 0, seed=seed)
-        motion_jpeg.write_motion_jpeg(path, frames, shapes.FRAMES_PER_SECOND)
+        write_video(path, frames)
         probabilities = classify.video_probabilities(model, path)
         rows.append((name, *classify.most_probable(model, probabilities, 1)[0]))
     return rows

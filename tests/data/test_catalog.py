@@ -84,7 +84,7 @@ def test_embedded_datasets_are_made_when_they_are_opened(tmp_path, monkeypatch):
     lines = []
     builder = catalog.open_dataset('moving_shapes', data_dir=tmp_path, report=lines.append)
     assert builder.info.splits['train'].num_examples == 10
-    assert pathlib.Path(builder.data_dir) == tmp_path / 'moving_shapes' / 'rgb' / '1.0.0'
+    assert pathlib.Path(builder.data_dir) == tmp_path / 'moving_shapes' / 'rgb' / '2.0.0'
     assert any('20/20 videos' in line for line in lines)
     lines.clear()
     again = catalog.open_dataset('moving_shapes', 'rgb', tmp_path, lines.append)
@@ -128,7 +128,7 @@ def test_default_folder_is_tfds_own(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize('content', [None, '{', 'no JSON'])
 def test_a_damaged_description_is_told_in_a_line(tmp_path, content):
-    folder = tmp_path / 'moving_shapes' / 'rgb' / '1.0.0'
+    folder = tmp_path / 'moving_shapes' / 'rgb' / '2.0.0'
     folder.mkdir(parents=True)
     if content is not None:
         (folder / 'dataset_info.json').write_text(content)

@@ -21,7 +21,7 @@ EXAMPLES = pytest.mark.parametrize(
 @pytest.fixture
 def folder(shapes_dataset, tmp_path):
     """A copy of a dataset, to be damaged."""
-    folder = tmp_path / 'moving_shapes' / 'rgb_small' / '1.0.0'
+    folder = tmp_path / 'moving_shapes' / 'rgb_small' / '2.0.0'
     shutil.copytree(shapes_dataset.data_dir, folder)
     return folder
 

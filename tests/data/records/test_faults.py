@@ -30,9 +30,8 @@ def _in_this_process(monkeypatch):
 @pytest.fixture
 def copy(shapes_dataset, tmp_path):
     """(folder, a function that opens it): a copy of the dataset, to be damaged."""
-    source = shapes_dataset.data_dir
-    folder = tmp_path / 'moving_shapes' / 'rgb_small' / '1.0.0'
-    shutil.copytree(source, folder)
+    folder = tmp_path / 'moving_shapes' / 'rgb_small' / str(shapes_dataset.version)
+    shutil.copytree(shapes_dataset.data_dir, folder)
     return folder, lambda: catalog.open_dataset('moving_shapes', 'rgb_small', tmp_path)
 
 
