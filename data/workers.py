@@ -8,6 +8,7 @@ import the program that asks for them. So each costs a fraction of a second and 
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing.resource_tracker
 import os
@@ -24,6 +25,7 @@ import loky.backend.resource_tracker
 from loky.process_executor import TerminatedWorkerError
 
 JOBS_PER_WORKER = 3  # that are begun or finished and not yet handed on
+_LONGEST_DEFERRAL = 0.1  # seconds until the handler of a signal is called
 _MOST_APART = 32  # pools at once: each has its pipes, and 1024 open files is a usual limit
 
 # loky replaces a process that has grown by 300 MB, which is welcome, and warns, which is not.
@@ -69,6 +71,7 @@ def in_order(
                 window.append((job, pool.submit(job)))
             if not window:
                 return
+            _wait([window[0][1]])
             if _lost(window[0][1]):
                 pool.stop()
                 # Jobs are begun in order and one per process, so one of the first is to blame.
@@ -80,7 +83,9 @@ def in_order(
                 for place in lost[workers:]:
                     window[place] = (window[place][0], pool.submit(window[place][0]))
             job, future = window.popleft()
-            yield job, future.result()
+            with _deferred_signals():
+                result = future.result()
+            yield job, result
     finally:
         pool.stop()
 
@@ -105,7 +110,8 @@ class _Pool:
         # Ctrl-C is for the parent, which stops them.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return self._executor.submit(self._function, job)
+            with _deferred_signals():
+                return self._executor.submit(self._function, job)
         except TerminatedWorkerError as error:  # an earlier job's doing
             future = concurrent.futures.Future()
             future.set_exception(error)
@@ -117,9 +123,43 @@ class _Pool:
         self._executor.shutdown(wait=True, kill_workers=True)
 
 
+def _wait(futures) -> None:
+    """Waits until futures are done; a signal's handler is called within `_LONGEST_DEFERRAL`."""
+    waiting = True
+    while waiting:
+        with _deferred_signals():
+            waiting = concurrent.futures.wait(futures, _LONGEST_DEFERRAL).not_done
+
+
 def _lost(future) -> bool:
-    """Whether a process died before the result was there; waits for either."""
-    return isinstance(future.exception(), TerminatedWorkerError)
+    """Whether a process died before the result of a future that is done was there."""
+    with _deferred_signals():
+        return isinstance(future.exception(), TerminatedWorkerError)
+
+
+@contextlib.contextmanager
+def _deferred_signals() -> Iterator[None]:
+    """Calls the handlers of signals after the block.
+
+    An exception that a handler raises just when a lock is taken leaves it taken, and whoever stops
+    the processes then waits for ever. A signal that comes just before a lock is waited for, or in
+    another thread, is not seen until the lock is free.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where no handler is called
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    came = []
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            handlers[number](number, None)
 
 
 def _apart(function, jobs, crashed) -> list[concurrent.futures.Future]:
@@ -142,7 +182,7 @@ def _one_each(function, jobs) -> list[concurrent.futures.Future]:
     pools = [_Pool(function, 1) for _ in jobs]
     try:
         futures = [pool.submit(job) for pool, job in zip(pools, jobs, strict=True)]
-        concurrent.futures.wait(futures)
+        _wait(futures)
         return futures
     finally:
         for pool in pools:

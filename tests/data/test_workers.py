@@ -184,6 +184,42 @@ def test_signals_end_it_all_without_a_word(number):
         assert errors == ''
 
 
+INTERRUPTED = """
+import os, signal, sys, threading
+
+class Condition(threading.Condition):
+    armed = False
+
+    def __enter__(self):
+        entered = super().__enter__()
+        if Condition.armed and sys._getframe(1).f_code.co_name == 'exception':  # of a future
+            Condition.armed = False
+            os.kill(os.getpid(), signal.SIGINT)
+        return entered
+
+threading.Condition = Condition
+
+from data import workers
+from tests.data import jobs
+for job, _ in workers.in_order(jobs.sleep, [0.1, 1] + [60] * 20, 2, None):
+    Condition.armed = True
+"""
+
+
+def test_a_signal_that_comes_as_a_lock_is_taken_ends_it_too():
+    """The exception of its handler would leave the lock taken, for which others then wait."""
+    done = subprocess.run(
+        [sys.executable, '-c', INTERRUPTED],
+        cwd=REPOSITORY,
+        env=QUIET,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.endswith('KeyboardInterrupt\n')
+
+
 NOISY = """
 from data import workers
 from tests.data import jobs
