@@ -32,12 +32,12 @@ from experiments.training.dataset import class_names
 from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
 from experiments.training.start import How, Start
+from s3dg import files
 from s3dg.figures import paper_plots
 from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
-from s3dg.program.workdir import write_json
 
 FLAGS = flags.FLAGS
 
@@ -90,8 +90,8 @@ class FilterStatistics(Experiment):
             for when, found in networks.items()
         }
         paper_plots.filter_boxes(figures, this / 'filter_statistics.png')
-        write_json(this / 'step_0.json', figures['step 0'])
-        write_json(this / 'temporal_variation.json', variations)
+        files.write_json(this / 'step_0.json', figures['step 0'])
+        files.write_json(this / 'temporal_variation.json', variations)
         return figures['trained'], self._markdown(figures['trained'], variations, trained)
 
     def _markdown(self, after, variations, trained):

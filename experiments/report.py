@@ -36,7 +36,7 @@ from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags
 from s3dg.program.markdown import markdown_table
 from s3dg.program.settings import read_settings
-from s3dg.program.workdir import RESULTS_FILE, Run, home_path
+from s3dg.program.workdir import CONFIG_FILE, RESULTS_FILE, Run, home_path
 
 FLAGS = flags.FLAGS
 
@@ -112,8 +112,8 @@ def _config_files(folder):
             folders.clear()
             continue
         seen.add(place)
-        if 'config.json' in names:
-            found.append(pathlib.Path(path, 'config.json'))
+        if CONFIG_FILE in names:
+            found.append(pathlib.Path(path, CONFIG_FILE))
     return sorted(found)
 
 

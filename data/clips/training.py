@@ -18,6 +18,7 @@ from data.example import ID, LABEL, VIDEO
 from data.records import read
 from data.records.decode import Decoder
 from data.records.heads import stored_files
+from s3dg.video import sampling
 
 BATCHES_AT_ONCE = 2  # being decoded, each by all cores
 
@@ -124,7 +125,8 @@ class _Cut:
         encoded = example[VIDEO]
         length = tf.size(encoded)
         start = random.share(_START, tf.maximum(length - self.frames, 0) + 1)
-        chosen = tf.gather(encoded, (start + tf.range(self.frames)) % length)
+        numbers = sampling.frame_numbers(length, start[None], self.frames, tf.range)
+        chosen = tf.gather(encoded, numbers[0])
         room = common.crop_room(self.decoder, chosen[0], self.crop, example[ID])
         top = random.share(_CROP_TOP, room[0] + 1)
         left = random.share(_CROP_LEFT, room[1] + 1)

@@ -115,7 +115,7 @@ def _left(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes) -> list[Sh
             continue
         for item, (frames, said) in zip(shard.videos, json.loads(written.read_text()), strict=True):
             if frames is None:
-                known.skipped[item.id] = Skipped(item.id, files.readable(item.path), said)
+                known.skipped[item.id] = Skipped.of(item, said)
             else:
                 known.frames[item.id] = frames
                 if said:

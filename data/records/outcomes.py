@@ -41,8 +41,8 @@ class Skipped:
     reason: str
 
     @classmethod
-    def of(cls, video: Video, error: VideoError) -> 'Skipped':
-        return cls(video.id, files.readable(video.path), str(error))
+    def of(cls, video: Video, reason: VideoError | str) -> 'Skipped':
+        return cls(video.id, files.readable(video.path), str(reason))
 
 
 class Outcomes:

@@ -19,7 +19,7 @@ from experiments.training.recipe import Recipe, describe_steps, with_starts
 from s3dg.program.entry import UsageError
 from s3dg.program.loading import load_network
 from s3dg.program.settings import flatten, read_settings
-from s3dg.program.workdir import RESULTS_FILE, Run
+from s3dg.program.workdir import CONFIG_FILE, RESULTS_FILE, Run
 from s3dg.training.evaluation import Predictions, compute_metrics
 
 
@@ -136,13 +136,13 @@ class Study:
         return folder if _is_finished(folder) else None
 
     def _trainings(self):
-        folders = (path.parent for path in self.networks_dir.glob('*/config.json'))
+        folders = (path.parent for path in self.networks_dir.glob(f'*/{CONFIG_FILE}'))
         return sorted(path for path in folders if not path.name.startswith('.'))
 
     def _settings(self, folder):
         """What decides the network in a folder; None where there is none."""
         try:
-            settings = read_settings(folder / 'config.json')
+            settings = read_settings(folder / CONFIG_FILE)
         except UsageError as error:
             if folder not in self._strange:
                 self._strange.add(folder)

@@ -74,7 +74,7 @@ class Run:
         # Resolved: a link may lead to what is not there yet.
         self.path.resolve().mkdir(parents=True, exist_ok=True)
         if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
-            write_json(self.path / CONFIG_FILE, self._settings)
+            files.write_json(self.path / CONFIG_FILE, self._settings)
 
     def _is_finished(self, overwrite, replaces):
         """Whether nothing is going to be written."""
@@ -98,7 +98,7 @@ class Run:
     def _start_anew(self, inputs):
         _check_no_inputs(self.path, inputs)
         with _of_workdir(), folders.unfinished_folder(self.path, run_files.WRITTEN) as new:
-            write_json(new / CONFIG_FILE, self._settings)
+            files.write_json(new / CONFIG_FILE, self._settings)
 
     def _check_no_remains(self):
         """Refuses files that would be taken for this run's, or written over."""
@@ -139,10 +139,10 @@ class Run:
         """Writes `report.md` and, last, `results.json`, which marks the run as finished."""
         if self._is_replaced:
             (self.path / RESULTS_FILE).unlink(missing_ok=True)
-            write_json(self.path / CONFIG_FILE, self._settings)
+            files.write_json(self.path / CONFIG_FILE, self._settings)
             self._is_replaced = False
         files.write_text(self.path / 'report.md', report)
-        write_json(self.path / RESULTS_FILE, results)
+        files.write_json(self.path / RESULTS_FILE, results)
 
     def __truediv__(self, name):
         return self.path / name
@@ -180,10 +180,6 @@ def _of_workdir():
         yield
     except folders.FolderError as error:
         raise UsageError(f'--workdir: {error}') from error
-
-
-# Values as JSON in a file that is whole at any time.
-write_json = files.write_json
 
 
 def home_path(path):
