@@ -5,8 +5,21 @@ Sources: [P] the paper, [C] the authors' released code (TF-slim nets/s3dg.py, i3
 """
 
 import dataclasses
+import operator
 
-from s3dg.fields import ConfigError, Record, are_sizes, is_count, is_number
+from s3dg.fields import (
+    BOOLEAN,
+    ConfigError,
+    Record,
+    Rule,
+    are_sizes,
+    checked,
+    count,
+    is_number,
+    number,
+    one_of,
+    or_none,
+)
 from s3dg.layers import GATE_POOLING_AXES
 
 # Endpoints of Inception-v1, low to high.
@@ -34,12 +47,6 @@ SPATIO_TEMPORAL_ENDPOINTS = tuple(
     name for name in ENDPOINTS if not name.startswith('MaxPool') and name != 'Conv2d_2b_1x1'
 )
 
-GATE_PLACEMENTS = ('temporal', 'branch', 'cell')
-POOL_PADDINGS = ('same', 'symmetric', 'trailing')
-HEADS = ('classifier', 'embedding')
-KERNEL_INITIALIZERS = ('truncated_normal', 'he_normal')
-
-
 # What is larger is a mistake, and would fill any memory or overflow.
 MOST_CLASSES = 1_000_000
 _MOST_CHANNELS = 64
@@ -47,6 +54,23 @@ _MOST_WIDTH = 32
 _LONGEST_KERNEL = 64
 _LONGEST_SIDE = 65_536
 _MOST_FRAMES = 1_000_000
+
+_SHARE = number(lambda value: 0 <= value < 1, 'a number in [0, 1)')
+_TEMPORAL = one_of(None, *SPATIO_TEMPORAL_ENDPOINTS)
+_WIDTH = number(lambda value: 0 < value <= _MOST_WIDTH, f'a number above 0, at most {_MOST_WIDTH}')
+_POSITIVE = number(lambda value: value > 0, 'a number above 0')
+_PER_CHANNEL = Rule(
+    lambda value: all(map(is_number, value if isinstance(value, tuple) else (value,))),
+    'a number, or one per channel',
+)
+_SIZE = Rule(
+    lambda value: are_sizes(value, 2, _LONGEST_SIDE) and min(value) > 0,
+    f'(height, width), each at most {_LONGEST_SIDE}',
+)
+_STEM_PADDING = Rule(
+    lambda value: value in ('same', 'symmetric') or are_sizes(value, 3, _LONGEST_KERNEL),
+    "'same', 'symmetric' or rows before (time, height, width)",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,108 +139,57 @@ class NetworkConfig(Record):
         channel. Default [-1, 1], which is slim's, DeepMind's and kylemin's.
     """
 
-    num_classes: int = 400
-    channels: int = 3
-    width: float = 1.0
-    temporal_from: str | None = 'Conv2d_1a_7x7'
-    temporal_until: str | None = 'Mixed_5c'
-    separable: bool = True
-    stem_temporal_size: int | None = None
-    stem_separable: bool = False
-    stem_spatial_size: int = 7
-    stem_padding: str | tuple[int, int, int] = 'same'
-    pool_padding: str = 'same'
-    temporal_branches: int = 4
-    temporal_batch_norm: bool = False
-    gating: str | None = None
-    gating_from: str = 'Conv2d_2c_3x3'
-    gate_bias: bool = True
-    gate_pooling: str = 'space_time'
-    branch_pool_temporal_size: int = 3
-    temporal_halving: str = 'strided'
-    batch_norm: bool = True
-    batch_norm_decay: float = 0.999
-    batch_norm_epsilon: float = 1e-3
-    batch_norm_scale: bool = False
-    head: str = 'classifier'
-    head_temporal_window: int = 2
-    head_spatial_window: int | None = None
-    dropout_rate: float = 0.2
-    kernel_initializer: str = 'truncated_normal'
-    input_scale: float | tuple[float, ...] = 1.0 / 127.5
-    input_offset: float | tuple[float, ...] = -1.0
+    num_classes: int = checked(400, count(MOST_CLASSES))
+    channels: int = checked(3, count(_MOST_CHANNELS))
+    width: float = checked(1.0, _WIDTH)
+    temporal_from: str | None = checked('Conv2d_1a_7x7', _TEMPORAL)
+    temporal_until: str | None = checked('Mixed_5c', _TEMPORAL)
+    separable: bool = checked(True, BOOLEAN)
+    stem_temporal_size: int | None = checked(None, or_none(count(_LONGEST_KERNEL)))
+    stem_separable: bool = checked(False, BOOLEAN)
+    stem_spatial_size: int = checked(7, count(_LONGEST_KERNEL))
+    stem_padding: str | tuple[int, int, int] = checked('same', _STEM_PADDING)
+    pool_padding: str = checked('same', one_of('same', 'symmetric', 'trailing'))
+    temporal_branches: int = checked(4, one_of(4, 2))
+    temporal_batch_norm: bool = checked(False, BOOLEAN)
+    gating: str | None = checked(None, one_of(None, 'temporal', 'branch', 'cell'))
+    gating_from: str = checked('Conv2d_2c_3x3', one_of(*SPATIO_TEMPORAL_ENDPOINTS[1:]))
+    gate_bias: bool = checked(True, BOOLEAN)
+    gate_pooling: str = checked('space_time', one_of(*GATE_POOLING_AXES))
+    branch_pool_temporal_size: int = checked(3, one_of(3, 1))
+    temporal_halving: str = checked('strided', one_of('strided', 'pairs'))
+    batch_norm: bool = checked(True, BOOLEAN)
+    batch_norm_decay: float = checked(0.999, _SHARE)
+    batch_norm_epsilon: float = checked(1e-3, _POSITIVE)
+    batch_norm_scale: bool = checked(False, BOOLEAN)
+    head: str = checked('classifier', one_of('classifier', 'embedding'))
+    head_temporal_window: int = checked(2, one_of(2, 1))
+    head_spatial_window: int | None = checked(None, or_none(count(_LONGEST_SIDE)))
+    dropout_rate: float = checked(0.2, _SHARE)
+    kernel_initializer: str = checked('truncated_normal', one_of('truncated_normal', 'he_normal'))
+    input_scale: float | tuple[float, ...] = checked(1.0 / 127.5, _PER_CHANNEL)
+    input_offset: float | tuple[float, ...] = checked(-1.0, _PER_CHANNEL)
 
     def __post_init__(self):
-        check = self.check
-        for name, most in (('num_classes', MOST_CLASSES), ('channels', _MOST_CHANNELS)):
-            check(name, is_count(getattr(self, name), most), f'an integer from 1 to {most}')
-        fits = is_number(self.width) and 0 < self.width <= _MOST_WIDTH
-        check('width', fits, f'a number above 0, at most {_MOST_WIDTH}')
-        for name in ('temporal_from', 'temporal_until'):
-            value = getattr(self, name)
-            known = (None, *SPATIO_TEMPORAL_ENDPOINTS)
-            check(name, value in known, f'one of {", ".join(map(str, known))}')
-        both_or_none = (self.temporal_from is None) == (self.temporal_until is None)
-        check('temporal_until', both_or_none, 'None exactly where temporal_from is')
-        if self.temporal_from is not None:
-            order = SPATIO_TEMPORAL_ENDPOINTS.index
-            check(
-                'temporal_until',
-                order(self.temporal_from) <= order(self.temporal_until),
-                f'temporal_from ({self.temporal_from}) or a later endpoint',
-            )
-        size = self.stem_temporal_size
-        most, length = _LONGEST_KERNEL, f'an integer from 1 to {_LONGEST_KERNEL}'
-        fits = size is None or is_count(size, most)
-        check('stem_temporal_size', fits, f'None or {length}')
-        check('stem_spatial_size', is_count(self.stem_spatial_size, most), length)
-        padding = self.stem_padding
-        rows = are_sizes(padding, 3, most)
-        expected = "'same', 'symmetric' or rows before (time, height, width)"
-        check('stem_padding', padding in ('same', 'symmetric') or rows, expected)
-        if rows:
+        super().__post_init__()
+        first, last = self.temporal_from, self.temporal_until
+        both_or_none = (first is None) == (last is None)
+        self.check('temporal_until', both_or_none, 'None exactly where temporal_from is')
+        if first is not None:
+            in_order = _order(first) <= _order(last)
+            self.check('temporal_until', in_order, f'temporal_from ({first}) or a later endpoint')
+        if isinstance(self.stem_padding, tuple):
             sizes = (self.resolved_stem_temporal_size, *[self.stem_spatial_size] * 2)
-            fits = all(before < size for before, size in zip(padding, sizes, strict=True))
-            check('stem_padding', fits, f'fewer rows than the kernel has, {sizes}')
-        window = self.head_spatial_window
-        fits = window is None or is_count(window, _LONGEST_SIDE)
-        check('head_spatial_window', fits, f'None or an integer from 1 to {_LONGEST_SIDE}')
-        for name in (
-            'separable',
-            'stem_separable',
-            'temporal_batch_norm',
-            'gate_bias',
-            'batch_norm',
-            'batch_norm_scale',
-        ):
-            check(name, isinstance(getattr(self, name), bool), 'True or False')
-        choices = {
-            'temporal_branches': (4, 2),
-            'gating': (None, *GATE_PLACEMENTS),
-            'gating_from': SPATIO_TEMPORAL_ENDPOINTS[1:],
-            'gate_pooling': tuple(GATE_POOLING_AXES),
-            'pool_padding': POOL_PADDINGS,
-            'head': HEADS,
-            'head_temporal_window': (2, 1),
-            'branch_pool_temporal_size': (3, 1),
-            'temporal_halving': ('strided', 'pairs'),
-            'kernel_initializer': KERNEL_INITIALIZERS,
-        }
-        for name, known in choices.items():
-            check(name, getattr(self, name) in known, f'one of {", ".join(map(str, known))}')
-        pairs = self.temporal_halving == 'pairs'
-        unpadded = self.stem_padding == self.pool_padding == 'same'
-        check('temporal_halving', unpadded or not pairs, "'strided' where paddings are not 'same'")
-        for name in ('batch_norm_decay', 'dropout_rate'):
-            value = getattr(self, name)
-            check(name, is_number(value) and 0 <= value < 1, 'a number in [0, 1)')
-        epsilon = self.batch_norm_epsilon
-        check('batch_norm_epsilon', is_number(epsilon) and epsilon > 0, 'a number above 0')
+            fits = all(before < size for before, size in zip(self.stem_padding, sizes, strict=True))
+            self.check('stem_padding', fits, f'fewer rows than the kernel has, {sizes}')
+        fits = (
+            self.temporal_halving == 'strided' or self.stem_padding == self.pool_padding == 'same'
+        )
+        self.check('temporal_halving', fits, "'strided' where paddings are not 'same'")
         for name in ('input_scale', 'input_offset'):
             value = getattr(self, name)
-            per_channel = isinstance(value, tuple) and len(value) == self.channels
-            per_channel = per_channel and all(map(is_number, value))
-            check(name, is_number(value) or per_channel, 'a number, or one per channel')
+            fits = not isinstance(value, tuple) or len(value) == self.channels
+            self.check(name, fits, _PER_CHANNEL.expected)
 
     def is_temporal(self, endpoint):
         """Whether the convolutions of `endpoint` extend over time."""
@@ -225,10 +198,11 @@ class NetworkConfig(Record):
         return self._is_within(endpoint)
 
     def _is_within(self, endpoint):
-        if self.temporal_from is None or endpoint not in SPATIO_TEMPORAL_ENDPOINTS:
-            return False
-        order = SPATIO_TEMPORAL_ENDPOINTS.index
-        return order(self.temporal_from) <= order(endpoint) <= order(self.temporal_until)
+        return (
+            self.temporal_from is not None
+            and endpoint in SPATIO_TEMPORAL_ENDPOINTS
+            and _order(self.temporal_from) <= _order(endpoint) <= _order(self.temporal_until)
+        )
 
     @property
     def resolved_stem_temporal_size(self):
@@ -241,14 +215,16 @@ class NetworkConfig(Record):
 
     def has_gates(self, endpoint):
         """Whether `endpoint` is one of those that gates stand in."""
-        if self.gating is None or endpoint not in SPATIO_TEMPORAL_ENDPOINTS:
-            return False
-        order = SPATIO_TEMPORAL_ENDPOINTS.index
-        return order(self.gating_from) <= order(endpoint)
+        can_have = self.gating is not None and endpoint in SPATIO_TEMPORAL_ENDPOINTS
+        return can_have and _order(self.gating_from) <= _order(endpoint)
 
     def filters(self, number):
         """A filter number of the Inception table times the width, at least 16 (slim)."""
         return number if self.width == 1.0 else max(int(number * self.width), 16)
+
+
+def _order(endpoint):
+    return SPATIO_TEMPORAL_ENDPOINTS.index(endpoint)
 
 
 _S3D = NetworkConfig()
@@ -305,35 +281,19 @@ class VideoFormat(Record):
         videos are looped to it; longer ones are seen in several windows, and their logits averaged.
     """
 
-    frames_per_second: float | None = 25.0
-    frame_size: tuple[int, int] | None = (256, 256)
-    short_side: int | None = None
-    crop_size: tuple[int, int] = (224, 224)
-    clip_frames: int = 64
-    evaluation_frames: int = 250
+    frames_per_second: float | None = checked(25.0, or_none(_POSITIVE))
+    frame_size: tuple[int, int] | None = checked((256, 256), or_none(_SIZE))
+    short_side: int | None = checked(None, or_none(count(_LONGEST_SIDE)))
+    crop_size: tuple[int, int] = checked((224, 224), _SIZE)
+    clip_frames: int = checked(64, count(_MOST_FRAMES))
+    evaluation_frames: int = checked(250, count(_MOST_FRAMES))
 
     def __post_init__(self):
-        check = self.check
-        rate = self.frames_per_second
-        check(
-            'frames_per_second', rate is None or (is_number(rate) and rate > 0), 'None or above 0'
-        )
-        for name, may_be_none in (('frame_size', True), ('crop_size', False)):
-            value = getattr(self, name)
-            pair = are_sizes(value, 2, _LONGEST_SIDE) and min(value) > 0
-            expected = f'(height, width), each at most {_LONGEST_SIDE}'
-            check(name, pair or (may_be_none and value is None), expected)
-        side = self.short_side
-        fits = side is None or is_count(side, _LONGEST_SIDE)
-        check('short_side', fits, f'None or an integer from 1 to {_LONGEST_SIDE}')
-        one = self.frame_size is None or self.short_side is None
-        check('short_side', one, 'None where frame_size is given')
-        fits = self.frame_size is None or all(
-            crop <= size for crop, size in zip(self.crop_size, self.frame_size, strict=True)
-        )
-        check('crop_size', fits, f'at most frame_size {self.frame_size}')
-        fits = self.short_side is None or max(self.crop_size) <= self.short_side
-        check('crop_size', fits, f'at most short_side {self.short_side}')
-        for name in ('clip_frames', 'evaluation_frames'):
-            fits = is_count(getattr(self, name), _MOST_FRAMES)
-            check(name, fits, f'an integer from 1 to {_MOST_FRAMES}')
+        super().__post_init__()
+        if self.frame_size is not None:
+            self.check('short_side', self.short_side is None, 'None where frame_size is given')
+            fits = all(map(operator.le, self.crop_size, self.frame_size))
+            self.check('crop_size', fits, f'at most frame_size {self.frame_size}')
+        elif self.short_side is not None:
+            fits = max(self.crop_size) <= self.short_side
+            self.check('crop_size', fits, f'at most short_side {self.short_side}')

@@ -1,11 +1,11 @@
 """Frozen records whose fields are checked when they are made, and saved as plain values."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from s3dg.errors import S3dgError
 
-LARGEST_NUMBER = 1e30  # in float32
+_LARGEST_NUMBER = 1e30  # in float32
 
 
 class ConfigError(S3dgError, ValueError):
@@ -43,6 +43,11 @@ class Record:
         """A copy with other values in these fields; raises ConfigError as `from_dict` does."""
         return type(self).from_dict({**self.to_dict(), **fields})
 
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            rule = field.metadata['rule']
+            self.check(field.name, rule.holds(getattr(self, field.name)), rule.expected)
+
     def check(self, name, holds, expected):
         """Raises ConfigError where the field's value is not as `expected`: not `holds`."""
         if not holds:
@@ -50,26 +55,50 @@ class Record:
             raise ConfigError(f'{type(self).__name__}: {name} must be {expected}, got {found!r}.')
 
 
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What a value may be: a test, and the words for it."""
+
+    holds: Callable[[object], bool]
+    expected: str
+
+
+def checked(default, rule):
+    """A field of a `Record`."""
+    return dataclasses.field(default=default, metadata={'rule': rule})
+
+
+def one_of(*known):
+    return Rule(lambda value: value in known, f'one of {", ".join(map(str, known))}')
+
+
+def or_none(rule):
+    return Rule(lambda value: value is None or rule.holds(value), f'None or {rule.expected}')
+
+
+def count(most):
+    return Rule(lambda value: _is_size(value, most) and value > 0, f'an integer from 1 to {most}')
+
+
+def number(fits, expected):
+    """A finite number that float32 holds, and that `fits`."""
+    return Rule(lambda value: is_number(value) and fits(value), expected)
+
+
+BOOLEAN = Rule(lambda value: isinstance(value, bool), 'True or False')
+
+
 def is_number(value):
     """Whether it is a finite number that float32 holds."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= LARGEST_NUMBER  # which NaN is not
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_real and abs(value) <= _LARGEST_NUMBER  # which NaN is not
 
 
-def is_count(value, most):
-    """Whether it is an integer from 1 to `most`."""
-    return is_size(value, most) and value > 0
+def are_sizes(value, length, most):
+    """Whether it is a tuple of `length` integers from 0 to `most`."""
+    is_tuple = isinstance(value, tuple) and len(value) == length
+    return is_tuple and all(_is_size(size, most) for size in value)
 
 
-def is_size(value, most):
-    """Whether it is an integer from 0 to `most`."""
+def _is_size(value, most):
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
-
-
-def are_sizes(value, number, most):
-    """Whether it is a tuple of `number` integers from 0 to `most`."""
-    return (
-        isinstance(value, tuple)
-        and len(value) == number
-        and all(is_size(one, most) for one in value)
-    )

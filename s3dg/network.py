@@ -54,25 +54,20 @@ class _Builder:
             'scale': config.batch_norm_scale,
         }
 
-    def convolution(
-        self, name, filters, size, temporal, separable, strides=(1, 1, 1), padding='same'
-    ):
+    def convolution(self, name, filters, size, temporal=1, *, separable=None, **options):
         """A convolution of spatial `size` and temporal size `temporal`; with 1 it is 2D."""
-        kernel_size = (temporal, size, size)
-        if padding == 'symmetric':
-            padding = tuple(size // 2 for size in kernel_size)
+        config = self.config
         options = {
-            'filters': self.config.filters(filters),
-            'kernel_size': kernel_size,
-            'strides': strides,
-            'padding': padding,
-            'batch_norm': self.config.batch_norm,
+            'filters': config.filters(filters),
+            'kernel_size': (temporal, size, size),
+            'batch_norm': config.batch_norm,
             'normalization': self.normalization,
-            'kernel_initializer': INITIALIZERS[self.config.kernel_initializer](),
+            'kernel_initializer': INITIALIZERS[config.kernel_initializer](),
             'name': name,
+            **options,
         }
-        if separable and temporal > 1:
-            with_norm = self.config.batch_norm and self.config.temporal_batch_norm
+        if temporal > 1 and (config.separable if separable is None else separable):
+            with_norm = config.batch_norm and config.temporal_batch_norm
             return layers.SeparableConv3D(temporal_batch_norm=with_norm, **options)
         return layers.SpatioTemporalConv(**options)
 
@@ -81,44 +76,40 @@ class _Builder:
             self.config.gate_bias, self.config.gate_pooling, name='self_gating'
         )
 
-    def gated(self, endpoint, convolutions, temporal):
-        """The layers of a branch: `convolutions`, and a gate where the configuration has one."""
-        placement = self.config.gating if self.config.has_gates(endpoint) else None
-        if placement == 'branch' or (placement == 'temporal' and temporal):
-            return [*convolutions, self.gate()]
-        return convolutions
+    def gates(self, endpoint, placement):
+        """A list of the gate after what stands at `endpoint`, empty where gates are elsewhere."""
+        placed = self.config.gating == placement and self.config.has_gates(endpoint)
+        return [self.gate()] if placed else []
 
-    def has_cell_gate(self, endpoint):
-        return self.config.gating == 'cell' and self.config.has_gates(endpoint)
+    def branch_gates(self, endpoint, temporal):
+        """The gate after a branch whose last convolution has this temporal size, or none."""
+        after_temporal = self.gates(endpoint, 'temporal') if temporal > 1 else []
+        return after_temporal or self.gates(endpoint, 'branch')
+
+    def stem(self):
+        config = self.config
+        size, temporal = config.stem_spatial_size, config.resolved_stem_temporal_size
+        padding = config.stem_padding
+        if padding == 'symmetric':
+            padding = (temporal // 2, size // 2, size // 2)
+        in_pairs = config.temporal_halving == 'pairs'
+        convolution = self.convolution(
+            'convolution',
+            STEM_CONVOLUTIONS['Conv2d_1a_7x7'][0],
+            size,
+            temporal,
+            separable=config.stem_separable,
+            strides=(1 if in_pairs else 2, 2, 2),
+            padding=padding,
+        )
+        pools = [layers.MaxPool((2, 1, 1), (2, 1, 1), name='pairs')] if in_pairs else []
+        return layers.Branch([convolution, *pools], name='Conv2d_1a_7x7')
 
     def stem_convolution(self, name):
-        config = self.config
-        filters, size = STEM_CONVOLUTIONS[name]
-        if name == 'Conv2d_1a_7x7':
-            time_stride = 1 if config.temporal_halving == 'pairs' else 2
-            parts = [
-                self.convolution(
-                    'convolution',
-                    filters,
-                    config.stem_spatial_size,
-                    config.resolved_stem_temporal_size,
-                    config.stem_separable,
-                    (time_stride, 2, 2),
-                    config.stem_padding,
-                )
-            ]
-            if config.temporal_halving == 'pairs':
-                parts.append(layers.MaxPool((2, 1, 1), (2, 1, 1), name='pairs'))
-            return layers.Branch(parts, name=name)
-        temporal = config.is_temporal(name)
-        parts = [
-            self.convolution('convolution', filters, size, 3 if temporal else 1, config.separable)
-        ]
-        if name == 'Conv2d_2c_3x3':
-            parts = self.gated(name, parts, temporal)
-            if self.has_cell_gate(name):
-                parts.append(self.gate())
-        return layers.Branch(parts, name=name)
+        temporal = 3 if self.config.is_temporal(name) else 1
+        convolution = self.convolution('convolution', *STEM_CONVOLUTIONS[name], temporal)
+        gates = [*self.branch_gates(name, temporal), *self.gates(name, 'cell')]
+        return layers.Branch([convolution, *gates], name=name)
 
     def max_pool(self, name):
         size, strides = MAX_POOLS[name]
@@ -132,43 +123,32 @@ class _Builder:
         return layers.MaxPool(size, strides, padding, name=name)
 
     def inception_block(self, name):
-        config = self.config
-        temporal = config.is_temporal(name)
-        everywhere = temporal and config.separable and config.temporal_branches == 4
+        config, convolution = self.config, self.convolution
+        middle = 3 if config.is_temporal(name) else 1
+        outer = middle if config.separable and config.temporal_branches == 4 else 1
         first, (reduce_1, out_1), (reduce_2, out_2), last = INCEPTION_FILTERS[name]
-
-        def pointwise(layer_name, filters, is_temporal=False):
-            return self.convolution(
-                layer_name, filters, 1, 3 if is_temporal else 1, config.separable
-            )
-
-        def three_by_three(filters):
-            return self.convolution(
-                'Conv2d_0b_3x3', filters, 3, 3 if temporal else 1, config.separable
-            )
-
         pool = layers.MaxPool(
             (config.branch_pool_temporal_size, 3, 3), (1, 1, 1), name='MaxPool_0a_3x3'
         )
+        reduce, spread = 'Conv2d_0a_1x1', 'Conv2d_0b_3x3'
         branches = [
-            ([pointwise('Conv2d_0a_1x1', first, everywhere)], everywhere),
-            ([pointwise('Conv2d_0a_1x1', reduce_1), three_by_three(out_1)], temporal),
-            ([pointwise('Conv2d_0a_1x1', reduce_2), three_by_three(out_2)], temporal),
-            ([pool, pointwise('Conv2d_0b_1x1', last, everywhere)], everywhere),
+            ([convolution(reduce, first, 1, outer)], outer),
+            ([convolution(reduce, reduce_1, 1), convolution(spread, out_1, 3, middle)], middle),
+            ([convolution(reduce, reduce_2, 1), convolution(spread, out_2, 3, middle)], middle),
+            ([pool, convolution('Conv2d_0b_1x1', last, 1, outer)], outer),
         ]
-        return layers.InceptionBlock(
-            [
-                layers.Branch(self.gated(name, parts, has_temporal), name=f'Branch_{i}')
-                for i, (parts, has_temporal) in enumerate(branches)
-            ],
-            gate=self.gate() if self.has_cell_gate(name) else None,
-            name=name,
-        )
+        branches = [
+            layers.Branch([*parts, *self.branch_gates(name, temporal)], name=f'Branch_{i}')
+            for i, (parts, temporal) in enumerate(branches)
+        ]
+        return layers.InceptionBlock(branches, *self.gates(name, 'cell'), name=name)
 
     def endpoint(self, name):
-        if name in STEM_CONVOLUTIONS:
-            return self.stem_convolution(name)
-        return self.max_pool(name) if name in MAX_POOLS else self.inception_block(name)
+        if name in MAX_POOLS:
+            return self.max_pool(name)
+        if name in INCEPTION_FILTERS:
+            return self.inception_block(name)
+        return self.stem() if name == 'Conv2d_1a_7x7' else self.stem_convolution(name)
 
 
 @keras.saving.register_keras_serializable(package='s3dg')

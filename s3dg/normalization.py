@@ -61,48 +61,39 @@ class BatchNormalization(keras.layers.Layer):
         return variable
 
     def call(self, x, training=False):
-        flat = tf.reshape(x, [-1, 1, 1, known_shape(x)[-1]]) if len(x.shape) != 5 else None
-        if flat is not None:
-            return tf.reshape(self._normalize(flat, training), tf.shape(x))
-        return on_frames(lambda frames: self._normalize(frames, training), x)
+        training = bool(training and self.trainable)
+        if len(x.shape) == 5:
+            return on_frames(lambda frames: self._normalize(frames, training), x)
+        flat = tf.reshape(x, [-1, 1, 1, known_shape(x)[-1]])
+        return tf.reshape(self._normalize(flat, training), tf.shape(x))
 
     def _normalize(self, x, training):
         """`x` is (N, H, W, C)."""
         offset = tf.convert_to_tensor(self.beta)
         scale = tf.ones_like(offset) if self.gamma is None else tf.convert_to_tensor(self.gamma)
-        fused = x.dtype != tf.float64  # for which there is no such kernel
-        if not (training and self.trainable):
-            mean = tf.convert_to_tensor(self.moving_mean)
-            variance = tf.convert_to_tensor(self.moving_variance)
-            if not fused:
-                return tf.nn.batch_normalization(x, mean, variance, offset, scale, self.epsilon)
-            return tf.raw_ops.FusedBatchNormV3(
-                x=x,
-                scale=scale,
-                offset=offset,
-                mean=mean,
-                variance=variance,
-                epsilon=self.epsilon,
-                is_training=False,
-            ).y
+        moving = [self.moving_mean, self.moving_variance]
+        given = [] if training else [tf.convert_to_tensor(statistic) for statistic in moving]
         replica = tf.distribute.get_replica_context()
-        alone = replica is None or replica.num_replicas_in_sync == 1 or not self.synchronized
-        if alone and fused:
-            y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        together = self.synchronized and replica is not None and replica.num_replicas_in_sync > 1
+        if x.dtype == tf.float64 and given:  # for which there is no fused kernel
+            y = tf.nn.batch_normalization(x, *given, offset, scale, self.epsilon)
+        elif x.dtype == tf.float64 or (training and together):
+            replica = replica if together else None
+            y, *measured = self._normalize_unfused(x, scale, offset, replica)
+        else:
+            y, *measured = tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=scale,
                 offset=offset,
-                mean=tf.zeros([0]),
-                variance=tf.zeros([0]),
+                mean=given[0] if given else tf.zeros([0]),
+                variance=given[1] if given else tf.zeros([0]),
                 epsilon=self.epsilon,
-                is_training=True,
-            )
-        else:
-            y, mean, variance = self._normalize_unfused(
-                x, scale, offset, None if alone else replica
-            )
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(self.momentum * moving + (1.0 - self.momentum) * tf.stop_gradient(batch))
+                is_training=training,
+            )[:3]
+        if training:
+            for statistic, batch in zip(moving, measured, strict=True):
+                kept = self.momentum * statistic
+                statistic.assign(kept + (1.0 - self.momentum) * tf.stop_gradient(batch))
         return y
 
     def _normalize_unfused(self, x, scale, offset, replica):

@@ -111,7 +111,7 @@ def test_unknown_network():
         ({'crop_size': (300, 224)}, 'crop_size must be at most frame_size'),
         ({'short_side': 256}, 'short_side must be None where frame_size is given'),
         ({'frame_size': None, 'short_side': 200}, 'crop_size must be at most short_side'),
-        ({'frames_per_second': 0.0}, 'frames_per_second must be None or above 0'),
+        ({'frames_per_second': 0.0}, 'frames_per_second must be None or a number above 0'),
         ({'clip_frames': 0}, 'clip_frames must be an integer from 1 to'),
     ],
 )
