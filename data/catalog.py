@@ -6,13 +6,13 @@ import os
 import pathlib
 import re
 import shlex
-from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
 from data.conversion.convert import convert_dataset
 from data.datasets import description
-from data.datasets.builder import VideoBuilder
+from data.datasets.builder import VideoBuilder, VideoConfig
+from data.datasets.facts import Facts
 from data.datasets.hmdb51 import hmdb51_dataset_builder
 from data.datasets.jhmdb import jhmdb_dataset_builder
 from data.datasets.kinetics400 import kinetics400_dataset_builder
@@ -44,8 +44,6 @@ EMBEDDED = ('moving_shapes',)
 
 _LISTED = 8  # configurations that a message names
 
-DEFAULT_DATA_DIR = os.path.join('~', 'tensorflow_datasets')  # TFDS's own default
-
 
 def builder_class(name: str) -> type[VideoBuilder]:
     """The builder of a dataset.
@@ -74,29 +72,28 @@ def make_builder(
         fields it takes; where it has none, it is a word of the user's choice.
       data_dir: TFDS folder, by default ~/tensorflow_datasets.
       manual_dir: the user's folder of videos, for the builders that need one.
-      **config_fields: fields of the builder's configuration that differ from that configuration's
-        own.
+      **config_fields: fields of the configuration that differ from its own.
 
     Raises:
       DatasetError: for an unknown dataset, configuration or field, or if the folder of videos does
         not serve.
     """
-    cls = builder_class(name)
-    config = config or cls.DEFAULT_CONFIG
-    _check_word('config', config)
+    cls, config, path = _locate(name, config, data_dir)
     if manual_dir is not None:
         config_fields['manual_dir'] = os.path.abspath(os.path.expanduser(manual_dir))
-    fields = _field_names(cls)
+    fields = [field.name for field in dataclasses.fields(cls.CONFIG_CLASS)]
     for field in config_fields:
         if field not in fields:
             raise DatasetError(
                 f'{name}: found field {field!r}, expected one of {", ".join(fields)}'
             )
-    values = _known_fields(cls, name, config) | {'name': config}
-    configuration = cls.CONFIG_CLASS(**(values | config_fields))
-    root = _data_dir(data_dir)
-    with _described(root / name / config / str(cls.VERSION)):
-        return cls(config=configuration, data_dir=str(root))
+    config_fields['name'] = config
+    if cls.BUILDER_CONFIGS:
+        configuration = dataclasses.replace(_beginning(name, config), **config_fields)
+    else:
+        configuration = cls.CONFIG_CLASS(**config_fields)
+    with _reading(path):
+        return cls(config=configuration, data_dir=str(path.parents[2]))
 
 
 def open_dataset(
@@ -108,23 +105,18 @@ def open_dataset(
     """Opens a converted dataset for reading; an embedded one is made first if it is not there.
 
     Args:
-      name: a key of BUILDERS.
-      config: name of the configuration, by default the builder's first.
-      data_dir: TFDS folder, by default ~/tensorflow_datasets.
+      name, config, data_dir: as of `make_builder`.
       report: called with a line every few seconds while an embedded dataset is made.
 
     Returns:
       A builder whose `info` (splits, features, metadata) is what is on disk.
 
     Raises:
-      DatasetError: if the dataset is unknown or has not been converted.
+      DatasetError: if the dataset is unknown, has not been converted, or is damaged.
     """
-    cls = builder_class(name)
-    config = config or cls.DEFAULT_CONFIG
-    _check_word('config', config)
-    root = _data_dir(data_dir)
-    path = root / name / config / str(cls.VERSION)
+    cls, config, path = _locate(name, config, data_dir)
     if not _is_there(path):
+        root = path.parents[2]
         if name not in EMBEDDED:
             raise DatasetError(
                 f'{name}/{config}: not found in {root}, {_describe_configs(cls, root / name)};'
@@ -132,29 +124,12 @@ def open_dataset(
                 f' --dataset={name} --config={config} --data_dir={shlex.quote(str(root))}'
                 ' --manual_dir=FOLDER_OF_VIDEOS'
             )
-        known = [known.name for known in cls.BUILDER_CONFIGS]
-        if config not in known:
-            raise DatasetError(
-                f'{name}: found config {config!r}, expected one of {", ".join(known)}'
-            )
+        _known_config(name, config)
         convert_dataset(make_builder(name, config, root), report=report)
-    with _described(path):
+    with _reading(path):
         opened = tfds.builder_from_directory(str(path))
     description.check(opened)
     return opened
-
-
-def _describe_configs(cls, folder) -> str:
-    """Which configurations of a dataset are in its folder, and which it has by itself."""
-    stored = sorted(path.parent.name for path in folder.glob(f'*/{cls.VERSION}'))
-    known = [known.name for known in cls.BUILDER_CONFIGS]
-    words = f'which has {_some(stored)}' if stored else 'which has none of this dataset'
-    return f'{words} (its configurations are {_some(known)})' if known else words
-
-
-def _some(names) -> str:
-    shown = ', '.join(names[:_LISTED])
-    return f'{shown} and {len(names) - _LISTED} more' if len(names) > _LISTED else shown
 
 
 def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None) -> bool:
@@ -163,7 +138,47 @@ def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None)
     Raises:
       DatasetError: if there is none of this name.
     """
-    return _is_there(_data_dir(data_dir) / name / config / str(builder_class(name).VERSION))
+    return _is_there(_locate(name, config, data_dir)[-1])
+
+
+def published_facts(name: str, config: str | None = None) -> Facts:
+    """What is known of a dataset that need not be on disk; reads no files.
+
+    Args:
+      name: a key of BUILDERS, but not the user's own videos.
+      config: a configuration of its builder ("rgb", "split1_flow"), by default the first.
+
+    Raises:
+      DatasetError: for an unknown dataset or configuration, or one of which nothing is published.
+    """
+    cls = builder_class(name)
+    if not cls.BUILDER_CONFIGS:
+        raise DatasetError(f'{name}: nothing is known of these videos before they are converted')
+    stored = _known_config(name, config or cls.DEFAULT_CONFIG)
+    return Facts(
+        **vars(cls.published(stored)),
+        frames_per_second=stored.frames_per_second or cls.FOLDER_FRAMES_PER_SECOND,
+        frame_size=stored.frame_size,
+        modality=stored.modality,
+    )
+
+
+def _locate(name, config, data_dir) -> tuple[type[VideoBuilder], str, pathlib.Path]:
+    """Builder, configuration and folder (DATA_DIR/NAME/CONFIG/VERSION) of a dataset."""
+    cls = builder_class(name)
+    config = config or cls.DEFAULT_CONFIG
+    # It becomes a folder: nothing that could lead out of the data folder.
+    if not re.fullmatch(r'[^\W_][\w.+-]*', config):
+        raise DatasetError(
+            f"config: found {config!r}, expected letters, digits, '_', '-', '+' and '.',"
+            ' a letter or digit first'
+        )
+    if data_dir is None:
+        data_dir = os.path.join('~', 'tensorflow_datasets')  # TFDS's own default
+    if not os.fspath(data_dir):  # an empty variable of a shell, say
+        raise DatasetError('data_dir: found an empty name, expected a folder')
+    root = pathlib.Path(os.path.abspath(os.path.expanduser(data_dir)))
+    return cls, config, root / name / config / str(cls.VERSION)
 
 
 def _is_there(path: pathlib.Path) -> bool:
@@ -173,45 +188,39 @@ def _is_there(path: pathlib.Path) -> bool:
     return path.exists()
 
 
-@contextlib.contextmanager
-def _described(path: pathlib.Path) -> Iterator[None]:
+def _reading(path: pathlib.Path) -> contextlib.AbstractContextManager:
     """Makes a line of what TFDS says of a damaged description of the dataset at `path`."""
-    message = f'{path}: cannot be read as a dataset; {description.REMEDY}'
-    with reading(message, DatasetError):
-        yield
+    return reading(f'{path}: cannot be read as a dataset; {description.REMEDY}', DatasetError)
 
 
-def _field_names(cls) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls.CONFIG_CLASS)]
+def _known_config(name: str, config: str) -> VideoConfig:
+    """A configuration of a builder, by its very name."""
+    known = builder_class(name).builder_configs
+    if config not in known:
+        raise DatasetError(f'{name}: found config {config!r}, expected one of {", ".join(known)}')
+    return known[config]
 
 
-def _known_fields(cls, name, config) -> dict:
-    """Fields of the configuration that `config` is, or whose name it goes on from."""
-    if not cls.BUILDER_CONFIGS:
-        return {}
-    fits = [k for k in cls.BUILDER_CONFIGS if config == k.name or config.startswith(f'{k.name}_')]
+def _beginning(name: str, config: str) -> VideoConfig:
+    """The configuration of a builder that `config` is, or whose name it goes on from."""
+    known = builder_class(name).builder_configs
+    fits = [word for word in known if config == word or config.startswith(f'{word}_')]
     if not fits:
         raise DatasetError(
-            f'{name}: found config {config!r}, expected one of'
-            f' {", ".join(known.name for known in cls.BUILDER_CONFIGS)}, or one of them followed by'
-            " '_' and a word of your choice"
+            f'{name}: found config {config!r}, expected one of {", ".join(known)}, or one of them'
+            " followed by '_' and a word of your choice"
         )
-    known = max(fits, key=lambda known: len(known.name))
-    return {field: getattr(known, field) for field in _field_names(cls)}
+    return known[max(fits, key=len)]
 
 
-def _data_dir(data_dir) -> pathlib.Path:
-    if data_dir is None:
-        data_dir = DEFAULT_DATA_DIR
-    if not os.fspath(data_dir):  # an empty variable of a shell, say
-        raise DatasetError('data_dir: found an empty name, expected a folder')
-    return pathlib.Path(os.path.abspath(os.path.expanduser(data_dir)))
+def _describe_configs(cls, folder) -> str:
+    """Which configurations of a dataset are in its folder, and which it has by itself."""
+    stored = sorted(path.parent.name for path in folder.glob(f'*/{cls.VERSION}'))
+    known = list(cls.builder_configs)
+    words = f'which has {_some(stored)}' if stored else 'which has none of this dataset'
+    return f'{words} (its configurations are {_some(known)})' if known else words
 
 
-def _check_word(flag: str, value: str) -> None:
-    """Names become folders: nothing that could lead out of the data folder."""
-    if not re.fullmatch(r'[^\W_][\w.+-]*', value):
-        raise DatasetError(
-            f"{flag}: found {value!r}, expected letters, digits, '_', '-', '+' and '.',"
-            ' a letter or digit first'
-        )
+def _some(names) -> str:
+    shown = ', '.join(names[:_LISTED])
+    return f'{shown} and {len(names) - _LISTED} more' if len(names) > _LISTED else shown

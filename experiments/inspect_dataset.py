@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 from data import boxes, catalog
-from data.datasets.class_names import LABEL_DIGESTS
+from data.datasets.builder import LABEL_DIGESTS
 from data.example import LABEL, UNKNOWN_LABEL
 from data.inspection import charts, contact_sheet, survey
 from data.records import cells

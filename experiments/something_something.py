@@ -23,7 +23,7 @@ import dataclasses
 
 from absl import flags
 
-from data.published import published_facts
+from data.catalog import published_facts
 from experiments.paper import results as paper_results
 from experiments.paper import submission
 from experiments.paper.accuracy_table import AccuracyTable

@@ -36,7 +36,7 @@ LAYERS = {
         'errors',
     ],
     'data': [
-        'catalog published',
+        'catalog',
         'inspection',
         'clips',
         'conversion',

@@ -20,7 +20,6 @@ from data.datasets.builder import VideoBuilder, published_differences
 from data.errors import DatasetError, Report
 from data.listing import Video, check_splits
 from s3dg import files
-from s3dg.errors import VideoError
 from s3dg.files.readers import read_json
 
 VIDEOS_PER_SHARD = 64
@@ -245,8 +244,4 @@ def _check_unusable(builder, splits, sources, most_skipped, report) -> None:
 def _fault(builder, item, sources) -> str | None:
     if builder.annotation_reader() is not None and not sources.has(item.annotation):
         return f'{os.path.basename(item.annotation)}: file not found'
-    try:
-        builder.check_video(item)
-    except VideoError as error:
-        return str(error)
-    return None
+    return builder.fault(item)

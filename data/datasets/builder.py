@@ -4,25 +4,19 @@ import abc
 import contextlib
 import dataclasses
 import functools
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import logging
 
 from data import encoding
-from data.datasets.class_names import LABEL_DIGESTS, label_digests
 from data.datasets.facts import Published
 from data.errors import DatasetError, Report
-from data.example import (
-    CHANNELS,
-    ID,
-    LABEL,
-    STORED_CHANNELS,
-    UNKNOWN_LABEL,
-    VIDEO,
-)
+from data.example import CHANNELS, ID, LABEL, STORED_CHANNELS, UNKNOWN_LABEL, VIDEO
 from data.listing import Video, check_splits
 from data.records import outcomes
 from s3dg.errors import VideoError
@@ -31,6 +25,10 @@ from s3dg.errors import VideoError
 # where the picture has none: on two ten-second videos from cameras, 1 % of the components were off
 # by more than 0.20 and 0.22 pixels at 95, by 0.17 and 0.19 at 98, and not by less at 99 or 100.
 JPEG_QUALITY = {'rgb': 95, 'flow': 98}
+
+# Key of a dataset's metadata for what `label_digests` returns: TFDS keeps the names in files of
+# their own.
+LABEL_DIGESTS = 'label_digests'
 
 
 @dataclasses.dataclass
@@ -71,10 +69,7 @@ class VideoConfig(tfds.core.BuilderConfig):
             raise DatasetError(f'config {self.name!r}: {error}') from None
 
     def encoding(self, **fields) -> encoding.Storage:
-        """How a video becomes encoded frames.
-
-        Args:
-          **fields: those of `encoding.Storage` that the configuration does not have.
+        """How a video becomes encoded frames; `fields` are those that the configuration lacks.
 
         Raises:
           DatasetError: for values that cannot be.
@@ -103,30 +98,24 @@ class VideoConfig(tfds.core.BuilderConfig):
 
 @dataclasses.dataclass
 class SplitConfig(VideoConfig):
-    """Also says which of a dataset's published splits is meant.
-
-    Attributes:
-      split_number: from 1.
-    """
+    """Also says which of a dataset's published divisions into splits is meant, from 1."""
 
     split_number: int = 1
 
 
-def modality_configs(config_class: type[VideoConfig] = VideoConfig, **fields) -> list[VideoConfig]:
+def modality_configs(
+    config_class: type[VideoConfig] = VideoConfig, prefix: str = '', **fields
+) -> list[VideoConfig]:
     """The configurations `rgb` and `flow` of a dataset with one division into splits."""
-    return [config_class(name=modality, modality=modality, **fields) for modality in CHANNELS]
+    return [config_class(name=prefix + name, modality=name, **fields) for name in CHANNELS]
 
 
-def split_configs(
-    numbers: Sequence[int], config_class: type[SplitConfig] = SplitConfig, **fields
-) -> list[SplitConfig]:
+def split_configs(numbers: Sequence[int]) -> list[SplitConfig]:
     """The configurations `split1_rgb`, `split1_flow`, `split2_rgb`, ... of a dataset."""
     return [
-        config_class(
-            name=f'split{number}_{modality}', modality=modality, split_number=number, **fields
-        )
+        config
         for number in numbers
-        for modality in CHANNELS
+        for config in modality_configs(SplitConfig, f'split{number}_', split_number=number)
     ]
 
 
@@ -158,13 +147,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def published(cls, config: VideoConfig) -> Published:
         """`PUBLISHED`, with the numbers of videos in the splits of a configuration.
 
-        A division into splits of which no numbers are published has those of the first: it divides
-        the same videos.
+        Where they are not published, it has those of the first: both divide the same videos.
         """
         videos = cls.PUBLISHED.videos
         if isinstance(config, SplitConfig):
             videos = videos.get(config.split_number, videos[min(videos)])
-        return cls.PUBLISHED._replace(videos=dict(videos))
+        return dataclasses.replace(cls.PUBLISHED, videos=videos)
 
     @property
     def manual_dir(self) -> str:
@@ -229,16 +217,11 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             read_annotation=self.annotation_reader(),
         )
 
-    def check_video(self, item: Video) -> None:
-        """Checks what is known of a video before it is decoded.
-
-        Raises:
-          VideoError: if that makes the video unusable.
-        """
-        if item.label is not None and item.label not in self._known_labels:
-            raise VideoError(
-                f'its label {item.label!r} is none of the {len(self._known_labels)} classes'
-            )
+    def fault(self, item: Video) -> str | None:
+        """What makes a video unusable, as far as it is known before it is decoded."""
+        if item.label is None or item.label in self._known_labels:
+            return None
+        return f'its label {item.label!r} is none of the {len(self._known_labels)} classes'
 
     @functools.cached_property
     def _known_labels(self) -> frozenset[str]:
@@ -252,13 +235,17 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         Whoever may leave before the end must close the generator.
 
         Args:
-          videos: those that `check_video` refuses are not decoded.
+          videos: those that have a `fault` are not decoded.
           processes: as of `encoding.in_order`.
 
         Yields:
           (video, what came of it, its example); no example of a video that cannot be used.
         """
-        refused = {item.id: error for item in videos if (error := self._refusal(item))}
+        refused = {}
+        for item in videos:
+            fault = self.fault(item)
+            if fault is not None and os.path.exists(item.path):  # else that is the reason to give
+                refused[item.id] = VideoError(fault)
         sources = (item.source for item in videos if item.id not in refused)
         encoded = encoding.in_order(sources, self.storage(), processes)
         with contextlib.closing(encoded):
@@ -272,20 +259,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                         outcome = error
                 yield item, outcome, example
 
-    def _refusal(self, item) -> VideoError | None:
-        try:
-            self.check_video(item)
-        except VideoError as error:
-            if os.path.exists(item.path):  # else that is the reason to be given
-                return error
-        return None
-
     def _example(self, item: Video, encoded: encoding.Encoded) -> dict:
-        """An example of the features.
-
-        Raises:
-          VideoError: as `annotate`.
-        """
+        """An example of the features. Raises VideoError as `annotate`."""
         frames = len(encoded.frames) + (self.builder_config.modality == 'flow')
         return {
             VIDEO: encoded.frames,
@@ -378,3 +353,16 @@ def published_differences(builder: VideoBuilder, splits: dict[str, list[Video]])
         for split, count in published.items()
         if split in splits and len(splits[split]) != count
     ]
+
+
+def label_digests(features: Mapping[str, object], prefix: str = '') -> dict[str, str]:
+    """SHA-256 of the names of every feature that is a class, by the feature's path."""
+    digests = {}
+    for name, feature in features.items():
+        inner = getattr(feature, 'feature', feature)  # a sequence's
+        if isinstance(inner, tfds.features.ClassLabel):
+            names = json.dumps(inner.names).encode()
+            digests[prefix + name] = hashlib.sha256(names).hexdigest()
+        elif isinstance(inner, tfds.features.FeaturesDict):
+            digests |= label_digests(inner, f'{prefix}{name}/')
+    return digests

@@ -5,8 +5,7 @@ import pathlib
 
 import tensorflow_datasets as tfds
 
-from data.datasets.builder import VideoConfig
-from data.datasets.class_names import LABEL_DIGESTS, label_digests
+from data.datasets.builder import LABEL_DIGESTS, VideoConfig, label_digests
 from data.errors import DatasetError
 from data.example import ID, LABEL, VIDEO
 from s3dg.errors import reading

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from data.datasets import lists
-from data.datasets.builder import SplitConfig
+from data.datasets.builder import SplitConfig, modality_configs
 from data.errors import DatasetError
-from data.example import CHANNELS
 
 
 @dataclasses.dataclass
@@ -54,15 +53,15 @@ def detection_configs(
     """
     default = config_class.ANNOTATIONS[0]
     return [
-        config_class(
-            name='_'.join([f'split{number}', *([] if kind == default else [kind]), modality]),
-            modality=modality,
+        config
+        for kind in config_class.ANNOTATIONS
+        for number in numbers
+        for config in modality_configs(
+            config_class,
+            f'split{number}_' if kind == default else f'split{number}_{kind}_',
             split_number=number,
             annotations=kind,
         )
-        for kind in config_class.ANNOTATIONS
-        for number in numbers
-        for modality in CHANNELS
     ]
 
 

@@ -1,10 +1,11 @@
-"""What is known of a dataset's videos before they are on disk."""
+"""What is known of a dataset before it is on disk, as the plan of a training needs it."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
 
 
-class Published(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Published:
     """Facts of a dataset as published.
 
     Attributes:
@@ -21,3 +22,28 @@ class Published(NamedTuple):
     seconds: float
     source: str
     source_height: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts(Published):
+    """A configuration of a dataset as it will be when it is converted; `videos` are by split.
+
+    Attributes:
+      frames_per_second: stored, which is the videos' own where they are not resampled.
+      frame_size: stored (height, width); of flow, that of the frames it is of.
+      modality: "rgb" or "flow".
+    """
+
+    frames_per_second: float
+    frame_size: tuple[int, int]
+    modality: str
+
+    @property
+    def frames(self) -> float:
+        """Mean number of stored pictures of a video: of flow, one less than frames."""
+        return self.seconds * self.frames_per_second - (self.modality == 'flow')
+
+    @property
+    def count(self) -> int:
+        """Number of videos of all splits."""
+        return sum(self.videos.values())

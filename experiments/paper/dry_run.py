@@ -1,6 +1,6 @@
 """What an experiment would train and what that takes, also without its data: --dry_run."""
 
-from data import catalog, published
+from data import catalog
 from data.example import CHANNELS
 from experiments.paper import workload
 from experiments.training.recipe import with_starts
@@ -20,7 +20,7 @@ def describe(study, recipes, seeds, gpu_rate):
     """
     needed = with_starts(recipes)
     facts = {
-        (one.dataset, one.config): published.published_facts(one.dataset, one.config)
+        (one.dataset, one.config): catalog.published_facts(one.dataset, one.config)
         for one in needed
     }
     workloads, finished = [], []

@@ -160,7 +160,7 @@ def dataset_bytes(facts):
     """What a dataset will take on disk once it is converted, of all its published videos.
 
     Args:
-      facts: the `data.published.Facts`, which say whether it is of flow.
+      facts: the `data.datasets.facts.Facts`, which say whether it is of flow.
     """
     pictures = STORED_PICTURES[facts.modality, facts.source_height]
     area = math.prod(facts.frame_size) / math.prod(pictures.frame_size)

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from data import catalog, published
+from data import catalog
 from data.datasets.jhmdb import jhmdb_dataset_builder
 from data.datasets.moving_shapes import shapes
 from data.datasets.ucf101_24 import ucf101_24_dataset_builder
@@ -33,20 +33,21 @@ def test_every_dataset_but_the_users_own_is_known():
 
 @pytest.mark.parametrize('dataset', EXPECTED)
 def test_classes_videos_and_frames(dataset):
-    facts = published.published_facts(dataset)
-    assert facts.config == catalog.BUILDERS[dataset].DEFAULT_CONFIG
+    facts = catalog.published_facts(dataset)
+    default = catalog.BUILDERS[dataset].DEFAULT_CONFIG
+    assert facts == catalog.published_facts(dataset, default)
     assert (facts.classes, facts.count, round(facts.frames)) == EXPECTED[dataset]
     assert facts.modality == 'rgb'
     assert facts.source
 
 
 def test_classes_are_as_many_as_the_names():
-    assert published.published_facts('something_something_v1').classes == len(
+    assert catalog.published_facts('something_something_v1').classes == len(
         LABELS.read_text().splitlines()
     )
     for module in (jhmdb_dataset_builder, ucf101_24_dataset_builder):
         dataset = module.__name__.split('.')[-2]
-        assert published.published_facts(dataset).classes == len(module._LABELS)
+        assert catalog.published_facts(dataset).classes == len(module._LABELS)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +61,12 @@ def test_classes_are_as_many_as_the_names():
     ],
 )
 def test_videos_are_stored_as_the_paper_has_them(dataset, rate, size):
-    facts = published.published_facts(dataset)
+    facts = catalog.published_facts(dataset)
     assert (facts.frames_per_second, facts.frame_size) == (rate, size)
 
 
 def test_flow_has_a_picture_less():
-    rgb, flow = (published.published_facts('ucf101', f'split2_{kind}') for kind in ('rgb', 'flow'))
+    rgb, flow = (catalog.published_facts('ucf101', f'split2_{kind}') for kind in ('rgb', 'flow'))
     assert rgb.frames - flow.frames == pytest.approx(1)
     assert (rgb.modality, flow.modality) == ('rgb', 'flow')
     assert rgb.videos == flow.videos == {'train': 9586, 'test': 3734}
@@ -73,10 +74,10 @@ def test_flow_has_a_picture_less():
 
 def test_divisions_have_their_own_numbers_where_they_are_published():
     trained = [
-        published.published_facts('ucf101', f'split{k}_rgb').videos['train'] for k in (1, 2, 3)
+        catalog.published_facts('ucf101', f'split{k}_rgb').videos['train'] for k in (1, 2, 3)
     ]
     assert trained == [9537, 9586, 9624]
-    third = published.published_facts('jhmdb', 'split3_act_rgb')
+    third = catalog.published_facts('jhmdb', 'split3_act_rgb')
     assert third.videos == {'train': 660, 'test': 268}
 
 
@@ -84,7 +85,7 @@ def test_divisions_have_their_own_numbers_where_they_are_published():
     'config', [known.name for known in catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS]
 )
 def test_generated_videos_are_those_that_will_be_made(config, tmp_path):
-    facts = published.published_facts('moving_shapes', config)
+    facts = catalog.published_facts('moving_shapes', config)
     builder = catalog.make_builder('moving_shapes', config, tmp_path)
     listed = {split: len(videos) for split, videos in builder.split_videos().items()}
     assert facts.videos == listed
@@ -93,9 +94,9 @@ def test_generated_videos_are_those_that_will_be_made(config, tmp_path):
 
 def test_generated_videos_are_as_long_as_they_are():
     lengths = [len(shapes.video('train', 'grow', index)) for index in range(200)]
-    frames = published.published_facts('moving_shapes').frames
+    frames = catalog.published_facts('moving_shapes').frames
     assert frames == pytest.approx(statistics.mean(lengths), abs=0.4)  # 4 standard errors of 0.1
-    assert published.published_facts('moving_shapes').source_height == shapes.FRAME_SIZE
+    assert catalog.published_facts('moving_shapes').source_height == shapes.FRAME_SIZE
 
 
 @pytest.mark.parametrize(
@@ -108,5 +109,5 @@ def test_generated_videos_are_as_long_as_they_are():
 )
 def test_what_is_not_known_is_said_in_a_line(dataset, config, message):
     with pytest.raises(DatasetError) as error:
-        published.published_facts(dataset, config)
+        catalog.published_facts(dataset, config)
     assert str(error.value).startswith(message)

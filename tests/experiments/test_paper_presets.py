@@ -10,7 +10,7 @@ import pytest
 from absl import flags
 
 import s3dg
-from data import catalog, published
+from data import catalog
 from experiments import (
     arrow_of_time,
     feature_embedding,
@@ -55,7 +55,7 @@ class StoodIn:
     """What a plan asks of a dataset's builder, of one that has been converted as published."""
 
     def __init__(self, dataset, config):
-        facts = published.published_facts(dataset, config)
+        facts = catalog.published_facts(dataset, config)
         cls = catalog.builder_class(dataset)
         configuration = {known.name: known for known in cls.BUILDER_CONFIGS}[config]
         names = [f'class {i}' for i in range(facts.classes)]

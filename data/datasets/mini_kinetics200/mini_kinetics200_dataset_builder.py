@@ -8,7 +8,6 @@ from data.datasets.kinetics400 import listing as kinetics400
 from data.datasets.mini_kinetics200 import listing
 from data.errors import Report
 from data.listing import Video
-from s3dg.errors import VideoError
 
 _INSTRUCTIONS = """\
 manual_dir holds the lists of Mini-Kinetics-200, from https://github.com/s9xie/Mini-Kinetics-200,
@@ -50,10 +49,10 @@ class Builder(VideoBuilder, skip_registration=True):
     def split_videos(self) -> dict[str, list[Video]]:
         return self._listing.splits
 
-    def check_video(self, item: Video) -> None:
+    def fault(self, item: Video) -> str | None:
         if item.label is None:
-            raise VideoError('its id is not in the Kinetics-400 CSVs, so it has no label')
-        super().check_video(item)
+            return 'its id is not in the Kinetics-400 CSVs, so it has no label'
+        return super().fault(item)
 
     @functools.cached_property
     def _clips(self) -> dict[str, list[kinetics400.Clip]]:

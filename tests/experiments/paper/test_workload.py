@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from data import catalog, encoding, published
+from data import catalog, encoding
 from data.conversion.convert import convert_dataset
 from experiments import benchmark
 from experiments.paper import workload
@@ -96,7 +96,7 @@ def test_checkpoints_by_hand():
 
 def _facts(**fields):
     """Ten videos of eight seconds from cameras."""
-    known = published.published_facts('mini_kinetics200')
+    known = catalog.published_facts('mini_kinetics200')
     return dataclasses.replace(known, videos={'train': 9, 'validation': 1}, seconds=8.0, **fields)
 
 
@@ -121,7 +121,7 @@ def test_bytes_of_a_dataset_by_hand():
 def test_every_dataset_has_pictures_of_its_kind(dataset, modality):
     configs = [known.name for known in catalog.BUILDERS[dataset].BUILDER_CONFIGS]
     config = next(name for name in configs if name.endswith(modality))
-    facts = published.published_facts(dataset, config)
+    facts = catalog.published_facts(dataset, config)
     each = workload.dataset_bytes(facts) / facts.count / facts.frames
     assert 0.05 < each / (facts.frame_size[0] * facts.frame_size[1]) < 0.7
 
@@ -133,7 +133,7 @@ def test_a_converted_dataset_is_as_large_as_estimated(tmp_path, modality):
         'moving_shapes', f'{modality}_small', tmp_path, train_per_class=4, validation_per_class=2
     )
     done = convert_dataset(builder, processes=0)
-    facts = published.published_facts('moving_shapes', modality)
+    facts = catalog.published_facts('moving_shapes', modality)
     facts = dataclasses.replace(facts, videos=done.examples)
     assert facts.count == 60
     shards = pathlib.Path(done.data_path).glob('*.tfrecord*')
