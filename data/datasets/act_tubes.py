@@ -65,37 +65,30 @@ def _read_video(content, name, labels, path) -> Annotation:
     where = f'{path}, {name}'
 
     def of_video(key, kind):
-        return pickles.get(
-            pickles.get(content, key, dict, f'{path}'), name, kind, f'{path}, {key!r}'
-        )
+        of_all = pickles.get(content, key, dict, f'{path}')
+        return pickles.get(of_all, name, kind, f'{path}, {key!r}')
 
     frames = of_video('nframes', int)
-    height, width = _read_resolution(of_video('resolution', tuple), where)
-    tubes = []
-    for index, group in _sorted(of_video('gttubes', dict), labels, where):
-        if not isinstance(group, list):
-            raise DatasetError(
-                f'{where}: found {pickles.describe(group)}, expected a list of tubes'
-            )
-        tubes += [_read_tube(tube, labels[index], where) for tube in group]
-    return Annotation(tubes, height, width, frames)
-
-
-def _sorted(groups, labels, where):
+    resolution = of_video('resolution', tuple)
+    sizes = [size for size in resolution if isinstance(size, int) and 0 < size < 2**31]
+    if len(sizes) != 2 or len(resolution) != 2:
+        raise DatasetError(f'{where}: found no resolution, expected (height, width) in pixels')
+    groups = of_video('gttubes', dict)
     for index in groups:
         if not isinstance(index, int) or not 0 <= index < len(labels):
             raise DatasetError(
                 f'{where}: found tubes of {pickles.describe(index)} that is no index of a class,'
                 f' expected 0 to {len(labels) - 1}'
             )
-    return sorted(groups.items())
-
-
-def _read_resolution(resolution, where) -> tuple[int, int]:
-    sizes = [size for size in resolution if isinstance(size, int) and 0 < size < 2**31]
-    if len(sizes) != 2 or len(resolution) != 2:
-        raise DatasetError(f'{where}: found no resolution, expected (height, width) in pixels')
-    return sizes[0], sizes[1]
+    tubes = []
+    for index in sorted(groups):
+        group = groups[index]
+        if not isinstance(group, list):
+            raise DatasetError(
+                f'{where}: found {pickles.describe(group)}, expected a list of tubes'
+            )
+        tubes += [_read_tube(tube, labels[index], where) for tube in group]
+    return Annotation(tubes, *sizes, frames)
 
 
 def _read_tube(tube, label, where) -> Tube:

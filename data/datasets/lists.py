@@ -10,13 +10,40 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from data.errors import DatasetError
 from s3dg.video.reading import VIDEO_SUFFIXES
 
 _MOST_BYTES = 255  # of a name
+
+
+def read_file(path: str | os.PathLike, expected: str, **opening) -> Any:
+    """All of a file, which is opened by `open` with the arguments `opening`.
+
+    Raises:
+      DatasetError: if it cannot be read; `expected` is what it should be, for the message.
+    """
+    try:
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            # A pipe would be waited for.
+            raise DatasetError(f'{path}: found no regular file, expected {expected}')
+        with open(path, **opening) as file:
+            return file.read()
+    except FileNotFoundError:
+        raise DatasetError(f'{path}: found nothing, expected this file') from None
+    except IsADirectoryError:
+        raise DatasetError(f'{path}: found a folder, expected {expected}') from None
+    except UnicodeDecodeError:
+        raise DatasetError(f'{path}: found bytes that are not UTF-8, expected {expected}') from None
+    except OSError as error:
+        raise DatasetError(f'{path}: {error.strerror}, expected {expected}') from None
+
+
+def _read_text(path) -> str:
+    """Any line ends become newlines; a byte-order mark is left out."""
+    return read_file(path, 'a text file', encoding='utf-8-sig')
 
 
 def read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
@@ -27,8 +54,8 @@ def read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
     Raises:
       DatasetError: if there is no such file, or it is not UTF-8 text.
     """
-    text = _read_text(path)
-    lines = ((number, line.strip()) for number, line in enumerate(text.split('\n'), start=1))
+    numbered = enumerate(_read_text(path).split('\n'), start=1)
+    lines = ((number, line.strip()) for number, line in numbered)
     return [(number, line) for number, line in lines if line]
 
 
@@ -39,10 +66,7 @@ def read_csv(
 
     Columns are found by name, whatever their order; blank rows are left out.
 
-    Args:
-      path: the file.
-      required: columns that must be there.
-      optional: columns whose value is None where the file lacks them.
+    The value of an `optional` column is None where the file lacks it.
 
     Raises:
       DatasetError: if there is no such file, it lacks a required column, or a row is too short or
@@ -58,7 +82,6 @@ def read_csv(
                 f'{path}: found columns {", ".join(header) or "none"}, expected {missing[0]!r}'
             )
         columns = {name: header.index(name) for name in (*required, *optional) if name in header}
-        absent = dict.fromkeys(name for name in optional if name not in header)
         for row in rows:
             # A longer row has a comma that is not quoted: its values are not where they should be.
             if len(row) <= max(columns.values()) or any(c.strip() for c in row[len(header) :]):
@@ -67,7 +90,7 @@ def read_csv(
                     f' expected {len(header)}'
                 )
             values = {name: row[column].strip() for name, column in columns.items()}
-            yield reader.line_num, values | absent
+            yield reader.line_num, dict.fromkeys(optional) | values
     except csv.Error as error:
         raise DatasetError(f'{path}, line {reader.line_num}: {error}, expected CSV') from None
 
@@ -92,13 +115,8 @@ def read_json(path: str | os.PathLike) -> Any:
 def check_name(name: str, path: str | os.PathLike, number: int | None = None) -> str:
     """Returns `name` if it can be a path, relative and one that stays in its folder.
 
-    Args:
-      name: what an annotation names, with "/" between folders.
-      path: the annotation file.
-      number: of its line, where it has lines.
-
     Raises:
-      DatasetError: naming the file, the line and the name.
+      DatasetError: naming the annotation file `path`, the line if there is a number, and the name.
     """
     where = f'{path}, line {number}' if number is not None else str(path)
     if any(part in ('', '.', '..') for part in name.split('/')) or '\\' in name:
@@ -127,21 +145,16 @@ def find(folder: str | os.PathLike, *names: str) -> pathlib.Path:
     raise DatasetError(f'{folder}: found none of its files, expected {" or ".join(names)}')
 
 
-def list_files(folder: str | os.PathLike, suffixes: Iterable[str] = VIDEO_SUFFIXES) -> list[str]:
+def list_files(folder: str | os.PathLike, suffixes: Collection[str] = VIDEO_SUFFIXES) -> list[str]:
     """Paths, relative to a folder and with "/", of the files in it and in its folders, sorted.
 
-    Args:
-      folder: searched to any depth. Links to folders are followed, and every folder is searched
-        once: under its own name if that is in here, else under the first of its links.
-      suffixes: lower-case suffixes of the files wanted.
-
-    Hidden files and folders are left out, and so are folders in here that may not be read, like the
-    "lost+found" of a disk.
+    Links to folders are followed, and every folder is searched once: under its own name if that is
+    in here, else under the first of its links. Hidden files and folders are left out, and so are
+    folders in here that may not be read, like the "lost+found" of a disk. Suffixes are lower-case.
 
     Raises:
       DatasetError: if the folder itself cannot be read.
     """
-    suffixes = frozenset(suffixes)
     found, seen = [], set()
     waiting = [(False, '')]  # a heap: links come last, and all in an order of their own
     while waiting:
@@ -169,21 +182,3 @@ def list_files(folder: str | os.PathLike, suffixes: Iterable[str] = VIDEO_SUFFIX
             elif os.path.splitext(entry.name)[1].lower() in suffixes:
                 found.append(name)
     return sorted(found)
-
-
-def _read_text(path) -> str:
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        raise DatasetError(f'{path}: found no regular file, expected a text file')  # a pipe waits
-    try:
-        with open(path, encoding='utf-8-sig') as file:  # any line ends become "\n"
-            return file.read()
-    except FileNotFoundError:
-        raise DatasetError(f'{path}: found nothing, expected this file') from None
-    except IsADirectoryError:
-        raise DatasetError(f'{path}: found a folder, expected a text file') from None
-    except UnicodeDecodeError:
-        raise DatasetError(
-            f'{path}: found bytes that are not UTF-8, expected a text file'
-        ) from None
-    except OSError as error:
-        raise DatasetError(f'{path}: {error.strerror}, expected a text file') from None

@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from data.datasets import lists
 from data.errors import DatasetError
+from s3dg.errors import one_line, reading
 
 # Types of the arrays that are read, as NumPy abbreviates them; objects are not among them. Texts
 # and bytes are read singly: keys of dictionaries are such where a program took them from an array.
@@ -52,9 +54,8 @@ class Array:
     def fill(self, content, kind, shape, order: str) -> None:
         """Takes what a pickle says, if it fits together."""
         # Anything else may be endless to multiply or to write in a message.
-        if not isinstance(shape, tuple) or len(shape) > _MOST_DIMENSIONS:
-            raise pickle.UnpicklingError('an array without a shape')
-        if not all(type(length) is int and 0 <= length < 2**63 for length in shape):
+        is_short = isinstance(shape, tuple) and len(shape) <= _MOST_DIMENSIONS
+        if not is_short or not all(_is_count(length, 2**63) for length in shape):
             raise pickle.UnpicklingError('an array without a shape')
         content = _to_bytes(content, self._made)
         dtype = _to_dtype(kind)
@@ -96,10 +97,6 @@ class _Name:
         raise pickle.UnpicklingError('a state for a function')
 
 
-class _RefusedName(pickle.UnpicklingError):
-    pass
-
-
 def _with_simple_keys(load, only_last=False):
     """`load`, an instruction that fills a dictionary from the stack, for simple keys.
 
@@ -118,9 +115,12 @@ def _with_simple_keys(load, only_last=False):
 # The one written in Python: the other takes memory for the largest number that a pickle mentions,
 # 32 GiB for a pickle of nine bytes.
 class _Unpickler(pickle._Unpickler):
-    def __init__(self, file, most_made: int):
-        super().__init__(file, encoding='iso-8859-1')
-        self._left = most_made
+    def __init__(self, path: str | os.PathLike):
+        content = lists.read_file(path, 'a pickle', mode='rb')
+        # Not from the file: its `read` makes room for as much as it is asked for.
+        super().__init__(io.BytesIO(content), encoding='iso-8859-1')
+        self._path = path
+        self._left = _MADE_PER_BYTE * len(content) + _MADE_BESIDES
 
     def made(self, size: int) -> None:
         """Counts bytes that a call of the pickle has made, or is about to."""
@@ -151,7 +151,11 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module, name):
         found = _NAMES.get((module, name))
         if found is None:
-            raise _RefusedName(f'{module}.{name}')
+            asked = one_line(repr(f'{module}.{name}'), _LONGEST)
+            raise DatasetError(
+                f'{self._path}: found a pickle that asks for {asked}, expected plain values and'
+                ' arrays of numbers; it was not read'
+            )
         return _Name(functools.partial(found, self.made))
 
 
@@ -165,40 +169,18 @@ def load(path: str | os.PathLike) -> Any:
       DatasetError: if there is no such file, it is no whole pickle, or one that asks for anything
         else. Nothing that it names has run then.
     """
-    try:
-        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-            raise DatasetError(f'{path}: found no regular file, expected a pickle')  # a pipe waits
-        with open(path, 'rb') as file:
-            content = file.read()
-        # Not from the file: its `read` makes room for as much as it is asked for.
-        return _Unpickler(io.BytesIO(content), _MADE_PER_BYTE * len(content) + _MADE_BESIDES).load()
-    except FileNotFoundError:
-        raise DatasetError(f'{path}: found nothing, expected this file') from None
-    except IsADirectoryError:
-        raise DatasetError(f'{path}: found a folder, expected a pickle') from None
-    except PermissionError:
-        raise DatasetError(f'{path}: no permission to read it') from None
-    except _RefusedName as error:
-        raise DatasetError(
-            f'{path}: found a pickle that asks for {_short(repr(str(error)))},'
-            ' expected plain values and arrays of numbers; it was not read'
-        ) from None
-    except DatasetError:
-        raise
+    unpickler = _Unpickler(path)
     # What is no pickle can fail in every way: bytes are obeyed as they come.
-    except Exception as error:  # noqa: BLE001
-        found = _short(f'{type(error).__name__}: {error}')
-        raise DatasetError(
-            f'{path}: found no whole pickle of plain values and arrays of numbers ({found})'
-        ) from None
+    expected = f'{path}: found no whole pickle of plain values and arrays of numbers'
+    with reading(expected, DatasetError):
+        return unpickler.load()
 
 
 def get(container: Any, key: Any, kind: type, where: str) -> Any:
-    """An entry of a dictionary that came from a pickle.
+    """An entry of what should be a dictionary that came from a pickle.
 
     Args:
-      container: should be a dictionary.
-      key: of the entry.
+      container, key: of the entry.
       kind: type of the entry: dict, list, tuple, int or Array. Whole numbers have at most 64 bits;
         an array of one is one too.
       where: file and part of it, for the message.
@@ -208,15 +190,14 @@ def get(container: Any, key: Any, kind: type, where: str) -> Any:
     """
     if not isinstance(container, dict):
         raise DatasetError(f'{where}: found {describe(container)}, expected a dictionary')
+    shown = one_line(repr(key), _LONGEST)
     if key not in container:
-        raise DatasetError(f'{where}: found no entry {_short(repr(key))}, expected one')
+        raise DatasetError(f'{where}: found no entry {shown}, expected one')
     value = container[key]
     if kind is int and isinstance(value, Array) and value.values.size == 1:
         value = value.values.item()
     if not isinstance(value, kind) or (kind is int and not -(2**63) <= value < 2**63):
-        raise DatasetError(
-            f'{where}: found {describe(value)} as {_short(repr(key))}, expected {_KINDS[kind]}'
-        )
+        raise DatasetError(f'{where}: found {describe(value)} as {shown}, expected {_KINDS[kind]}')
     return value
 
 
@@ -241,19 +222,14 @@ _KINDS = {
 # What the names mean. Each function is also given one that counts the bytes it makes.
 
 
-def _reconstruct(made, *arguments) -> Array:
-    del arguments  # an empty array's; its state follows
-    return Array(made)
-
-
 def _from_buffer(made, content, kind, shape, order, axes=None) -> Array:
     """How protocol 5 writes arrays; `axes` where neither the first nor the last varies fastest."""
     array = Array(made)
     array.fill(content, kind, shape, 'F' if order == 'F' else 'C')
     if axes is not None:
-        if not isinstance(axes, tuple) or not all(type(axis) is int for axis in axes):
-            raise pickle.UnpicklingError('an array of axes that are no numbers')
-        if sorted(axes) != list(range(array.values.ndim)):
+        count = array.values.ndim
+        are_counts = isinstance(axes, tuple) and all(_is_count(axis, count) for axis in axes)
+        if not are_counts or sorted(axes) != list(range(count)):
             raise pickle.UnpicklingError('an array of other axes than it has')
         array.values = array.values.transpose(axes)
     return array
@@ -291,14 +267,12 @@ def _encode(made, text, encoding='latin1') -> bytes:
     return text.encode('latin-1')
 
 
-def _no_bytes(made) -> bytes:
-    """How Python 3 writes bytes into old protocols if there are none."""
-    del made
-    return b''
-
-
 def _no_call(*arguments):
     raise pickle.UnpicklingError('an array without its content')
+
+
+def _is_count(value, end: int) -> bool:
+    return type(value) is int and 0 <= value < end
 
 
 def _to_bytes(content, made) -> bytes:
@@ -315,23 +289,19 @@ def _to_dtype(kind) -> np.dtype:
     return np.dtype(kind.order + kind.kind)
 
 
-def _short(text: str) -> str:
-    """Text in one line of printable characters, cut where it is long."""
-    text = ''.join(character if character.isprintable() else '?' for character in text[:1000])
-    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
-
-
 # NumPy 2 gave its modules other names.
 _NAMES = {
     ('_codecs', 'encode'): _encode,
-    ('__builtin__', 'bytes'): _no_bytes,
+    # How Python 3 writes bytes into old protocols if there are none.
+    ('__builtin__', 'bytes'): lambda made: b'',
     ('numpy', 'dtype'): lambda made, *arguments: _Dtype(*arguments),
     ('numpy', 'ndarray'): _no_call,
     **{
         (f'numpy.{core}.{module}', name): call
         for core in ('core', '_core')
         for module, name, call in (
-            ('multiarray', '_reconstruct', _reconstruct),
+            # What comes with it is an empty array's; a state follows.
+            ('multiarray', '_reconstruct', lambda made, *arguments: Array(made)),
             ('multiarray', 'scalar', _scalar),
             ('numeric', '_frombuffer', _from_buffer),
         )

@@ -2,10 +2,11 @@
 
 Coordinates are continuous: a picture of `width` pixels reaches from x = 0 to x = `width`, and pixel
 k of a row, from 0, from x = k to x = k + 1. What reaches beyond the picture is cut off, and a box
-of which nothing is left is left out; `describe_outside` counts those.
+of which nothing is left is left out; `remarks` counts those.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -43,8 +44,7 @@ class Annotation:
 
     Attributes:
       tubes: of its actors.
-      height: of the pictures that the boxes were drawn on, in pixels.
-      width: likewise.
+      height, width: of the pictures that the boxes were drawn on, in pixels.
       frames: how many pictures there were.
     """
 
@@ -84,76 +84,61 @@ def example(annotation: Annotation, frames: int, lost_frames: int = 0) -> dict:
       VideoError: if there are boxes on frames that the video does not have, or it has clearly fewer
         frames than were annotated: then it is not the video that the boxes were drawn on.
     """
-    frame, box, tube, label = [], [], [], []
-    for number, one in enumerate(annotation.tubes):
-        normalized = _normalized(one, annotation)
-        inside = _inside(normalized)
-        frame.append(one.frames[inside])
-        box.append(normalized[inside])
-        tube.append(np.full(inside.sum(), number))
-        label += [one.label] * int(inside.sum())
-    frame = np.concatenate([np.empty(0, np.int64), *frame])
-    _check_frames(frames, int(frame.max(initial=-1)) + 1, annotation.frames, lost_frames)
-    box = np.concatenate([np.empty((0, 4), np.float32), *box])
-    tube = np.concatenate([np.empty(0, np.int64), *tube])
-    order = np.lexsort((tube, frame))
-    order = order[frame[order] < frames]
+    tubes = annotation.tubes
+    frame = np.concatenate([np.empty(0, np.int64), *(one.frames for one in tubes)])
+    number = np.concatenate(
+        [np.empty(0, np.int64), *(np.full(len(one.frames), k) for k, one in enumerate(tubes))]
+    )
+    box = _shares(annotation)
+    inside = _has_area(box)
+    needed = int(frame[inside].max(initial=-1)) + 1
+    if frames < needed - lost_frames:
+        raise VideoError(f'{frames} frames, but its boxes go on to the {needed}th')
+    annotated = annotation.frames
+    if frames < min(annotated * (1 - _MISSING_FRAMES), annotated - lost_frames):
+        raise VideoError(f'{frames} frames of the {annotated} that were annotated')
+    order = np.lexsort((number, frame))
+    order = order[inside[order] & (frame[order] < frames)]
     return {
         BOXES: {
             FRAME: frame[order].astype(np.int32),
             BOX: box[order],
-            LABEL: [label[k] for k in order],
-            TUBE: tube[order].astype(np.int32),
+            LABEL: [tubes[k].label for k in number[order]],
+            TUBE: number[order].astype(np.int32),
         }
     }
 
 
-def remarks(annotations_by_name: dict[str, Annotation]) -> list[str]:
-    """Lines on what is odd about the boxes of a set, for a builder's `prepare_videos` to report."""
-    lines = (
-        describe(annotations_by_name) for describe in (describe_outside, describe_other_classes)
-    )
-    return [line for line in lines if line is not None]
+def remarks(annotations: dict[str, Annotation]) -> Iterator[str]:
+    """Lines on what is odd about the boxes of a set, by video "CLASS/VIDEO".
 
-
-def describe_other_classes(annotations_by_name: dict[str, Annotation]) -> str | None:
-    """A line on the tubes whose class is not that of their video, "CLASS/VIDEO"."""
+    They tell of boxes that `example` leaves out, and of tubes of another class than their video.
+    """
+    counts = {name: int((~_has_area(_shares(one))).sum()) for name, one in annotations.items()}
+    empty = [name for name, count in counts.items() if count]
+    if empty:
+        yield (
+            f'left out {sum(counts.values())} boxes without area in the picture,'
+            f' of {len(empty)} videos, for example {empty[0]}'
+        )
     other = [
         name
-        for name, one in annotations_by_name.items()
+        for name, one in annotations.items()
         if any(tube.label != name.partition('/')[0] for tube in one.tubes)
     ]
-    if not other:
-        return None
-    return f'{len(other)} videos have boxes of another class than their own, for example {other[0]}'
+    if other:
+        yield (
+            f'{len(other)} videos have boxes of another class than their own,'
+            f' for example {other[0]}'
+        )
 
 
-def describe_outside(annotations_by_name: dict[str, Annotation]) -> str | None:
-    """A line on the boxes that `example` leaves out, as they have no area in the picture."""
-    counts = {
-        name: sum(int((~_inside(_normalized(tube, one))).sum()) for tube in one.tubes)
-        for name, one in annotations_by_name.items()
-    }
-    outside = [name for name, count in counts.items() if count]
-    if not outside:
-        return None
-    return (
-        f'left out {sum(counts.values())} boxes without area in the picture,'
-        f' of {len(outside)} videos, for example {outside[0]}'
-    )
-
-
-def _check_frames(frames: int, needed: int, annotated: int, lost_frames: int) -> None:
-    if frames < needed - lost_frames:
-        raise VideoError(f'{frames} frames, but its boxes go on to the {needed}th')
-    if frames < min(annotated * (1 - _MISSING_FRAMES), annotated - lost_frames):
-        raise VideoError(f'{frames} frames of the {annotated} that were annotated')
-
-
-def _normalized(tube: Tube, annotation: Annotation) -> np.ndarray:
+def _shares(annotation: Annotation) -> np.ndarray:
+    """The boxes of all tubes as shares of the picture, cut off at its border: float32 [n, 4]."""
+    corners = np.concatenate([np.empty((0, 4)), *(one.corners for one in annotation.tubes)])
     height, width = annotation.height, annotation.width
-    return np.clip(tube.corners / [height, width, height, width], 0, 1).astype(np.float32)
+    return np.clip(corners / [height, width, height, width], 0, 1).astype(np.float32)
 
 
-def _inside(normalized: np.ndarray) -> np.ndarray:
-    return (normalized[:, :2] < normalized[:, 2:]).all(axis=1)
+def _has_area(shares: np.ndarray) -> np.ndarray:
+    return (shares[:, :2] < shares[:, 2:]).all(axis=1)

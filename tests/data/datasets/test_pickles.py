@@ -157,11 +157,11 @@ def test_the_marker_would_appear(saved, tmp_path):
         (b'cnumpy\nrecarray\n.', "'numpy.recarray'"),
         (b'ccopy_reg\n_reconstructor\n.', "'copy_reg._reconstructor'"),
         (b'cdata.datasets.pickles\n_encode\n.', "'data.datasets.pickles._encode'"),
-        (b'c' + b'x' * 100_000 + b'\ny\n.', 'xxx...'),
+        (b'c' + b'x' * 100_000 + b'\ny\n.', "'" + 'x' * 69 + ' ... ' + 'x' * 22 + ".y', expected"),
     ],
 )
 def test_other_names_are_refused(saved, content, found):
-    assert f'asks for {found}' in fault(saved(content)).replace("'" + 'x' * 99, 'xxx')
+    assert f'asks for {found}' in fault(saved(content))
 
 
 DTYPE = b'cnumpy\ndtype\n(U\x02%sK\x00K\x01tR'

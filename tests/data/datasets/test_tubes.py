@@ -44,22 +44,23 @@ def test_boxes_are_cut_at_the_border_and_empty_ones_left_out():
         found['box'], [[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1], [0.995, 0, 1, 0.005]], rtol=1e-6
     )
     assert found['label'] == ['run'] * 3
-    annotation = tubes.Annotation(list(two), 100, 200, 5)
+    annotation = tubes.Annotation([two[0], tube(range(5), outside)], 100, 200, 5)
     good = tubes.Annotation([two[0]], 100, 200, 5)
-    assert tubes.describe_outside({'good': good, 'bad': annotation, 'other': annotation}) == (
-        'left out 10 boxes without area in the picture, of 2 videos, for example bad'
-    )
-    assert tubes.describe_outside({'good': good}) is None
+    found = tubes.remarks({'run/good': good, 'run/bad': annotation, 'run/other': annotation})
+    assert list(found) == [
+        'left out 10 boxes without area in the picture, of 2 videos, for example run/bad'
+    ]
+    assert list(tubes.remarks({'run/good': good})) == []
 
 
 def test_boxes_of_another_class_are_told_of():
     one, other = (
         tubes.Annotation([tube([0], [[0, 0, 9, 9]], name)], 10, 10, 5) for name in ('run', 'wave')
     )
-    assert tubes.describe_other_classes({'run/a': one, 'wave/b': other}) is None
-    assert tubes.describe_other_classes({'run/a': one, 'run/b': other, 'run/c': other}) == (
+    assert list(tubes.remarks({'run/a': one, 'wave/b': other})) == []
+    assert list(tubes.remarks({'run/a': one, 'run/b': other, 'run/c': other})) == [
         '2 videos have boxes of another class than their own, for example run/b'
-    )
+    ]
 
 
 def test_order_is_that_of_frames_then_of_tubes():
