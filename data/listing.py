@@ -19,11 +19,10 @@ class Video:
 
     Attributes:
       id: stable, free of local folders, unique within the dataset.
-      path: a video file, or a folder of numbered frame images. It need not exist: a missing one is
-        skipped and listed when its turn comes.
+      path: a video file, or a folder of numbered frame images. A missing one is skipped and listed.
       label: name of the class; None where it is not published.
-      annotation: file that more is read from when the video is stored (masks, boxes), if there is
-        one; a change of it, like one of the video, makes another dataset.
+      annotation: file that more is read from when the video is stored (masks, boxes), if any; a
+        change of it, like one of the video, makes another dataset.
     """
 
     id: str

@@ -26,12 +26,7 @@ from data.errors import DatasetError
 
 
 def read(path: str | os.PathLike, split_number: int, label_names: Sequence[str]) -> GroundTruth:
-    """Reads a split of such a pickle.
-
-    Args:
-      path: the pickle.
-      split_number: from 1.
-      label_names: of the dataset; the pickle's own may be in another order.
+    """Reads a split, from 1, of such a pickle, whose labels may be in another order than given.
 
     Raises:
       DatasetError: naming the file and what of it is not as it should be.

@@ -69,11 +69,7 @@ class VideoConfig(tfds.core.BuilderConfig):
             raise DatasetError(f'config {self.name!r}: {error}') from None
 
     def encoding(self, **fields) -> encoding.Storage:
-        """How a video becomes encoded frames; `fields` are those that the configuration lacks.
-
-        Raises:
-          DatasetError: for values that cannot be.
-        """
+        """How a video becomes encoded frames; `fields` are those that the configuration lacks."""
         return encoding.Storage(
             frames_per_second=self.frames_per_second,
             frame_size=self.frame_size,
@@ -196,13 +192,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def annotate(self, item: Video, frames: int, annotation: Any) -> dict:
         """The values of `extra_features` for a video.
 
-        Binary files are not parsed here, for nobody vouches for them: `annotation_reader` is for
-        that.
-
         Args:
           item: the video.
           frames: how many it has. Of a flow dataset, one less is stored: the last one has no flow.
-          annotation: as `annotation_reader` read it; None where it reads none.
+          annotation: as `annotation_reader` read it, for nobody vouches for binary files.
 
         Raises:
           VideoError: if the annotation is unusable, or is not one of this video.

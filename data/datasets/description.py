@@ -1,5 +1,6 @@
 """Checks what a dataset on disk says of itself: features, metadata, splits and class names."""
 
+import contextlib
 import json
 import pathlib
 
@@ -23,45 +24,38 @@ def check(opened: tfds.core.DatasetBuilder) -> None:
       DatasetError: naming the folder, or the file of it, with what is wrong.
     """
     folder, info = opened.data_dir, opened.info
-    names = {VIDEO, ID, LABEL}
-    is_ours = isinstance(info.features, tfds.features.FeaturesDict) and names <= {*info.features}
-    if not is_ours or not isinstance(info.features[LABEL], tfds.features.ClassLabel):
-        raise DatasetError(
-            f'{folder}/features.json: found no features of a dataset of videos,'
-            f' expected {", ".join(sorted(names))}; {REMEDY}'
-        )
-    with reading(f'{folder}/metadata.json is damaged; {REMEDY}', DatasetError):
+    names, features = {VIDEO, ID, LABEL}, info.features
+    is_ours = isinstance(features, tfds.features.FeaturesDict) and names <= {*features}
+    if not is_ours or not isinstance(features[LABEL], tfds.features.ClassLabel):
+        expected = f'a dataset of videos, expected {", ".join(sorted(names))}'
+        raise _fault(folder, f'features.json: found no features of {expected}')
+    with _parsing(folder, 'metadata.json'):
         metadata = dict(info.metadata or {})
     missing = [name for name in (*_FIELDS, 'flip_left_right') if name not in metadata]
     if missing:
-        raise DatasetError(f'{folder}/metadata.json: found no {missing[0]!r}; {REMEDY}')
+        raise _fault(folder, f'metadata.json: found no {missing[0]!r}')
     try:
         with reading('a value is of another type', DatasetError):
             VideoConfig(name='stored', **{name: metadata[name] for name in _FIELDS})
     except DatasetError as error:
-        raise DatasetError(f'{folder}/metadata.json is damaged: {error}; {REMEDY}') from error
-    if not isinstance(metadata['flip_left_right'], bool):
-        raise DatasetError(
-            f'{folder}/metadata.json: found flip_left_right={metadata["flip_left_right"]!r},'
-            f' expected true or false; {REMEDY}'
-        )
+        raise _fault(folder, f'metadata.json is damaged: {error}') from error
+    flips = metadata['flip_left_right']
+    if not isinstance(flips, bool):
+        found = f'flip_left_right={flips!r}, expected true or false'
+        raise _fault(folder, f'metadata.json: found {found}')
     for split, one in info.splits.items():
         # A damaged pattern of names may be none, or lead elsewhere.
-        with reading(f'{folder}/dataset_info.json is damaged; {REMEDY}', DatasetError):
-            strange = [
-                path for path in one.filepaths if pathlib.Path(path).parent != pathlib.Path(folder)
-            ]
+        with _parsing(folder, 'dataset_info.json'):
+            paths = map(pathlib.Path, one.filepaths)
+            strange = [path for path in paths if path.parent != pathlib.Path(folder)]
         if strange:
-            raise DatasetError(
-                f'{folder}/dataset_info.json: found the shard {strange[0]}, expected it beside this'
-                f' file; {REMEDY}'
-            )
-        if any(count < 0 for count in one.shard_lengths):
-            raise DatasetError(
-                f'{folder}/dataset_info.json: found a shard of {min(one.shard_lengths)} records in'
-                f' split {split!r}; {REMEDY}'
-            )
-    _check_names(folder, info.features, metadata)
+            found = f'the shard {strange[0]}, expected it beside this file'
+            raise _fault(folder, f'dataset_info.json: found {found}')
+        least = min(one.shard_lengths, default=0)
+        if least < 0:
+            found = f'a shard of {least} records in split {split!r}'
+            raise _fault(folder, f'dataset_info.json: found {found}')
+    _check_names(folder, features, metadata)
 
 
 def _check_names(folder, features, metadata) -> None:
@@ -72,17 +66,22 @@ def _check_names(folder, features, metadata) -> None:
     if expected != found:
         is_known = isinstance(expected, dict)
         differ = [name for name in found if is_known and expected.get(name) != found[name]]
-        name = (differ or [LABEL])[0]
-        raise DatasetError(
-            f'{folder}/{name.replace("/", "-")}.labels.txt: found {len(names)} class names that are'
-            f' not those that the dataset was converted with; {REMEDY}'
-        )
-    with reading(f'{folder}/features.json is damaged; {REMEDY}', DatasetError):
+        file = f'{(differ or [LABEL])[0].replace("/", "-")}.labels.txt'
+        others = 'are not those that the dataset was converted with'
+        raise _fault(folder, f'{file}: found {len(names)} class names that {others}')
+    with _parsing(folder, 'features.json'):
         described = json.loads(pathlib.Path(folder, 'features.json').read_bytes())
         label = described['featuresDict']['features'][LABEL]
         count = int(label['classLabel']['numClasses'])
     if count != len(names) or len(set(names)) != count:
-        raise DatasetError(
-            f'{folder}/label.labels.txt: found {len(names)} class names, {len(set(names))} of them'
-            f' different, expected {count}; {REMEDY}'
-        )
+        found = f'{len(names)} class names, {len(set(names))} of them different'
+        raise _fault(folder, f'label.labels.txt: found {found}, expected {count}')
+
+
+def _fault(folder, what) -> DatasetError:
+    return DatasetError(f'{folder}/{what}; {REMEDY}')
+
+
+def _parsing(folder, file) -> contextlib.AbstractContextManager:
+    """Makes a line of whatever a damaged file leads to in what reads it."""
+    return reading(f'{folder}/{file} is damaged; {REMEDY}', DatasetError)

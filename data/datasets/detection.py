@@ -15,13 +15,12 @@ class DetectionConfig(SplitConfig):
     """Defaults are the paper's for action detection (section 5.3): 320x400.
 
     Attributes:
+      ANNOTATIONS: of the dataset; the first one is the default.
       frames_per_second: None, for boxes belong to the video's own frames.
       annotations: whose boxes, one of ANNOTATIONS.
     """
 
-    # Of a dataset; the first one is the default.
     ANNOTATIONS: ClassVar[tuple[str, ...]] = ()
-
     frames_per_second: float | None = None
     frame_size: tuple[int, int] | None = (320, 400)
     annotations: str = ''
@@ -51,18 +50,14 @@ def detection_configs(
 
     Those with other annotations than the default are named after them: `split1_act_rgb`, ...
     """
-    default = config_class.ANNOTATIONS[0]
-    return [
-        config
-        for kind in config_class.ANNOTATIONS
-        for number in numbers
-        for config in modality_configs(
-            config_class,
-            f'split{number}_' if kind == default else f'split{number}_{kind}_',
-            split_number=number,
-            annotations=kind,
-        )
-    ]
+    configs = []
+    for kind in config_class.ANNOTATIONS:
+        word = '' if kind == config_class.ANNOTATIONS[0] else f'{kind}_'
+        for number in numbers:
+            configs += modality_configs(
+                config_class, f'split{number}_{word}', split_number=number, annotations=kind
+            )
+    return configs
 
 
 def check_video_name(name: object, label_names: Sequence[str], path: str | os.PathLike) -> str:

@@ -8,7 +8,6 @@ What is read takes no more memory than a few times the file: a pickle can name o
 million times over, so the bytes that its calls make are counted.
 """
 
-import functools
 import io
 import math
 import os
@@ -85,13 +84,13 @@ class _Dtype:
 class _Name:
     """What a name stands for in a pickle. A pickle can set nothing on it."""
 
-    __slots__ = ('_call',)
+    __slots__ = ('_call', '_made')
 
-    def __init__(self, call: Callable):
-        self._call = call
+    def __init__(self, call: Callable, made: Callable[[int], None]):
+        self._call, self._made = call, made
 
     def __call__(self, *arguments):
-        return self._call(*arguments)
+        return self._call(self._made, *arguments)
 
     def __setstate__(self, state):
         raise pickle.UnpicklingError('a state for a function')
@@ -156,7 +155,7 @@ class _Unpickler(pickle._Unpickler):
                 f'{self._path}: found a pickle that asks for {asked}, expected plain values and'
                 ' arrays of numbers; it was not read'
             )
-        return _Name(functools.partial(found, self.made))
+        return _Name(found, self.made)
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -179,14 +178,12 @@ def load(path: str | os.PathLike) -> Any:
 def get(container: Any, key: Any, kind: type, where: str) -> Any:
     """An entry of what should be a dictionary that came from a pickle.
 
-    Args:
-      container, key: of the entry.
-      kind: type of the entry: dict, list, tuple, int or Array. Whole numbers have at most 64 bits;
-        an array of one is one too.
-      where: file and part of it, for the message.
+    Its `kind` is dict, list, tuple, int or Array. Whole numbers have at most 64 bits; an array of
+    one is one too.
 
     Raises:
-      DatasetError: if it is no dictionary, lacks the entry, or has another type there.
+      DatasetError: if it is no dictionary, lacks the entry, or has another type there; `where` is
+        the file and the part of it.
     """
     if not isinstance(container, dict):
         raise DatasetError(f'{where}: found {describe(container)}, expected a dictionary')

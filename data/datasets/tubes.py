@@ -28,7 +28,7 @@ class Tube:
     """The boxes of one actor.
 
     Attributes:
-      label: name of the class.
+      label: its class.
       frames: int64 [n], numbers of frames, from 0.
       corners: float64 [n, 4], finite: (ymin, xmin, ymax, xmax) in pixels, continuous.
     """
@@ -56,12 +56,7 @@ class Annotation:
 
 @dataclasses.dataclass(frozen=True)
 class GroundTruth:
-    """What one file says of all videos.
-
-    Attributes:
-      splits: names of the videos of 'train' and 'test'.
-      annotations: boxes, by the name of the video.
-    """
+    """What one file says of all videos: their names by split, and their boxes by name."""
 
     splits: dict[str, list[str]]
     annotations: dict[str, Annotation]
@@ -73,12 +68,8 @@ def example(annotation: Annotation, frames: int, lost_frames: int = 0) -> dict:
     Boxes are in the order of their frames, and within a frame in that of their tubes. A video may
     have frames after those that were annotated; they have no boxes.
 
-    Args:
-      annotation: the boxes.
-      frames: that the video has.
-      lost_frames: how many frames at its end may be missing although they have boxes, which are
-        then left out: DECODER_FRAMES where the video was decoded here and not by those who drew the
-        boxes.
+    At its end, `lost_frames` may be missing although they have boxes, which are then left out:
+    DECODER_FRAMES where the video was decoded here and not by those who drew the boxes.
 
     Raises:
       VideoError: if there are boxes on frames that the video does not have, or it has clearly fewer
