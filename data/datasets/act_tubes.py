@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.datasets import detection, pickles
-from data.datasets.tubes import LAST_FRAME, Annotation, GroundTruth, Tube
+from data.datasets.detection import LAST_FRAME, Annotation, GroundTruth, Tube
 from data.errors import DatasetError
 
 

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 from data import boxes
 from data.conversion.convert import convert_dataset
-from data.datasets import tubes
+from data.datasets import detection
 from data.datasets.builder import VideoBuilder, VideoConfig, modality_configs
 from data.listing import Video
 
@@ -40,10 +40,10 @@ class TinyBoxes(VideoBuilder, skip_registration=True):
         if item.id == 'with':
             first = np.tile(np.array(CORNERS), (frames, 1))
             actors = [
-                tubes.Tube('run', np.arange(frames), first),
-                tubes.Tube('jump', np.array([2]), first[:1] + 8.0),
+                detection.Tube('run', np.arange(frames), first),
+                detection.Tube('jump', np.array([2]), first[:1] + 8.0),
             ]
-        return tubes.example(tubes.Annotation(actors, HEIGHT, WIDTH, frames), frames)
+        return detection.example(detection.Annotation(actors, HEIGHT, WIDTH, frames), frames)
 
 
 def convert(root: pathlib.Path, write_video_file, numbered, modality='rgb'):

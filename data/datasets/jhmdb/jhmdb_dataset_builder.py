@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from data import boxes
-from data.datasets import act_tubes, detection, lists, tubes
+from data.datasets import act_tubes, detection, lists
 from data.datasets.builder import VideoBuilder
 from data.datasets.facts import Published
 from data.datasets.jhmdb import masks
@@ -88,7 +88,7 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def prepare_videos(self, report: Report | None = None) -> None:
         if report is not None and self._act is not None:
-            for line in tubes.remarks(self._act.annotations):
+            for line in detection.remarks(self._act.annotations):
                 report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:
@@ -110,13 +110,13 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def annotate(self, item: Video, frames: int, annotation: masks.Extents | None) -> dict:
         if annotation is None:
-            return tubes.example(self._act.annotations[item.id], frames)
-        tube = tubes.Tube(item.label, annotation.frames, annotation.corners)
-        found = tubes.Annotation([tube], annotation.height, annotation.width, annotation.count)
-        return tubes.example(found, frames)
+            return detection.example(self._act.annotations[item.id], frames)
+        tube = detection.Tube(item.label, annotation.frames, annotation.corners)
+        found = detection.Annotation([tube], annotation.height, annotation.width, annotation.count)
+        return detection.example(found, frames)
 
     @functools.cached_property
-    def _act(self) -> tubes.GroundTruth | None:
+    def _act(self) -> detection.GroundTruth | None:
         if self.builder_config.annotations != 'act':
             return None
         path = lists.find(self.manual_dir, _ACT)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.datasets import detection, pickles
-from data.datasets.tubes import LAST_FRAME, Annotation, Tube
+from data.datasets.detection import LAST_FRAME, Annotation, Tube
 from data.errors import DatasetError
 
 # Of the pictures that the boxes were drawn on.

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from data import boxes
-from data.datasets import act_tubes, detection, lists, tubes
+from data.datasets import act_tubes, detection, lists
 from data.datasets.builder import VideoBuilder
 from data.datasets.facts import Published
 from data.datasets.ucf101_24 import corrected, listing
@@ -89,7 +89,7 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def prepare_videos(self, report: Report | None = None) -> None:
         if report is not None:
-            for line in tubes.remarks(self._truth.annotations):
+            for line in detection.remarks(self._truth.annotations):
                 report(f'{self.name}: {line}')
 
     def split_videos(self) -> dict[str, list[Video]]:
@@ -106,11 +106,11 @@ class Builder(VideoBuilder, skip_registration=True):
 
     def annotate(self, item: Video, frames: int, annotation: None) -> dict:
         del annotation
-        lost_frames = 0 if os.path.isdir(item.path) else tubes.DECODER_FRAMES
-        return tubes.example(self._truth.annotations[item.id], frames, lost_frames)
+        lost_frames = 0 if os.path.isdir(item.path) else detection.DECODER_FRAMES
+        return detection.example(self._truth.annotations[item.id], frames, lost_frames)
 
     @functools.cached_property
-    def _truth(self) -> tubes.GroundTruth:
+    def _truth(self) -> detection.GroundTruth:
         if self.builder_config.annotations == 'act':
             number = self.builder_config.split_number
             return act_tubes.read(self._pickle, number, self.label_names())
@@ -119,7 +119,7 @@ class Builder(VideoBuilder, skip_registration=True):
         splits = {'train': [], 'test': []}
         for name in sorted(found):
             splits['test' if name.casefold() in in_test else 'train'].append(name)
-        return tubes.GroundTruth(splits, found)
+        return detection.GroundTruth(splits, found)
 
     @functools.cached_property
     def _pickle(self) -> pathlib.Path:

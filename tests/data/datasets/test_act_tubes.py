@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.datasets import act_tubes, tubes
+from data.datasets import act_tubes, detection
 from data.errors import DatasetError
 from s3dg.errors import VideoError
 from tests.data import old_pickles
@@ -48,7 +48,7 @@ def test_act_tubes(read_act, write):
     truth = read_act(act(), write=write)
     assert truth.splits == {'train': ['run/a'], 'test': ['wave/c']}
     assert list(truth.annotations) == ['run/a', 'wave/c']
-    found = tubes.example(truth.annotations['run/a'], 40)['boxes']
+    found = detection.example(truth.annotations['run/a'], 40)['boxes']
     # Tubes in the order of the classes' indices, frames from 0, corners and the pixels after them;
     # in uint8, 255 + 1 would be 0, and the box is cut at 240.
     np.testing.assert_array_equal(found['frame'], [0, 4, 38, 39])
@@ -57,9 +57,9 @@ def test_act_tubes(read_act, write):
     pixels = found['box'] * [240, 320, 240, 320]
     expected = [[0, 250, 240, 256], [20, 10.5, 21, 12.5], [0, 0, 240, 320], [24, 32, 48, 64]]
     np.testing.assert_allclose(pixels, expected, atol=1e-4)
-    assert len(tubes.example(truth.annotations['wave/c'], 3)['boxes']['frame']) == 0
+    assert len(detection.example(truth.annotations['wave/c'], 3)['boxes']['frame']) == 0
     with pytest.raises(VideoError, match='39 frames, but its boxes go on to the 40th'):
-        tubes.example(truth.annotations['run/a'], 39)
+        detection.example(truth.annotations['run/a'], 39)
 
 
 def test_act_overlaps_are_those_of_its_own_code(read_act):
@@ -67,7 +67,9 @@ def test_act_overlaps_are_those_of_its_own_code(read_act):
     first, second = [1, 10, 20, 59, 79], [1, 40, 50, 89, 99]
     both = [np.array([first], np.float32), np.array([second], np.float32)]
     truth = read_act(act(gttubes={'run/a': {1: both}, 'wave/c': {}}))
-    one, other = tubes.example(truth.annotations['run/a'], 40)['boxes']['box'].astype(np.float64)
+    one, other = detection.example(truth.annotations['run/a'], 40)['boxes']['box'].astype(
+        np.float64
+    )
     common = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
     found = np.prod(common) / (sum(areas) - np.prod(common))
