@@ -22,8 +22,7 @@ from s3dg.config import MOST_CLASSES
 from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import define_workdir_flags
-from s3dg.program.network_fields import parse_fields
+from s3dg.program.flags import define_workdir_flags, parse_fields
 from s3dg.program.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
 from s3dg.program.workdir import Run
 

@@ -35,8 +35,7 @@ from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags
 from s3dg.program.markdown import markdown_table
-from s3dg.program.settings import read_settings
-from s3dg.program.workdir import CONFIG_FILE, RESULTS_FILE, Run, home_path
+from s3dg.program.workdir import CONFIG_FILE, RESULTS_FILE, Run, home_path, read_settings
 
 FLAGS = flags.FLAGS
 

@@ -18,8 +18,7 @@ from experiments.training.plan import FREE_SETTINGS, Plan
 from experiments.training.recipe import Recipe, describe_steps, with_starts
 from s3dg.program.entry import UsageError
 from s3dg.program.loading import load_network
-from s3dg.program.settings import flatten, read_settings
-from s3dg.program.workdir import CONFIG_FILE, RESULTS_FILE, Run
+from s3dg.program.workdir import CONFIG_FILE, RESULTS_FILE, Run, flatten, read_settings
 from s3dg.training.evaluation import Predictions, compute_metrics
 
 

@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from s3dg.program.entry import UsageError
-from s3dg.program.network_fields import parse_fields
+from s3dg.program.flags import parse_fields
 from s3dg.program.number_flags import (
     MOST_CLIPS,
     MOST_FRAMES,

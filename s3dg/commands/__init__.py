@@ -7,13 +7,7 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A verb of the program.
-
-    Attributes:
-      module: where its `define_flags` and `main` are.
-      takes_arguments: whether it takes words that are not flags.
-      summary: what it does, for the list of verbs.
-    """
+    """The module of a verb, whether it takes words that are not flags, and what it does."""
 
     module: str
     takes_arguments: bool

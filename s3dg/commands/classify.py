@@ -34,11 +34,7 @@ def define_flags():
 
 
 def video_probabilities(model, path):
-    """Probabilities, float32 (classes,), of a video file; warns where it is damaged.
-
-    Args:
-      model: an `ExportedNetwork` or `LoadedNetwork`.
-      path: the file.
+    """Probabilities, float32 (classes,), that a model gives a file; warns where that is damaged.
 
     Raises:
       VideoError: if it cannot be used.
@@ -53,14 +49,13 @@ def video_probabilities(model, path):
         short_side=video_format.short_side,
         warn=lambda faults: print(f'warning: {path}: {faults}', file=sys.stderr, flush=True),
     )
-    logits = np.mean([_logits(model, window) for window in windows], axis=0)
+    answers = []
+    for window in windows:
+        check_crop(window.shape[1:3], video_format.crop_size)
+        answers.append(model.serve(window[None])['logits'].numpy()[0])
+    logits = np.mean(answers, axis=0)
     odds = np.exp(logits - logits.max())
     return odds / odds.sum()
-
-
-def _logits(model, window):
-    check_crop(window.shape[1:3], model.video_format.crop_size)
-    return model.serve(window[None])['logits'].numpy()[0]
 
 
 def most_probable(model, probabilities, number):

@@ -23,9 +23,8 @@ from s3dg.config import NETWORKS, named_config
 from s3dg.network import Network
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import read
+from s3dg.program.flags import parse_fields
 from s3dg.program.loading import load_network
-from s3dg.program.network_fields import parse_fields
 from s3dg.program.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
 
 FLAGS = flags.FLAGS
@@ -46,52 +45,28 @@ def define_flags():
     flags.DEFINE_bool('json', False, 'Print one JSON object with both, instead of text.')
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the flags say, each under the name of its flag."""
+def open_network(name, path, fields):
+    """The `Network` to count, and the (frames, height, width) that are usual for it.
 
-    network: str | None
-    model: str | None
-    set: list[str]
-    frames: int | None
-    height: int | None
-    width: int | None
-    layers: bool
-    json: bool
-
-
-def open_network(options):
-    """The network to count, and the size of the clip.
-
-    Returns:
-      (the `Network`, (frames, height, width)).
+    Args:
+      name, path: a named network, or a `.keras` file; None for the other one.
+      fields: of the named network.
 
     Raises:
       UsageError: where it is not said which network, or there is none.
     """
-    if (options.network is None) == (options.model is None):
+    if (name is None) == (path is None):
         raise UsageError('--network or --model is needed, one of them.')
-    fields = parse_fields(options.set)
-    if options.model is None:
-        network = Network(named_config(options.network, **fields))
-        usual = (cost.FRAMES, cost.HEIGHT, cost.WIDTH)
-    else:
-        if fields:
-            raise UsageError('--set: the fields of --model are in its file; it is for --network.')
-        network = load_network(options.model)
-        usual = (network.video_format.clip_frames, *network.video_format.crop_size)
-    given = (options.frames, options.height, options.width)
-    return network, tuple(
-        one if one is not None else other for one, other in zip(given, usual, strict=True)
-    )
+    if path is None:
+        return Network(named_config(name, **fields)), (cost.FRAMES, cost.HEIGHT, cost.WIDTH)
+    if fields:
+        raise UsageError('--set: the fields of --model are in its file; it is for --network.')
+    network = load_network(path)
+    return network, (network.video_format.clip_frames, *network.video_format.crop_size)
 
 
 def table(costs):
-    """Lines of a table, numbers aligned to the right.
-
-    Args:
-      costs: dict from a name to its `Cost` or `LayerCost`, in order; the last one is the sum.
-    """
+    """Lines of a table of `Cost`s or `LayerCost`s by name, the last of which is the sum."""
     whole = list(costs.values())[-1].multiply_adds
     rows = [('', 'trainable', 'weights', 'multiply-adds', 'share')]
     for name, one in costs.items():
@@ -104,11 +79,12 @@ def table(costs):
 
 def main(arguments):
     del arguments
-    options = read(Options, FLAGS)
-    network, clip = open_network(options)
+    network, usual = open_network(FLAGS.network, FLAGS.model, parse_fields(FLAGS.set))
+    given = (FLAGS.frames, FLAGS.height, FLAGS.width)
+    clip = [one or other for one, other in zip(given, usual, strict=True)]
     layers = cost.layer_costs(network, *clip)
     endpoints, total = cost.per_endpoint(layers), cost.total(layers)
-    if options.json:
+    if FLAGS.json:
         found = {
             **dataclasses.asdict(total),
             'clip': clip,
@@ -118,10 +94,10 @@ def main(arguments):
         }
         print(json.dumps(found), flush=True)
         return
-    name = options.network or options.model
     frames, height, width = clip
     outputs = network.config.num_classes
+    name = FLAGS.network or FLAGS.model
     entry.report(f'{name}: {frames} frames of {height}x{width}, {outputs} outputs')
-    parts = {one.path: one for one in layers} if options.layers else endpoints
+    parts = {one.path: one for one in layers} if FLAGS.layers else endpoints
     for line in table({**parts, 'total': total}):
         entry.report(line)

@@ -81,15 +81,6 @@ def largest_difference(network, folder):
     return float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
 
 
-def _is_whole(folder):
-    """Whether a SavedModel is there, as it was exported."""
-    try:
-        saved_model.read_metadata(folder)
-    except export.ExportError:
-        return False
-    return True
-
-
 def main(arguments):
     del arguments
     required('model', FLAGS.model)
@@ -97,7 +88,11 @@ def main(arguments):
     network = load_network(FLAGS.model)
     export.check_output(FLAGS.output)
     settings = {'model': file_identity(FLAGS.model), 'output': FLAGS.output}
-    is_there = _is_whole(home_path(FLAGS.output))
+    try:
+        saved_model.read_metadata(home_path(FLAGS.output))
+        is_there = True
+    except export.ExportError:  # none, or not as it was exported
+        is_there = False
     this = Run(
         'export', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=not is_there
     )
@@ -106,10 +101,12 @@ def main(arguments):
         return
     endpoints, difference = export_network(network, FLAGS.output)
     results = {'endpoints': endpoints, 'max_difference': difference, 'saved_model': FLAGS.output}
-    rows = [('SavedModel', FLAGS.output), ('endpoints', ', '.join(endpoints))]
-    rows.append(("largest difference from the network's answer", f'{difference:.1e}'))
+    names = ', '.join(endpoints)
+    rows = [
+        ('SavedModel', FLAGS.output),
+        ('endpoints', names),
+        ("largest difference from the network's answer", f'{difference:.1e}'),
+    ]
     this.finish(results, f'# Export\n\n{markdown_table(("what", "value"), rows)}')
-    entry.report(
-        f'{FLAGS.output}: endpoints {", ".join(endpoints)}; answers within {difference:.1e} of the '
-        f"network's"
-    )
+    within = f"answers within {difference:.1e} of the network's"
+    entry.report(f'{FLAGS.output}: endpoints {names}; {within}')

@@ -5,7 +5,6 @@ import hashlib
 import os
 import pathlib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -29,15 +28,10 @@ class FeatureFileError(S3dgError, ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video to extract features of.
-
-    Attributes:
-      path: the file, as it was given.
-      depth: how many parts of its path, from the end, its file of features is named after at least.
-    """
+    """A video, by the path that was given."""
 
     path: pathlib.Path
-    depth: int = 1
+    depth: int = 1  # its features are named after this many parts of its path, at least
 
     @property
     def absolute(self) -> pathlib.Path:
@@ -58,30 +52,25 @@ def find_videos(arguments):
 
     Hidden files and folders are left out, and in folders all files whose names are no video's.
 
-    Returns:
-      `Video`s, those of a folder sorted by their path.
-
     Raises:
       UsageError: for a folder without videos.
     """
     found = {}
-    for argument in arguments:
-        path = home_path(argument)
+    for path in map(home_path, arguments):
         videos = [Video(path)]
         if os.path.isdir(path):  # not `path.is_dir()`, which fails where a name is too long
-            videos = [
-                Video(file, len(file.relative_to(path).parts)) for file in _video_files(path, set())
-            ]
+            files_in = _video_files(path, set())
+            videos = [Video(file, len(file.relative_to(path).parts)) for file in files_in]
             if not videos:
                 suffixes = ' '.join(sorted(VIDEO_SUFFIXES))
                 raise UsageError(f'{path}: found no videos, expected files of {suffixes}.')
-        for item in videos:
-            found.setdefault(item.absolute, item)
+        for video in videos:
+            found.setdefault(video.absolute, video)
     return list(found.values())
 
 
 def _video_files(folder, seen):
-    """Video files below a folder; `seen` keeps links from leading in circles."""
+    """Video files below a folder, by their paths; `seen` keeps links from leading in circles."""
     if folder.resolve() in seen:
         return
     seen.add(folder.resolve())
@@ -94,8 +83,8 @@ def _video_files(folder, seen):
             yield entry
 
 
-def choose_targets(videos: Sequence[Video], folder: pathlib.Path) -> list[Target]:
-    """Where the features of each video go: below `folder`, after the end of the video's path.
+def choose_targets(videos, folder):
+    """The `Target`s of `Video`s, below `folder`.
 
     A file is named after the end of its video's path: `depth` parts of it, and one more for each
     other video that has the name already, in this call or an earlier one. So a name, once used,
@@ -116,24 +105,24 @@ def choose_targets(videos: Sequence[Video], folder: pathlib.Path) -> list[Target
     return targets
 
 
-def _names(video, folder) -> Iterator[pathlib.Path]:
+def _names(video, folder):
     parts = video.absolute.parts[1:]
     for depth in range(video.depth, len(parts) + 1):
         path = folder.joinpath(*parts[-depth:])
         yield path.with_name(_file_name(path.name))
 
 
-def _file_name(video) -> str:
+def _file_name(name):
     """The name of the file for a video of this name; a digest replaces what makes it too long."""
-    encoded = os.fsencode(video)
+    encoded = os.fsencode(name)
     if len(encoded) + len('.npz') <= _LONGEST_NAME:
-        return f'{video}.npz'
+        return f'{name}.npz'
     digest = hashlib.sha256(encoded).hexdigest()[:16]
     kept = encoded[:_KEPT_OF_NAME].decode('utf-8', 'ignore')
     return f'{kept}-{digest}.npz'
 
 
-def video_source(video: Video) -> dict | None:
+def video_source(video):
     """Path, bytes and time of change of a video; None where there is no such file."""
     try:
         return file_identity(video.absolute)
@@ -141,7 +130,7 @@ def video_source(video: Video) -> dict | None:
         return None
 
 
-def read_source(path: pathlib.Path) -> dict | None:
+def read_source(path):
     """The `video_source` that a file of features was made from; None if there is no whole file."""
     if not path.is_file():
         return None
@@ -152,28 +141,18 @@ def read_source(path: pathlib.Path) -> dict | None:
     return {key: arrays[name].item() for key, name in _SOURCE_ARRAYS.items()}
 
 
-def source_arrays(source: Mapping) -> dict:
+def source_arrays(source):
     """The arrays by which `read_source` recognises the video."""
     return {name: source[key] for key, name in _SOURCE_ARRAYS.items()}
 
 
-def write_npz(
-    path: pathlib.Path,
-    arrays: Mapping,
-    name: str,
-    shape: Sequence[int],
-    blocks: Iterable[np.ndarray],
-) -> None:
-    """Writes a `.npz` with one array that is never in memory whole.
-
-    `np.load` reads the file as any other. It appears under its name when it is complete; missing
-    parent folders are made.
+def write_npz(path, arrays, name, shape, blocks):
+    """Writes a `.npz` with one array that is never in memory whole; missing folders are made.
 
     Args:
-      path: file to write.
+      path: the file, which appears when it is complete.
       arrays: the other arrays, numbers or strings, by name.
-      name: of the large array.
-      shape: its shape.
+      name, shape: of the large array.
       blocks: its rows in order, float32 (rows, *shape[1:]), any number at a time.
 
     Raises:

@@ -67,27 +67,20 @@ def define_flags():
     flags.DEFINE_enum(
         'endpoint', 'Mixed_5c', [*ENDPOINTS, POOLED_FEATURES, LOGITS], 'What the features are.'
     )
-    define_count(
-        'window', None, "Frames of a window; default the network's clip_frames.", MOST_FRAMES
-    )
-    define_count(
-        'stride',
-        None,
-        'Frames from the start of a window to the next; default the window.',
-        1_000_000,
-    )
+    window = "Frames of a window; default the network's clip_frames."
+    define_count('window', None, window, MOST_FRAMES)
+    stride = 'Frames from the start of a window to the next; default the window.'
+    define_count('stride', None, stride, 1_000_000)
     flags.DEFINE_enum('pool', 'all', list(POOLED_AXES), 'What is averaged over, space and time.')
-    define_count(
-        'batch_size',
-        1,
+    batch_size = (
         'Windows per device at a time (8 on a GPU, for example); together at most 100 million '
-        'pixels, which is 1,992 frames of 224x224.',
-        MOST_CLIPS,
+        'pixels, which is 1,992 frames of 224x224.'
     )
+    define_count('batch_size', 1, batch_size, MOST_CLIPS)
 
 
 def extract_video(extractor, target, stride, arrays, label):
-    """Writes the file of features of one video.
+    """Writes the file of features of one `Target`; returns the number of windows.
 
     Args:
       extractor: an `Extractor`.
@@ -95,9 +88,6 @@ def extract_video(extractor, target, stride, arrays, label):
       stride: frames from the start of a window to the next.
       arrays: further arrays for the file, by name.
       label: what lines of progress call the video.
-
-    Returns:
-      Number of windows.
 
     Raises:
       VideoError: where the video cannot be used; nothing is written then.
@@ -174,12 +164,11 @@ def main(arguments):
         )
     except ConfigError as error:
         raise UsageError(f'--{error}') from error
-    window = extractor.window
-    stride = FLAGS.stride or window
+    stride = FLAGS.stride or extractor.window
     settings = {
         'model': file_identity(FLAGS.model),
         'endpoint': FLAGS.endpoint,
-        'window': window,
+        'window': extractor.window,
         'stride': stride,
         'pool': FLAGS.pool,
         'dtype': FLAGS.dtype,
@@ -193,11 +182,8 @@ def main(arguments):
     arrays = {'endpoint': FLAGS.endpoint, 'pool': FLAGS.pool, 'model': settings['model']['path']}
     started = time.monotonic()
     done, skipped = extract_all(extractor, targets, stride, arrays)
-    files = {
-        readable(target.video.path): str(target.path)
-        for target in targets
-        if readable(target.video.path) not in skipped
-    }
+    files = {readable(target.video.path): str(target.path) for target in targets}
+    files = {name: path for name, path in files.items() if name not in skipped}
     results = {
         'videos': len(files),
         'done_before': before,

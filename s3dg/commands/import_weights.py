@@ -19,9 +19,7 @@ nothing is written. `s3dg classify`, `features` and `export` take the result, an
 training as `--init`. An import takes seconds, so the same command does it again.
 """
 
-import dataclasses
 import json
-import pathlib
 
 from absl import flags
 
@@ -29,9 +27,8 @@ from s3dg import weights
 from s3dg.config import NETWORKS
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import read, required
+from s3dg.program.flags import parse_fields, required
 from s3dg.program.markdown import markdown_table
-from s3dg.program.network_fields import parse_fields
 from s3dg.program.workdir import RESULTS_FILE, Run, file_identity, home_path, workdir_path
 from s3dg.saving import keras_file
 from s3dg.weights.class_names import LABEL_SETS, kinetics_labels
@@ -65,44 +62,21 @@ def define_flags():
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. dropout_rate=0.5.')
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the flags say, each under the name of its flag."""
-
-    source: str | None
-    checkpoint: str | None
-    output: str | None
-    network: str | None
-    class_names: str | None
-    set: list[str]
-    workdir: str | None
-    overwrite: bool
-
-    def check(self):
-        """Refuses what cannot be, before anything is read.
-
-        Raises:
-          UsageError: saying which flag.
-        """
-        for name in ('source', 'checkpoint', 'output'):
-            required(name, getattr(self, name))
-        if pathlib.Path(self.output).suffix != '.keras':
-            raise UsageError(f'--output: expected a name ending in .keras, found {self.output}.')
-        if home_path(self.output).is_dir():
-            raise UsageError(f'--output: expected a file, found {self.output}, which is a folder.')
-        inflated = self.source == 'inception_v1'
-        if inflated and self.network is None:
-            raise UsageError('--network is needed: which network inception_v1 is inflated into.')
-        if not inflated and self.network is not None:
-            raise UsageError(f'--network: the file of source {self.source} says which it holds.')
+def check_flags(source, output, network):
+    """Refuses what cannot be, before anything is read; raises UsageError saying which flag."""
+    if home_path(output).suffix != '.keras':
+        raise UsageError(f'--output: expected a name ending in .keras, found {output}.')
+    if home_path(output).is_dir():
+        raise UsageError(f'--output: expected a file, found {output}, which is a folder.')
+    inflated = source == 'inception_v1'
+    if inflated and network is None:
+        raise UsageError('--network is needed: which network inception_v1 is inflated into.')
+    if not inflated and network is not None:
+        raise UsageError(f'--network: the file of source {source} says which it holds.')
 
 
 def read_class_names(given):
-    """The class names that --class_names says, or None.
-
-    Raises:
-      UsageError: where it is neither a known set nor a readable file.
-    """
+    """The class names that --class_names says, or None; UsageError where it cannot be used."""
     if given is None:
         return None
     for number, name in LABEL_SETS.items():
@@ -125,11 +99,7 @@ def read_class_names(given):
 
 
 def check_replaceable(output, workdir):
-    """Refuses to replace a file that no import into `workdir` has made, or that was changed since.
-
-    Raises:
-      UsageError: naming it.
-    """
+    """Refuses to replace a file that no import into `workdir` has made, or that was changed."""
     if not output.exists():
         return
     try:
@@ -146,27 +116,28 @@ def check_replaceable(output, workdir):
 
 def main(arguments):
     del arguments
-    options = read(Options, FLAGS)
-    options.check()
-    output = home_path(options.output)
-    workdir = options.workdir or f'runs/import-weights/{output.stem}'
-    if not options.overwrite:
+    for name in ('source', 'checkpoint', 'output'):
+        required(name, FLAGS[name].value)
+    check_flags(FLAGS.source, FLAGS.output, FLAGS.network)
+    output = home_path(FLAGS.output)
+    workdir = FLAGS.workdir or f'runs/import-weights/{output.stem}'
+    if not FLAGS.overwrite:
         check_replaceable(output, workdir)
-    names = read_class_names(options.class_names)
-    fields = parse_fields(options.set)
-    if options.network is not None and names is not None:
+    names = read_class_names(FLAGS.class_names)
+    fields = parse_fields(FLAGS.set)
+    if FLAGS.network is not None and names is not None:
         fields.setdefault('num_classes', len(names))
     imported = weights.load(
-        options.source, options.checkpoint, network=options.network, class_names=names, **fields
+        FLAGS.source, FLAGS.checkpoint, network=FLAGS.network, class_names=names, **fields
     )
     network, left_out = imported.network, imported.variables_left_out
-    settings = {**dataclasses.asdict(options), 'set': fields}
-    del settings['workdir'], settings['overwrite']
+    given = ('source', 'checkpoint', 'output', 'network', 'class_names')
+    settings = {**{name: FLAGS[name].value for name in given}, 'set': fields}
     this = Run('import-weights', workdir, settings, replaces=True, goes_on=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     keras_file.save(network, output)
     results = {
-        'source': options.source,
+        'source': FLAGS.source,
         'model': str(output),
         'written': file_identity(output),
         'variables_used': imported.variables_used,
@@ -175,7 +146,7 @@ def main(arguments):
         'network': network.config.to_dict(),
         'video_format': network.video_format.to_dict(),
     }
-    this.finish(results, _markdown(options.source, imported, output))
+    this.finish(results, _markdown(FLAGS.source, imported, output))
     entry.report(f'{output}: {imported.variables_used} variables used, {len(left_out)} left out')
     if imported.layers_kept:
         gates = len(imported.layers_kept) - 1
@@ -195,15 +166,10 @@ def _markdown(source, imported, output):
         ('outputs', network.config.num_classes),
         ('first class', network.class_names[0] if network.class_names else 'without names'),
     ]
-    return '\n'.join(
-        [
-            f'# Weights of {source}\n',
-            markdown_table(('what', 'value'), rows),
-            '## Left out\n',
-            '\n'.join(f'- {name}' for name in imported.variables_left_out) or 'Nothing.',
-            '\n## Network\n',
-            markdown_table(
-                ('field', 'value'), [(k, str(v)) for k, v in network.config.to_dict().items()]
-            ),
-        ]
+    left_out = '\n'.join(f'- {name}' for name in imported.variables_left_out) or 'Nothing.'
+    fields = [(name, str(value)) for name, value in network.config.to_dict().items()]
+    return (
+        f'# Weights of {source}\n\n{markdown_table(("what", "value"), rows)}\n'
+        f'## Left out\n\n{left_out}\n\n'
+        f'## Network\n\n{markdown_table(("field", "value"), fields)}'
     )

@@ -1,20 +1,19 @@
-"""Flags that several programs share."""
+"""Flags that several programs share, and how they are read."""
 
+import ast
 import dataclasses
 
 from absl import flags
 
+from s3dg.config import NetworkConfig
 from s3dg.program.entry import UsageError
 from s3dg.program.number_flags import MOST_SEED, define_count
 
-DTYPES = ('float32', 'mixed_bfloat16', 'mixed_float16')
 PRESETS = ('paper', 'tiny')
 _MOST_LOGICAL_CPUS = 16  # each has a copy of the network; 64 take minutes to build one
 
-_ANEW = 'Start anew, deleting the whole workdir.'
 
-
-def define_workdir_flags(name, overwrite=_ANEW):
+def define_workdir_flags(name, overwrite='Start anew, deleting the whole workdir.'):
     """Flags of every program that leaves a folder behind; `overwrite` says what that flag does."""
     flags.DEFINE_string('workdir', f'runs/{name}', 'Folder for what the run leaves.')
     flags.DEFINE_bool('overwrite', False, overwrite)
@@ -40,26 +39,17 @@ def define_runtime_flags():
         ['auto', 'one', 'mirrored'],
         'Devices: all GPUs or logical CPUs (mirrored), one of them (one), or what fits (auto).',
     )
-    define_count(
-        'logical_cpus',
-        0,
-        'Split the CPU into this many devices, to try several replicas.',
-        _MOST_LOGICAL_CPUS,
-        least=0,
-    )
-    flags.DEFINE_enum('dtype', 'float32', DTYPES, 'Keras dtype policy of the network.')
+    split = 'Split the CPU into this many devices, to try several replicas.'
+    define_count('logical_cpus', 0, split, _MOST_LOGICAL_CPUS, least=0)
+    dtypes = ['float32', 'mixed_bfloat16', 'mixed_float16']
+    flags.DEFINE_enum('dtype', 'float32', dtypes, 'Keras dtype policy of the network.')
     flags.DEFINE_bool(
         'deterministic', False, 'Same result to the last bit in every run, at some speed.'
     )
 
 
 def read(options_class, values):
-    """What the flags say, as a dataclass whose fields have the names of flags.
-
-    Args:
-      options_class: the dataclass.
-      values: the parsed `flags.FlagValues`.
-    """
+    """What the parsed `flags.FlagValues` say, as a dataclass whose fields have the flags' names."""
     names = [field.name for field in dataclasses.fields(options_class)]
     return options_class(**{name: values[name].value for name in names})
 
@@ -73,3 +63,40 @@ def required(name, value):
     if value is None or value == '':
         raise UsageError(f'--{name} is needed.')
     return value
+
+
+def parse_fields(words):
+    """The fields of `NetworkConfig` that the words of --set give, e.g. 'width=0.5', 'gating=none'.
+
+    Args:
+      words: FIELD=VALUE each. 'none', 'true' and 'false' in any case, numbers, and tuples of
+        numbers ('input_scale=1,1,2') are taken as such, anything else as text.
+
+    Returns:
+      dict from field to value; whether a value fits is for `NetworkConfig` to say.
+
+    Raises:
+      UsageError: for a word without '=', an unknown or a doubled field.
+    """
+    known = [field.name for field in dataclasses.fields(NetworkConfig)]
+    fields = {}
+    for word in words:
+        name, separator, text = word.partition('=')
+        if not separator:
+            raise UsageError(f'--set: expected FIELD=VALUE, found {word!r}.')
+        if name not in known:
+            raise UsageError(f'--set: no field {name!r}; the fields are {", ".join(known)}.')
+        if name in fields:
+            raise UsageError(f'--set: {name} is set twice.')
+        fields[name] = _parse_value(text.strip())
+    return fields
+
+
+def _parse_value(text):
+    words = {'none': None, 'true': True, 'false': False}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text

@@ -1,6 +1,7 @@
 """The folder of a run, and the files that it leaves there."""
 
 import contextlib
+import fnmatch
 import json
 import os
 import pathlib
@@ -8,11 +9,44 @@ import pathlib
 from s3dg import files
 from s3dg.files import folders, locks
 from s3dg.files.readers import read_json
-from s3dg.program import run_files
 from s3dg.program.entry import UsageError
-from s3dg.program.settings import check_same, read_settings
+from s3dg.saving.export import SAVED_MODEL_FILES
 
 CONFIG_FILE, RESULTS_FILE = 'config.json', 'results.json'
+
+# What the programs leave in their workdirs: paths from there, as patterns of `fnmatch`. What is not
+# among them is never deleted.
+_WRITTEN = (
+    CONFIG_FILE,
+    RESULTS_FILE,
+    'report.md',
+    # Trainings.
+    'model.keras',
+    'history.csv',
+    'curves.png',
+    'checkpoints/checkpoint*',  # also what TensorFlow leaves when it is killed while it saves
+    'checkpoints/ckpt-*',
+    'tensorboard/events.out.tfevents.*',
+    # Evaluations, and what experiments keep beside the networks that they share.
+    'confusion.png',
+    'predictions.npz',
+    'predictions_*.npz',
+    'features_*.npz',
+    'submission_*.csv',
+    # quickstart
+    'samples.png',
+    'new_videos/*.mp4',
+    *(f'saved_model/{name}' for name in SAVED_MODEL_FILES),
+    # s3dg features
+    'features/*.npz',
+    # cost_table
+    'networks.csv',
+    'layers.csv',
+    'cost_per_endpoint.png',
+)
+
+# Programs by the names that they had before; their workdirs are still taken.
+_FORMER_NAMES = {'extract_features': 'features', 'import_weights': 'import-weights'}
 _RESULTS_REMEDY = 'delete it to have it written again'
 
 
@@ -23,12 +57,11 @@ class Run:
     run that is only looked at is not locked, and may lie where nothing can be written.
 
     Args:
-      program: name of the entry point.
-      workdir: the folder.
+      program, workdir: names of the entry point and of the folder.
       settings: every resolved value that decides the results, JSON-serialisable.
       overwrite: whether to delete what an earlier run of the program left there. The new folder
-        takes the place of the old one in one step; an old one that holds other files than
-        `run_files.WRITTEN` is refused.
+        takes the place of the old one in one step; one that holds other files than the programs'
+        is refused.
       free: settings, named 'training.log_every' and the like, or whole dicts of them, that may
         differ when a run goes on.
       replaces: for programs that leave only a report here. What `finish` writes replaces a run with
@@ -63,14 +96,16 @@ class Run:
         folders.finish_swap(self.path)
         before = self._read_earlier()
         if before is None:
-            self._check_no_remains()
+            _check_no_remains(self.path)
         elif replaces:
             self._is_replaced = overwrite or before != self._settings
         elif overwrite:
-            self._start_anew(inputs)
+            _check_no_inputs(self.path, inputs)
+            with _of_workdir(), folders.unfinished_folder(self.path, _WRITTEN) as new:
+                files.write_json(new / CONFIG_FILE, self._settings)
             return
         else:
-            check_same(self.path, before, self._settings, free)
+            _check_same(self.path, before, self._settings, free)
         # Resolved: a link may lead to what is not there yet.
         self.path.resolve().mkdir(parents=True, exist_ok=True)
         if not (self.path / RESULTS_FILE).exists():  # else it says how those came about
@@ -95,38 +130,16 @@ class Run:
             )
         return before
 
-    def _start_anew(self, inputs):
-        _check_no_inputs(self.path, inputs)
-        with _of_workdir(), folders.unfinished_folder(self.path, run_files.WRITTEN) as new:
-            files.write_json(new / CONFIG_FILE, self._settings)
-
-    def _check_no_remains(self):
-        """Refuses files that would be taken for this run's, or written over."""
-        for name in sorted(os.listdir(self.path)) if self.path.is_dir() else ():
-            if run_files.is_written(name):
-                raise UsageError(
-                    f'--workdir: {self.path} holds {name} and no {CONFIG_FILE} that says of which '
-                    f'run; give another one, or delete it.'
-                )
-
     @property
     def results(self):
-        """What a finished run has written; None before.
-
-        Raises:
-          UsageError: where that is damaged.
-        """
+        """What a finished run has written, None before; UsageError where that is damaged."""
         path = self.path / RESULTS_FILE
         if self._is_replaced or not path.exists():
             return None
         return read_json(path, UsageError, _RESULTS_REMEDY)
 
     def figure(self, name):
-        """A number among the results of a finished run.
-
-        Raises:
-          UsageError: where there is none of this name.
-        """
+        """A number among the results of a finished run; UsageError where there is none."""
         found = (self.results or {}).get(name)
         if isinstance(found, bool) or not isinstance(found, (int, float)):
             raise UsageError(
@@ -148,6 +161,17 @@ class Run:
         return self.path / name
 
 
+def _check_no_remains(folder):
+    """Refuses files that would be taken for this run's, or written over."""
+    tops = [pattern.split('/')[0] for pattern in _WRITTEN]
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        if any(fnmatch.fnmatchcase(name, top) for top in tops):
+            raise UsageError(
+                f'--workdir: {folder} holds {name} and no {CONFIG_FILE} that says of which run; '
+                f'give another one, or delete it.'
+            )
+
+
 def _check_no_inputs(folder, inputs):
     """Refuses a folder that is to be deleted, and holds what is to be read."""
     for what, path in inputs:
@@ -159,11 +183,7 @@ def _check_no_inputs(folder, inputs):
 
 
 def _lock(folder):
-    """The lock of a workdir, which is held as long as a reference to it is.
-
-    Raises:
-      InUseError: where another process is at work there.
-    """
+    """The lock of a workdir, which is held as long as a reference to it is."""
     try:
         return locks.lock(locks.beside(folder))
     except locks.InUseError as error:
@@ -180,6 +200,37 @@ def _of_workdir():
         yield
     except folders.FolderError as error:
         raise UsageError(f'--workdir: {error}') from error
+
+
+def read_settings(path):
+    """What a run has written to its `config.json`; UsageError where the file is another's."""
+    remedy = 'give another folder, or delete this one'
+    settings = read_json(path, UsageError, remedy)
+    program = settings.get('program')
+    if not isinstance(program, str):
+        raise UsageError(f'{path} was not written by this project, or is damaged; {remedy}')
+    return {**settings, 'program': _FORMER_NAMES.get(program, program)}
+
+
+def flatten(values, prefix=''):
+    """Nested dicts as one, with keys like 'training.log_every'."""
+    if not isinstance(values, dict):
+        return {prefix: values}
+    pairs = ((f'{prefix}.{name}' if prefix else name, value) for name, value in values.items())
+    return {key: leaf for name, value in pairs for key, leaf in flatten(value, name).items()}
+
+
+def _check_same(folder, before, now, free):
+    """Refuses settings, nested dicts, that are not those of the run in a folder, naming one."""
+    flat_before, flat_now = flatten(before), flatten(now)
+    free = tuple(f'{name}.' for name in free)
+    for name in sorted({*flat_before, *flat_now}):
+        old, new = flat_before.get(name), flat_now.get(name)
+        if old != new and not f'{name}.'.startswith(free):
+            raise UsageError(
+                f'{folder} holds a run with other settings: {name} was {old!r} and is now {new!r}. '
+                f'Give another --workdir, or --overwrite to start anew.'
+            )
 
 
 def home_path(path):

@@ -14,7 +14,7 @@ from s3dg.commands import VERBS
 from s3dg.config import NETWORKS, ConfigError, NetworkConfig
 from s3dg.errors import LONGEST_LINE, S3dgError
 from s3dg.program import number_flags
-from s3dg.program.network_fields import parse_fields
+from s3dg.program.flags import parse_fields
 from tests import in_process
 
 FLAGS = flags.FLAGS

@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from s3dg.program.entry import UsageError
-from s3dg.program.settings import read_settings
-from s3dg.program.workdir import Run, home_path
+from s3dg.program.workdir import Run, home_path, read_settings
 from tests import fuzzing, programs
 from tests.kills import contents, hidden_contents, killed_at
 

@@ -3,7 +3,7 @@
 import pytest
 
 from s3dg.program.entry import UsageError
-from s3dg.program.network_fields import parse_fields
+from s3dg.program.flags import parse_fields
 
 
 def test_words_become_fields():
