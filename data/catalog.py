@@ -46,11 +46,7 @@ _LISTED = 8  # configurations that a message names
 
 
 def builder_class(name: str) -> type[VideoBuilder]:
-    """The builder of a dataset.
-
-    Raises:
-      DatasetError: if there is none of this name.
-    """
+    """The builder of a dataset. Raises DatasetError if there is none of this name."""
     if name not in BUILDERS:
         raise DatasetError(f'dataset: found {name!r}, expected one of {", ".join(BUILDERS)}')
     return BUILDERS[name]
@@ -133,20 +129,12 @@ def open_dataset(
 
 
 def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None) -> bool:
-    """Whether a dataset is there, converted.
-
-    Raises:
-      DatasetError: if there is none of this name.
-    """
+    """Whether a dataset is there, converted. Raises DatasetError if there is none of this name."""
     return _is_there(_locate(name, config, data_dir)[-1])
 
 
 def published_facts(name: str, config: str | None = None) -> Facts:
-    """What is known of a dataset that need not be on disk; reads no files.
-
-    Args:
-      name: a key of BUILDERS, but not the user's own videos.
-      config: a configuration of its builder ("rgb", "split1_flow"), by default the first.
+    """What is known of a configuration, by default the first, that need not be on disk.
 
     Raises:
       DatasetError: for an unknown dataset or configuration, or one of which nothing is published.

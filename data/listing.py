@@ -37,11 +37,7 @@ class Video:
 
 
 def check_splits(name: str, splits: dict[str, list[Video]]) -> None:
-    """Checks that there are videos in every split and that their ids are unique.
-
-    Raises:
-      DatasetError: naming the dataset and the split or id at fault.
-    """
+    """Raises DatasetError if a split has no videos, or an id comes twice in the dataset `name`."""
     if not splits:
         raise DatasetError(f'{name}: found no splits, expected at least one')
     seen = {}

@@ -28,8 +28,7 @@ from data.errors import DatasetError
 def read(path: str | os.PathLike, split_number: int, label_names: Sequence[str]) -> GroundTruth:
     """Reads a split, from 1, of such a pickle, whose labels may be in another order than given.
 
-    Raises:
-      DatasetError: naming the file and what of it is not as it should be.
+    Raises DatasetError, naming the file and what of it is not as it should be.
     """
     content = pickles.load(path)
     labels = pickles.get(content, 'labels', list, f'{path}')

@@ -152,11 +152,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @property
     def manual_dir(self) -> str:
-        """The user's folder of videos and lists.
-
-        Raises:
-          DatasetError: if none was given, or it is not there.
-        """
+        """The user's folder of videos and lists. Raises DatasetError if it is not there."""
         folder = self.builder_config.manual_dir
         if folder is None:
             raise DatasetError(
@@ -178,8 +174,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def split_videos(self) -> dict[str, list[Video]]:
         """Lists the videos of every split, without opening them.
 
-        Raises:
-          DatasetError: if files are missing or do not fit together.
+        Raises DatasetError if the files that list them are missing or do not fit together.
         """
 
     def extra_features(self) -> dict[str, tfds.features.FeatureConnector]:
@@ -225,11 +220,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ) -> Iterator[tuple[Video, encoding.Encoded | VideoError, dict | None]]:
         """Encodes videos and makes examples of them, in order: what every conversion stores.
 
-        Whoever may leave before the end must close the generator.
-
-        Args:
-          videos: those that have a `fault` are not decoded.
-          processes: as of `encoding.in_order`.
+        Those that have a `fault` are not decoded; `processes` is as of `encoding.in_order`. Whoever
+        may leave before the end must close the generator.
 
         Yields:
           (video, what came of it, its example); no example of a video that cannot be used.

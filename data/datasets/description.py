@@ -18,11 +18,7 @@ _FIELDS = ('frames_per_second', 'frame_size', 'short_side', 'modality')
 
 
 def check(opened: tfds.core.DatasetBuilder) -> None:
-    """Checks the description of an opened dataset.
-
-    Raises:
-      DatasetError: naming the folder, or the file of it, with what is wrong.
-    """
+    """Raises DatasetError, naming the file, if the description of an opened dataset is damaged."""
     folder, info = opened.data_dir, opened.info
     names, features = {VIDEO, ID, LABEL}, info.features
     is_ours = isinstance(features, tfds.features.FeaturesDict) and names <= {*features}

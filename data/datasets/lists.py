@@ -49,10 +49,8 @@ def _read_text(path) -> str:
 def read_lines(path: str | os.PathLike) -> list[tuple[int, str]]:
     """The lines of a text file that are not blank, stripped, with their numbers from 1.
 
-    Any line ends, a byte-order mark and a missing last line end are taken as they come.
-
-    Raises:
-      DatasetError: if there is no such file, or it is not UTF-8 text.
+    Any line ends, a byte-order mark and a missing last line end are taken as they come. Raises
+    DatasetError as `read_file`.
     """
     numbered = enumerate(_read_text(path).split('\n'), start=1)
     lines = ((number, line.strip()) for number, line in numbered)
@@ -64,13 +62,11 @@ def read_csv(
 ) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Yields the rows of a CSV file with a header: (number of its last line, {column: value}).
 
-    Columns are found by name, whatever their order; blank rows are left out.
-
-    The value of an `optional` column is None where the file lacks it.
+    Columns are found by name, whatever their order; the value of an optional one is None where the
+    file lacks it. Blank rows are left out.
 
     Raises:
-      DatasetError: if there is no such file, it lacks a required column, or a row is too short or
-        too long.
+      DatasetError: as `read_file`, or if a required column is missing, or a row too short or long.
     """
     reader = csv.reader(io.StringIO(_read_text(path)), strict=True)
     try:
@@ -96,11 +92,7 @@ def read_csv(
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """The value of a JSON file; its types are whatever the file says.
-
-    Raises:
-      DatasetError: if there is no such file, or it is not UTF-8 text or not JSON.
-    """
+    """The value of a JSON file, of any type. Raises DatasetError if it cannot be read."""
     text = _read_text(path)
     try:
         return json.loads(text)
@@ -133,11 +125,7 @@ def check_name(name: str, path: str | os.PathLike, number: int | None = None) ->
 
 
 def find(folder: str | os.PathLike, *names: str) -> pathlib.Path:
-    """The first of `names` that is in a folder.
-
-    Raises:
-      DatasetError: if none is, naming the folder and what was expected.
-    """
+    """The first of `names` that is in a folder. Raises DatasetError if none is."""
     for name in names:
         path = pathlib.Path(folder) / name
         if os.path.exists(path):  # unlike the method of `path`, it raises nothing
