@@ -10,6 +10,15 @@ from s3dg.program import startup
 
 _HELP = ('-h', '-help', '--help', '-?')
 _WIDTH = max(map(len, VERBS))
+_VERBS = '\n'.join(f'  {name:{_WIDTH}}  {verb.summary}' for name, verb in VERBS.items())
+_USAGE = f"""\
+S3D-G and its relatives for video classification.
+
+usage: s3dg VERB [--FLAG=VALUE ...] [VIDEO ...]
+
+{_VERBS}
+
+`s3dg VERB --help` lists the flags of a verb."""
 
 
 def main() -> None:
@@ -17,14 +26,12 @@ def main() -> None:
     words = sys.argv[1:]
     if not words or words[0] in (*_HELP, '--helpshort', 'help'):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a closed pipe ends it quietly
-        print(_usage())
+        print(_USAGE)
         sys.exit(0 if words else 2)
     name = words[0]
     if name not in VERBS:
-        print(
-            f'error: found {one_line(repr(name))}, expected a verb: {", ".join(VERBS)}',
-            file=sys.stderr,
-        )
+        found = one_line(repr(name))
+        print(f'error: found {found}, expected a verb: {", ".join(VERBS)}', file=sys.stderr)
         sys.exit(2)
     verb = VERBS[name]
     startup.prepare(words[1:])
@@ -35,18 +42,6 @@ def main() -> None:
     sys.modules['__main__'].__doc__ = module.__doc__  # what absl prints above the flags
     module.define_flags()
     entry.start(module.main, verb.takes_arguments)
-
-
-def _usage() -> str:
-    lines = [f'  {name:{_WIDTH}}  {verb.summary}' for name, verb in VERBS.items()]
-    return '\n'.join(
-        [
-            'S3D-G and its relatives for video classification.\n',
-            'usage: s3dg VERB [--FLAG=VALUE ...] [VIDEO ...]\n',
-            *lines,
-            '\n`s3dg VERB --help` lists the flags of a verb.',
-        ]
-    )
 
 
 if __name__ == '__main__':

@@ -62,7 +62,7 @@ class VideoFeatures:
     Attributes:
       frames_per_second: rate of the frames that the network sees.
       frame_times: float64 (windows, frames), seconds from the start of the file at which each frame
-        of a window appears; where a video is looped they repeat.
+        appears; where a video is looped they repeat.
       feature_times: float64 (windows,), or (windows, time) where the features have a temporal axis:
         the mean time of the frames that a feature stands for.
       shape: of all features, (windows, ...).
@@ -89,7 +89,6 @@ class Extractor:
     """Features of clips and videos at one endpoint of a network.
 
     Attributes:
-      window: frames of a clip.
       shape: of the features of a clip.
       time_weights: float64 (steps, frames) as of `step_weights`, or (frames,) where the features
         have no temporal axis: a feature's time is the mean of the frames' times with these weights.
@@ -98,7 +97,7 @@ class Extractor:
       network: a `Network`, made or loaded under `strategy`.
       endpoint: a name known to `Network.endpoint`, or `LOGITS`.
       pool: a key of `POOLED_AXES`.
-      window: frames of a clip; default those of the network's training clips.
+      window: frames of a clip, an attribute too; default those of the network's training clips.
       batch_size: clips at a time and device.
       strategy: devices; default a single one.
 
@@ -142,17 +141,13 @@ class Extractor:
         self._in_batches = InBatches(features, batch_size * strategy.num_replicas_in_sync, strategy)
 
     def __call__(self, clips):
-        """Features, float32 (clips, *shape), of uint8 clips (clips, T, H, W, C).
-
-        Raises:
-          NonFiniteAnswerError: where the network answers with NaN or infinity.
-        """
+        """Features, float32 (clips, *shape), of uint8 (clips, T, H, W, C); errors as of `read`."""
         return require_finite(self._in_batches(clips), 'features')
 
     def of_video(self, path, stride=None, *, progress=None, warn=None):
-        """The `VideoFeatures` of a file; memory is bounded by a batch, however long the video is.
+        """The `VideoFeatures` of a file; memory is bounded by a batch, however long it is.
 
-        The video is decoded twice: here, to count its frames, and while the features are read.
+        It is decoded twice: here, to count its frames, and while the features are read.
 
         Args:
           path: a video file.

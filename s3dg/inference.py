@@ -12,13 +12,10 @@ class InBatches:
     Every batch has the same shape, so that the function is traced once: the last, smaller one is
     filled up with zeros, and what becomes of those is cut off.
 
-    Attributes:
-      batch_size: clips of a batch, over all devices.
-
     Args:
       function: takes a tensor (clips, ...) and returns one (clips, ...), or a dict of them. Each
         device runs it on its share of a batch.
-      batch_size: clips of a batch, over all devices.
+      batch_size: clips of a batch, over all devices; an attribute too.
       strategy: the devices; default those of the strategy in whose scope it is made, else one.
 
     Raises:
@@ -48,10 +45,8 @@ class InBatches:
         return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
     def _of_batch(self, clips):
-        missing = self.batch_size - len(clips)
-        batch = clips
-        if missing:
-            batch = np.concatenate([clips, np.zeros((missing, *clips.shape[1:]), clips.dtype)])
+        zeros = np.zeros((self.batch_size - len(clips), *clips.shape[1:]), clips.dtype)
+        batch = np.concatenate([clips, zeros]) if len(zeros) else clips
         shares = np.split(batch, self._strategy.num_replicas_in_sync)
         distributed = self._strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(shares[context.replica_id_in_sync_group])

@@ -16,7 +16,6 @@ from absl import flags
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.errors import VideoError
 from s3dg.program import entry
-from s3dg.program.entry import UsageError
 from s3dg.program.flags import required
 from s3dg.program.loading import load_model, require_classes, require_rgb
 from s3dg.program.number_flags import define_count
@@ -68,7 +67,7 @@ def most_probable(model, probabilities, number):
 def main(arguments):
     required('model', FLAGS.model)
     if not arguments:
-        raise UsageError('No video given: s3dg classify --model=MODEL VIDEO...')
+        raise entry.UsageError('No video given: s3dg classify --model=MODEL VIDEO...')
     model = load_model(FLAGS.model)
     require_rgb(model, FLAGS.model)
     require_classes(model, FLAGS.model)

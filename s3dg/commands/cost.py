@@ -22,7 +22,6 @@ from s3dg import cost
 from s3dg.config import NETWORKS, named_config
 from s3dg.network import Network
 from s3dg.program import entry
-from s3dg.program.entry import UsageError
 from s3dg.program.flags import parse_fields
 from s3dg.program.loading import load_network
 from s3dg.program.number_flags import MOST_FRAMES, MOST_PIXELS, define_count
@@ -56,11 +55,11 @@ def open_network(name, path, fields):
       UsageError: where it is not said which network, or there is none.
     """
     if (name is None) == (path is None):
-        raise UsageError('--network or --model is needed, one of them.')
+        raise entry.UsageError('--network or --model is needed, one of them.')
     if path is None:
         return Network(named_config(name, **fields)), (cost.FRAMES, cost.HEIGHT, cost.WIDTH)
     if fields:
-        raise UsageError('--set: the fields of --model are in its file; it is for --network.')
+        raise entry.UsageError('--set: the fields of --model are in its file; it is for --network.')
     network = load_network(path)
     return network, (network.video_format.clip_frames, *network.video_format.crop_size)
 

@@ -159,23 +159,19 @@ def write_npz(path, arrays, name, shape, blocks):
       ValueError: if the blocks do not add up to `shape`.
       OSError: with the name of the file, where it cannot be written (a full disk).
     """
+    header = {'descr': '<f4', 'fortran_order': False, 'shape': tuple(map(int, shape))}
+    rows = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.unfinished(path) as temporary, zipfile.ZipFile(temporary, 'w') as file:
         for key, value in arrays.items():
             with file.open(f'{key}.npy', 'w') as member:
                 np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
         with file.open(f'{name}.npy', 'w', force_zip64=True) as member:
-            _write_rows(member, shape, blocks)
-
-
-def _write_rows(member, shape, blocks):
-    header = {'descr': '<f4', 'fortran_order': False, 'shape': tuple(map(int, shape))}
-    np.lib.format.write_array_header_1_0(member, header)
-    rows = 0
-    for block in blocks:
-        if block.shape[1:] != header['shape'][1:]:
-            raise ValueError(f'found rows of shape {block.shape[1:]}, expected {shape[1:]}')
-        member.write(np.ascontiguousarray(block, '<f4').data)
-        rows += len(block)
-    if rows != shape[0]:
-        raise ValueError(f'found {rows} rows, expected {shape[0]}')
+            np.lib.format.write_array_header_1_0(member, header)
+            for block in blocks:
+                if block.shape[1:] != header['shape'][1:]:
+                    raise ValueError(f'found rows of {block.shape[1:]}, expected {shape[1:]}')
+                member.write(np.ascontiguousarray(block, '<f4').data)
+                rows += len(block)
+        if rows != shape[0]:
+            raise ValueError(f'found {rows} rows, expected {shape[0]}')

@@ -45,7 +45,6 @@ from s3dg.files import readable
 from s3dg.files.disk import DiskError
 from s3dg.network import POOLED_FEATURES
 from s3dg.program import entry
-from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_runtime_flags, define_workdir_flags, required
 from s3dg.program.loading import load_network, require_rgb
 from s3dg.program.markdown import markdown_table
@@ -125,15 +124,15 @@ def extract_all(extractor, targets, stride, arrays):
     """Extracts the features of all videos that are not done, naming those that cannot be read.
 
     Returns:
-      ({path of a video: windows}, {path of a video: reason}) of those done now and those left out.
+      (number of windows, {path of a video: reason} of those left out).
     """
-    done, skipped = {}, {}
+    windows, skipped = 0, {}
     todo = [target for target in targets if not target.is_done]
     for number, target in enumerate(todo, 1):
         name = readable(target.video.path)
         label = f'{name} ({number} of {len(todo)})'
         try:
-            done[name] = extract_video(extractor, target, stride, arrays, label)
+            count = extract_video(extractor, target, stride, arrays, label)
         except (VideoError, NonFiniteAnswerError) as error:
             skipped[name] = str(error)
             entry.report_error(f'{name}: {error}')
@@ -145,14 +144,15 @@ def extract_all(extractor, targets, stride, arrays):
                 f'{target.path}: {error.strerror}; the files of features before it are kept; make '
                 f'room and run the same command again'
             ) from error
-        entry.report(f'{label}: {done[name]} windows, {target.path}')
-    return done, skipped
+        windows += count
+        entry.report(f'{label}: {count} windows, {target.path}')
+    return windows, skipped
 
 
 def main(arguments):
     required('model', FLAGS.model)
     if not arguments:
-        raise UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
+        raise entry.UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
     videos = feature_file.find_videos(arguments)
     strategy = start_runtime(RuntimeOptions.of(FLAGS))
     with strategy.scope():
@@ -163,7 +163,7 @@ def main(arguments):
             network, FLAGS.endpoint, FLAGS.pool, FLAGS.window, FLAGS.batch_size, strategy
         )
     except ConfigError as error:
-        raise UsageError(f'--{error}') from error
+        raise entry.UsageError(f'--{error}') from error
     stride = FLAGS.stride or extractor.window
     settings = {
         'model': file_identity(FLAGS.model),
@@ -181,24 +181,22 @@ def main(arguments):
         entry.report(f'{this.path}: {before} of {len(targets)} videos are done already')
     arrays = {'endpoint': FLAGS.endpoint, 'pool': FLAGS.pool, 'model': settings['model']['path']}
     started = time.monotonic()
-    done, skipped = extract_all(extractor, targets, stride, arrays)
+    windows, skipped = extract_all(extractor, targets, stride, arrays)
     files = {readable(target.video.path): str(target.path) for target in targets}
     files = {name: path for name, path in files.items() if name not in skipped}
     results = {
         'videos': len(files),
         'done_before': before,
         'skipped': len(skipped),
-        'windows': sum(done.values()),
+        'windows': windows,
         'seconds': time.monotonic() - started,
         'feature_shape': extractor.shape,
         'skipped_videos': [{'video': name, 'reason': why} for name, why in skipped.items()],
         'files': files,
     }
     this.finish(results, _markdown(settings, results))
-    entry.report(
-        f'{len(files)} videos, {before} of them from before, {len(skipped)} skipped: '
-        f'{this / "features"}'
-    )
+    found = f'{len(files)} videos, {before} of them from before, {len(skipped)} skipped'
+    entry.report(f'{found}: {this / "features"}')
     return 1 if skipped else 0
 
 

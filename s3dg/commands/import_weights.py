@@ -26,7 +26,6 @@ from absl import flags
 from s3dg import weights
 from s3dg.config import NETWORKS
 from s3dg.program import entry
-from s3dg.program.entry import UsageError
 from s3dg.program.flags import parse_fields, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.workdir import RESULTS_FILE, Run, file_identity, home_path, workdir_path
@@ -38,41 +37,33 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """The flags of this program, for it alone."""
-    flags.DEFINE_string(
-        'workdir',
-        None,
-        'Folder for what the run leaves; default runs/import-weights/NAME for NAME.keras.',
-    )
+    workdir = 'Folder for what the run leaves; default runs/import-weights/NAME for NAME.keras.'
+    flags.DEFINE_string('workdir', None, workdir)
     flags.DEFINE_bool('overwrite', False, 'Replace --output, also where no import has made it.')
     flags.DEFINE_enum('source', None, list(weights.SOURCES), 'Where the checkpoint comes from.')
     flags.DEFINE_string('checkpoint', None, 'The released file; for TensorFlow also its prefix.')
     flags.DEFINE_string('output', None, 'The .keras file to write.')
-    flags.DEFINE_enum(
-        'network',
-        None,
-        list(NETWORKS),
-        'What inception_v1 is inflated into; for no other source.',
-    )
-    flags.DEFINE_string(
-        'class_names',
-        None,
+    network = 'What inception_v1 is inflated into; for no other source.'
+    flags.DEFINE_enum('network', None, list(NETWORKS), network)
+    class_names = (
         'kinetics400, kinetics600, or a text file with one name per line, in the order of the '
-        'logits; default what the source says.',
+        'logits; default what the source says.'
     )
+    flags.DEFINE_string('class_names', None, class_names)
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. dropout_rate=0.5.')
 
 
 def check_flags(source, output, network):
     """Refuses what cannot be, before anything is read; raises UsageError saying which flag."""
     if home_path(output).suffix != '.keras':
-        raise UsageError(f'--output: expected a name ending in .keras, found {output}.')
+        raise entry.UsageError(f'--output: expected a name ending in .keras, found {output}.')
     if home_path(output).is_dir():
-        raise UsageError(f'--output: expected a file, found {output}, which is a folder.')
+        raise entry.UsageError(f'--output: expected a file, found {output}, which is a folder.')
     inflated = source == 'inception_v1'
     if inflated and network is None:
-        raise UsageError('--network is needed: which network inception_v1 is inflated into.')
+        raise entry.UsageError('--network is needed: which network inception_v1 is inflated into.')
     if not inflated and network is not None:
-        raise UsageError(f'--network: the file of source {source} says which it holds.')
+        raise entry.UsageError(f'--network: the file of source {source} says which it holds.')
 
 
 def read_class_names(given):
@@ -85,16 +76,16 @@ def read_class_names(given):
     path = home_path(given)
     if not path.is_file():
         known = ', '.join(LABEL_SETS.values())
-        raise UsageError(f'--class_names: expected {known} or a text file, found {given!r}.')
+        raise entry.UsageError(f'--class_names: expected {known} or a text file, found {given!r}.')
     try:
         lines = path.read_text(encoding='utf-8-sig').rstrip().split('\n')
     except UnicodeDecodeError as error:
-        raise UsageError(f'--class_names: {given} is not a UTF-8 text file.') from error
+        raise entry.UsageError(f'--class_names: {given} is not a UTF-8 text file.') from error
     names = [line.strip() for line in lines]
     for number, name in enumerate(names, start=1):
         if not name or name in names[: number - 1]:
             what = f'{name!r} for the second time' if name else 'no name'
-            raise UsageError(f'--class_names: {given} has {what} in line {number}.')
+            raise entry.UsageError(f'--class_names: {given} has {what} in line {number}.')
     return tuple(names)
 
 
@@ -108,7 +99,7 @@ def check_replaceable(output, workdir):
     except (OSError, ValueError, KeyError, TypeError):
         ours = False
     if not ours:
-        raise UsageError(
+        raise entry.UsageError(
             f'--output: {output} is there already, and not as an import into {workdir} has written '
             f'it; give another name, or --overwrite to replace it.'
         )

@@ -37,10 +37,8 @@ class MissingFileError(UsageError):
 
 def report(line):
     """Prints a line of progress, or several, at once; none longer than anybody reads."""
-    lines = (
-        one if len(one) <= _LONGEST_LINE else one_line(one, _LONGEST_LINE)
-        for one in str(line).split('\n')
-    )
+    lines = str(line).split('\n')
+    lines = [one_line(one, _LONGEST_LINE) if len(one) > _LONGEST_LINE else one for one in lines]
     print('\n'.join(lines), flush=True)
 
 
@@ -88,11 +86,7 @@ def guard(main, takes_arguments=False):
 
 
 def _check_flags_given(values):
-    """Refuses flags with an empty value, such as an empty variable of a shell leaves.
-
-    Raises:
-      UsageError: naming one.
-    """
+    """Refuses flags with an empty value, such as an empty variable of a shell leaves."""
     for defined in values.flags_by_module_dict().values():
         for flag in defined:
             if flag.present and flag.value == '':
@@ -159,7 +153,9 @@ def start(main, takes_arguments=False):
     except BrokenPipeError:
         if not _is_closed(sys.stdout) and not _is_closed(sys.stderr):
             raise
-        _die_of_closed_pipe()
+        # Ends as programs do that know nothing of pipes, and quietly.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
 
 
 def _is_closed(stream):
@@ -169,9 +165,3 @@ def _is_closed(stream):
     poll = select.poll()
     poll.register(stream.fileno(), 0)  # errors are told of unasked
     return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _die_of_closed_pipe():
-    """Ends as programs do that know nothing of pipes, and quietly."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGPIPE)

@@ -55,25 +55,17 @@ def read(options_class, values):
 
 
 def required(name, value):
-    """Returns the value of flag `name`, which has to be given.
-
-    Raises:
-      UsageError: where it was not given.
-    """
+    """The value of flag `name`; UsageError where it was not given."""
     if value is None or value == '':
         raise UsageError(f'--{name} is needed.')
     return value
 
 
 def parse_fields(words):
-    """The fields of `NetworkConfig` that the words of --set give, e.g. 'width=0.5', 'gating=none'.
+    """The fields of `NetworkConfig` that the words of --set give, FIELD=VALUE each.
 
-    Args:
-      words: FIELD=VALUE each. 'none', 'true' and 'false' in any case, numbers, and tuples of
-        numbers ('input_scale=1,1,2') are taken as such, anything else as text.
-
-    Returns:
-      dict from field to value; whether a value fits is for `NetworkConfig` to say.
+    'none', 'true' and 'false' in any case, numbers, and tuples of numbers ('input_scale=1,1,2') are
+    taken as such, anything else as text. Whether a value fits is for `NetworkConfig` to say.
 
     Raises:
       UsageError: for a word without '=', an unknown or a doubled field.

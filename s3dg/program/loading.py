@@ -13,14 +13,7 @@ from s3dg.video import sampling
 
 
 class LoadedNetwork:
-    """A `Network`, called as an `ExportedNetwork` is.
-
-    Attributes:
-      class_names, config, video_format: as of the network.
-
-    Args:
-      network: the `Network`.
-    """
+    """A `Network`, called as an `ExportedNetwork` is and with the same attributes."""
 
     def __init__(self, network):
         self.class_names = network.class_names
@@ -29,7 +22,7 @@ class LoadedNetwork:
         self._forward = tf.function(lambda clips: network(clips, training=False))
 
     def serve(self, video):
-        """Logits, float32 (batch, classes), of a window of videos, as a dict.
+        """The 'logits', float32 (batch, classes), of videos, as a dict.
 
         Args:
           video: uint8 (batch, frames, height, width, channels): as many frames as the network is
@@ -59,17 +52,13 @@ def load_model(path):
 
 
 def load_network(path, flag='--model'):
-    """The `Network` saved at `path`, which flag `flag` gave.
-
-    Raises:
-      UsageError: where there is none.
-    """
+    """The `Network` saved at `path`, which flag `flag` gave; UsageError where there is none."""
     path = home_path(path)
     if not path.exists():
         raise MissingFileError(f'{flag}: expected a .keras file, found {path}, which is not there.')
     if not path.is_file() or path.suffix != '.keras':
-        is_folder = ', which is a folder' if path.is_dir() else ''
-        raise UsageError(f'{flag}: expected a .keras file, found {path}{is_folder}.')
+        what = ', which is a folder' if path.is_dir() else ''
+        raise UsageError(f'{flag}: expected a .keras file, found {path}{what}.')
     try:
         return keras_file.load(path)
     except S3dgError as error:
@@ -77,11 +66,7 @@ def load_network(path, flag='--model'):
 
 
 def require_classes(model, path):
-    """Refuses a network, or SavedModel, at `path` whose outputs are no classes.
-
-    Raises:
-      UsageError: saying what they are.
-    """
+    """Raises UsageError for a network, or SavedModel, at `path` whose outputs are no classes."""
     if model.config.head == 'embedding':
         raise UsageError(
             f'--model: {path} returns an embedding of {model.config.num_classes} dimensions, '
@@ -90,11 +75,7 @@ def require_classes(model, path):
 
 
 def require_rgb(model, path):
-    """Refuses a network, or SavedModel, at `path` that does not take the frames of video files.
-
-    Raises:
-      UsageError: saying what it takes.
-    """
+    """Raises UsageError for a network, or SavedModel, at `path` that does not take video files."""
     if model.config.channels != 3:
         raise UsageError(
             f'--model: {path} takes {model.config.channels} channels, video files have 3.'

@@ -4,7 +4,6 @@ import dataclasses
 
 import keras
 import tensorflow as tf
-from absl import flags
 
 from s3dg.program.flags import read
 from s3dg.training.devices import create_strategy
@@ -12,37 +11,22 @@ from s3dg.training.devices import create_strategy
 
 @dataclasses.dataclass(frozen=True)
 class RuntimeOptions:
-    """What the runtime flags say.
-
-    Attributes:
-      seed: of all random choices.
-      strategy: a name known to `create_strategy`.
-      logical_cpus: how many devices to split the CPU into; 0 leaves it whole.
-      dtype: the Keras dtype policy.
-      deterministic: whether every run gives the same result to the last bit.
-    """
+    """What the flags of `define_runtime_flags` say, each under the name of its flag."""
 
     seed: int
-    strategy: str
-    logical_cpus: int
-    dtype: str
+    strategy: str  # a name known to `create_strategy`
+    logical_cpus: int  # devices to split the CPU into; 0 leaves it whole
+    dtype: str  # the Keras dtype policy
     deterministic: bool
 
     @classmethod
-    def of(cls, values: flags.FlagValues) -> 'RuntimeOptions':
-        """The options that parsed flags hold; `define_runtime_flags` defines these flags."""
+    def of(cls, values):
+        """The options that parsed flags hold."""
         return read(cls, values)
 
 
 def start_runtime(options):
-    """Sets TensorFlow up; called once, before anything else of TensorFlow's.
-
-    Args:
-      options: `RuntimeOptions`.
-
-    Returns:
-      The strategy to run under.
-    """
+    """Sets TensorFlow up, before anything else of it is used; returns the strategy to run under."""
     if options.logical_cpus > 0:
         cpu = tf.config.list_physical_devices('CPU')[0]
         parts = [tf.config.LogicalDeviceConfiguration()] * options.logical_cpus

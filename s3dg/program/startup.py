@@ -1,8 +1,8 @@
 """What a program does before its imports: it quietens TensorFlow, and lets signals end it at once.
 
-`experiments` and `s3dg.__main__` import this module first, and it imports nothing but the standard
-library before the environment is set. A user's own program that says `import s3dg` stays as it is,
-and decides itself what TensorFlow prints.
+`experiments` and `s3dg.__main__` import this module first, and it imports nothing of others before
+the environment is set. A user's own program that says `import s3dg` stays as it is, and decides
+itself what TensorFlow prints.
 """
 
 import contextlib
@@ -12,6 +12,8 @@ import signal
 import sys
 import tempfile
 
+from s3dg.training.signals import STOPS  # which imports the standard library alone
+
 _LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'
 _QUIET = 3  # nothing but what ends the process; what the user must know comes as an exception
 # The severities of TensorFlow's lines, from level 0 on, as they begin: 'I0000 00:00:1795620994.1'.
@@ -19,8 +21,6 @@ _SEVERITIES = 'IWEF'
 _LOGGED = re.compile(rb'([IWEF])\d{4} \d\d:\d\d:')
 _PREAMBLE = b'WARNING: All log messages before absl::InitializeLog() is called'
 
-_STOPS = (signal.SIGTERM, signal.SIGINT)
-NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 _errors = 2  # the file descriptor that messages go to
 
 
@@ -29,7 +29,7 @@ def prepare(words):
 
     Variables that the user has set stay as they are.
     """
-    for number in _STOPS:
+    for number in STOPS:
         signal.signal(number, end)
     level = os.environ.setdefault(_LEVEL_VARIABLE, str(_wanted_level(words)))
     level = int(level) if level.isdigit() else 0
@@ -40,7 +40,7 @@ def prepare(words):
 
 def end(number, frame=None):
     """Ends the process at once, with a line and the exit code of shells; a handler of signals."""
-    os.write(_errors, f'stopped by {NAMES[number]}\n'.encode())
+    os.write(_errors, f'stopped by {STOPS[number]}\n'.encode())
     os._exit(128 + number)
 
 

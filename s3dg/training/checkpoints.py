@@ -12,7 +12,8 @@ from s3dg.files.disk import DiskError, writing
 
 _FILE = re.compile(r'ckpt-(\d+)\.(index|data-\d+-of-\d+)')
 
-_KEPT = (
+_KEPT = 3
+_REMEDY = (
     'the checkpoints before it are kept; make room and run the same command again to go on there'
 )
 
@@ -22,7 +23,7 @@ class SavedStateError(S3dgError, ValueError):
 
 
 class Checkpoints:
-    """The checkpoints of a training: its network, its optimizer, its step and its window.
+    """The last three checkpoints of a training.
 
     The state file `checkpoint` beside them, which TensorFlow reads, is written anew from what is
     there: it may be lost or cut where the checkpoints are whole.
@@ -32,11 +33,10 @@ class Checkpoints:
       network, optimizer: built.
       step: a `tf.Variable`.
       window: the `Window`, which checkpoints of earlier versions do not hold.
-      max_to_keep: how many are kept.
     """
 
-    def __init__(self, folder, network, optimizer, step, window, max_to_keep=3):
-        self._folder, self._step, self._max_to_keep = pathlib.Path(folder), step, max_to_keep
+    def __init__(self, folder, network, optimizer, step, window):
+        self._folder, self._step = pathlib.Path(folder), step
         # The TensorFlow variables themselves, in order: Keras layers (3.15) hide those of sublayers
         # that they hold in a list from tf.train.Checkpoint, without a word.
         state = {
@@ -48,13 +48,10 @@ class Checkpoints:
         self._older = tf.train.Checkpoint(**state)
 
     def restore(self, report):
-        """Restores the newest checkpoint that can be read, if there are any.
+        """Restores the newest checkpoint that can be read, if there are any; returns its step.
 
         Args:
           report: takes a line for the one restored, and for each that cannot be read.
-
-        Returns:
-          The step that the training goes on from.
 
         Raises:
           SavedStateError: where there are checkpoints, or were, and none can be read: they are not
@@ -80,9 +77,7 @@ class Checkpoints:
                     f'train from the beginning.'
                 )
         # It reads the state file, so it is made when that is right.
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self._folder), self._max_to_keep
-        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(self._folder), _KEPT)
         return int(self._step.numpy())
 
     def _restore(self, path):
@@ -92,15 +87,11 @@ class Checkpoints:
             self._older.restore(path).assert_consumed()
 
     def save(self, step):
-        """Writes the checkpoint of a step; `restore` comes first.
-
-        Raises:
-          DiskError: where it cannot be written.
-        """
+        """Writes the checkpoint of a step, `restore` having come first; DiskError if it cannot."""
         self._step.assign(step)
         path = self._folder / f'ckpt-{step}'
         try:
-            with writing(path, _KEPT):
+            with writing(path, _REMEDY):
                 self._manager.save(checkpoint_number=step)
         except DiskError:
             shutil.rmtree(f'{path}_temp', ignore_errors=True)  # which TensorFlow leaves behind
@@ -110,9 +101,9 @@ class Checkpoints:
 def _write_state(folder, found):
     """Writes what the manager reads; TensorFlow's own function warns of its age at every call."""
     names = [pathlib.Path(path).name for path in found]
-    lines = [f'model_checkpoint_path: "{names[-1]}"']
-    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
-    files.write_text(folder / 'checkpoint', '\n'.join(lines) + '\n')
+    lines = [f'all_model_checkpoint_paths: "{name}"\n' for name in names]
+    newest = f'model_checkpoint_path: "{names[-1]}"\n'
+    files.write_text(folder / 'checkpoint', newest + ''.join(lines))
 
 
 def _find(folder):
@@ -122,13 +113,10 @@ def _find(folder):
     which TensorFlow writes last. It is left out where there are others, and where it is alone too:
     nothing came before it.
     """
-    parts = {}
-    if folder.is_dir():
-        for path in folder.iterdir():
-            match = _FILE.fullmatch(path.name)
-            if match:
-                parts.setdefault(int(match[1]), set()).add(match[2].split('-')[0])
-    whole = [step for step in sorted(parts) if 'index' in parts[step]]
-    if not whole and len(parts) > 1:  # their indices are lost, not unwritten
-        whole = sorted(parts)
-    return [str(folder / f'ckpt-{step}') for step in whole]
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = [match for match in map(_FILE.fullmatch, names) if match]
+    steps = {int(match[1]) for match in found}
+    whole = {int(match[1]) for match in found if match[2] == 'index'}
+    if not whole and len(steps) > 1:  # their indices are lost, not unwritten
+        whole = steps
+    return [str(folder / f'ckpt-{step}') for step in sorted(whole)]

@@ -37,21 +37,17 @@ class Predictions:
 
     @classmethod
     def load(cls, path):
-        """Reads what `save` wrote.
-
-        Raises:
-          EvaluationError: where the file is damaged.
-        """
+        """Reads what `save` wrote; EvaluationError where the file is damaged."""
         kinds = {'id': ('U', 1), 'label': ('iu', 1), 'logits': ('f', 2)}
-        arrays = read_npz(path, kinds, EvaluationError, 'delete it to have it written again')
-        found = cls(*arrays.values())
-        if not len(found.ids) == len(found.labels) == len(found.logits):
+        remedy = 'delete it to have it written again'
+        arrays = read_npz(path, kinds, EvaluationError, remedy)
+        ids, labels, logits = map(len, arrays.values())
+        if not ids == labels == logits:
             raise EvaluationError(
-                f'{path} is damaged: it has {len(found.ids)} ids, {len(found.labels)} labels and '
-                f'{len(found.logits)} rows of logits, expected as many of each; delete it to have '
-                f'it written again'
+                f'{path} is damaged: it has {ids} ids, {labels} labels and {logits} rows of '
+                f'logits, expected as many of each; {remedy}'
             )
-        return found
+        return cls(*arrays.values())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,15 +81,14 @@ def compute_metrics(predictions, videos_expected):
     """The `Metrics` of `Predictions`.
 
     Raises:
-      EvaluationError: where there are no videos, a logit is not finite, or a label is none of the
-        classes.
+      EvaluationError: where there are no videos, a logit is not finite, or a label is no class.
     """
     logits, labels = predictions.logits, predictions.labels
     if not len(labels):
         raise EvaluationError('There are no videos to evaluate.')
-    if not np.isfinite(logits).all():
-        video = predictions.ids[~np.isfinite(logits).all(axis=1)][0]
-        raise EvaluationError(f'The logits of video {video} are not finite.')
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.all():
+        raise EvaluationError(f'The logits of video {predictions.ids[~finite][0]} are not finite.')
     classes = logits.shape[1]
     strange = (labels < 0) | (labels >= classes)
     if strange.any():
@@ -113,7 +108,7 @@ def compute_metrics(predictions, videos_expected):
 
 
 def predict(network, windows, batch_size, *, strategy=None, progress=None):
-    """Predicts every video of a dataset of windows.
+    """The `Predictions` for every video of a dataset of windows.
 
     Args:
       network: a `Network`.
@@ -123,9 +118,6 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
       batch_size: windows per step over all replicas.
       strategy: default one device.
       progress: called with the number of windows done after every batch.
-
-    Returns:
-      `Predictions`.
 
     Raises:
       EvaluationError: where a window comes twice or is missing, or a logit is not finite.

@@ -28,7 +28,7 @@ class History:
 
     Args:
       workdir: the run's folder.
-      step: the step the run goes on from.
+      step: the one that the run goes on from.
       task: the `Task`, whose columns it has.
 
     Raises:
@@ -51,11 +51,7 @@ class History:
         write_text(self.path, text.getvalue())
 
     def add(self, row):
-        """Adds a row: a number or None by each of the task's columns.
-
-        Raises:
-          DiskError: where it cannot be written.
-        """
+        """Adds a row: a number or None for each of the task's columns; DiskError if it cannot."""
         self.rows.append(row)
         with writing(self.path, _KEPT):
             self._write()
@@ -72,17 +68,13 @@ class Window(tf.train.experimental.PythonState):
 
     It is saved with every checkpoint, so that the steps that a row is about do not depend on where
     a process began. Times are those of this process.
-
-    Args:
-      figures: names of the figures of a step.
     """
 
-    def __init__(self, figures):
-        self._names = figures
+    def __init__(self, names):
+        self._names = names  # of the figures of a step
         self.clear()
 
     def clear(self):
-        """Forgets the steps, when their row is written."""
         self._values = {name: [] for name in self._names}
         self._timed_steps, self._seconds, self._waited = 0, 0.0, 0.0
 
@@ -117,10 +109,6 @@ class Window(tf.train.experimental.PythonState):
 
 def read_history(workdir, task=CLASSIFICATION):
     """The rows of `history.csv` as dicts of numbers, None where a cell is empty; [] without a file.
-
-    Args:
-      workdir: the run's folder.
-      task: the `Task` that was trained.
 
     Raises:
       HistoryError: where the file is damaged; a last line that a kill has torn does not count.

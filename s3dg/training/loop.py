@@ -1,9 +1,8 @@
 """The training loop: synchronous momentum SGD on one device or many, resumable at any step.
 
-One loop of our own over `tf.distribute`, the same for one device and for several, for classifiers
-and for other networks: a `Task` says what is minimised. `Model.fit` works on one device; under the
-strategies it was tried and fails where this loop does not (steps per call, XLA, batches that leave
-a replica empty, several workers).
+One loop of our own over `tf.distribute`: a `Task` says what is minimised. `Model.fit` works on one
+device; under the strategies it was tried and fails where this loop does not (steps per call, XLA,
+batches that leave a replica empty, several workers).
 """
 
 import contextlib
@@ -24,7 +23,7 @@ from s3dg.training.devices import create_strategy
 from s3dg.training.history import History, Window
 from s3dg.training.schedules import CosineSchedule, StepSchedule
 from s3dg.training.signals import Stopped, Termination
-from s3dg.training.steps import create_optimizer, create_train_steps
+from s3dg.training.steps import TrainSteps
 from s3dg.training.task import CLASSIFICATION, Task
 
 # A call of the compiled loop is kept about this long, so that a signal is answered soon.
@@ -50,17 +49,15 @@ class TrainingConfig:
     Attributes:
       schedule: a `StepSchedule` or `CosineSchedule`; its `steps` is the length of the training.
       batch_size: clips per step, over all replicas and micro-batches (paper: 56 GPUs x 6 = 336).
-      accumulation: micro-batches that each replica runs per step, one after the other, before one
-        update with the mean gradient. Batch norm sees the micro-batch, so 336 clips in
-        micro-batches of 6 have the paper's statistics on any number of GPUs.
+      accumulation: micro-batches that each replica runs before one update with the mean gradient.
+        Batch norm sees the micro-batch, so 336 clips in micro-batches of 6 have the paper's
+        statistics on any number of GPUs.
       momentum: 0.9 ("vanilla" momentum). Keras's update holds the rate inside the velocity;
-        TensorFlow 1's held it outside: the two differ only in the dozen steps after a change of the
-        rate.
+        TensorFlow 1's held it outside: they differ only in the dozen steps after a change of it.
       weight_decay: on every kernel, as slim's `l2_regularizer`: `weight_decay * sum(w^2) / 2`. It
         is not part of the loss that is reported.
-      checkpoint_every: steps between checkpoints.
+      checkpoint_every, evaluate_every: steps between checkpoints, and evaluations (0: none).
       log_every: steps between lines of progress, `history.csv` and TensorBoard.
-      evaluate_every: steps between evaluations; 0: none during training.
       jit: whether forward and backward pass are compiled by XLA.
       deterministic: whether TensorFlow's deterministic operations are on
         (`tf.config.experimental.enable_op_determinism`), which allow no clock: the time waited for
@@ -79,28 +76,21 @@ class TrainingConfig:
     deterministic: bool = False
 
     def __post_init__(self):
-        for name in ('batch_size', 'accumulation', 'checkpoint_every', 'log_every'):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f'TrainingConfig: {name} must be at least 1, got {getattr(self, name)}.'
-                )
-        if self.evaluate_every < 0:
-            raise ConfigError(
-                f'TrainingConfig: evaluate_every must be 0 or more, got {self.evaluate_every}.'
-            )
-        if not 0 <= self.momentum < 1:
-            raise ConfigError(f'TrainingConfig: momentum must be in [0, 1), got {self.momentum}.')
-        if not 0 <= self.weight_decay < math.inf:
-            raise ConfigError(
-                f'TrainingConfig: weight_decay must be 0 or more, got {self.weight_decay}.'
-            )
+        for name, holds, expected in (
+            ('batch_size', self.batch_size >= 1, 'at least 1'),
+            ('accumulation', self.accumulation >= 1, 'at least 1'),
+            ('checkpoint_every', self.checkpoint_every >= 1, 'at least 1'),
+            ('log_every', self.log_every >= 1, 'at least 1'),
+            ('evaluate_every', self.evaluate_every >= 0, '0 or more'),
+            ('momentum', 0 <= self.momentum < 1, 'in [0, 1)'),
+            ('weight_decay', 0 <= self.weight_decay < math.inf, '0 or more'),
+        ):
+            if not holds:
+                found = getattr(self, name)
+                raise ConfigError(f'TrainingConfig: {name} must be {expected}, got {found}.')
 
     def micro_batch_size(self, replicas):
-        """Clips that one replica sees at once.
-
-        Raises:
-          ConfigError: where the batch does not divide by replicas x accumulation.
-        """
+        """Clips that one replica sees at once; ConfigError where the batch does not divide."""
         parts = replicas * self.accumulation
         if self.batch_size % parts:
             raise ConfigError(
@@ -128,32 +118,30 @@ def train(
 
     The newest checkpoint in `workdir/checkpoints` is restored: weights, batch norm statistics,
     momenta, step and the dropout's random state. Where there is none, training starts from what
-    `create_network` returns: fresh weights, or those it loaded. The input goes on at the example
-    after the last one used.
+    `create_network` returns. The input goes on at the example after the last one used.
 
     Args:
-      create_network: a function without arguments that returns the Keras model to train (for
-        classification a `Network`); called in the strategy's scope.
+      create_network: returns the Keras model to train (for classification a `Network`); called in
+        the strategy's scope.
       clips: a function `(first example, tf.distribute.InputContext, batch size) -> tf.data.Dataset`
         of dicts, endless, full batches only. They hold the inputs and targets of `task`; of
         classification 'clip' (batch, time, height, width, channels) and 'label' int (batch,).
       config: a `TrainingConfig`.
       workdir: folder for `checkpoints/`, `history.csv` and `tensorboard/`.
-      task: the `Task`: losses, metrics and targets.
+      task: the `Task`.
       strategy: a `tf.distribute.Strategy`; default one device.
       evaluate: a function from the network to the task's figure of evaluation (of classification:
-        top-1), called every `evaluate_every` steps.
+        top-1).
       report: takes each line of progress.
 
     Returns:
-      (network, last row of the history). The row has no figures where `history.csv` of a finished
-      training is gone.
+      (network, last row of the history: without figures where that of a finished training is
+      gone).
 
     Raises:
       NonFiniteLossError: naming the step; the checkpoints of earlier steps are kept.
       SavedStateError: where there are checkpoints and all are damaged.
-      DiskError: where a checkpoint or the history cannot be written; the checkpoints before are
-        kept.
+      DiskError: where a checkpoint or the history cannot be written; those before are kept.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
       Stopped: the same before the first step was done, when there is nothing to write.
       ConfigError: where the batch does not divide.
@@ -164,9 +152,11 @@ def train(
     micro_batch_size = config.micro_batch_size(strategy.num_replicas_in_sync)
     with strategy.scope():
         network = create_network()
-        optimizer = create_optimizer(config)
+        optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
+        if keras.config.dtype_policy().name == 'mixed_float16':
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         step_variable = tf.Variable(0, dtype='int64', trainable=False, name='step')
-    train_steps = create_train_steps(strategy, network, optimizer, task, config)
+    train_steps = TrainSteps(strategy, network, optimizer, task, config)
     window = Window(task.figures)
     checkpoints = Checkpoints(workdir / 'checkpoints', network, optimizer, step_variable, window)
     step = checkpoints.restore(report)
@@ -228,7 +218,7 @@ class _Run:
         started = time.perf_counter()
         # Tracing takes minutes, and nothing is lost if it is left.
         with termination.at_once(True) if tracing else contextlib.nullcontext():
-            figures, waited = train_steps(iterator, tf.constant(count))
+            figures, waited = train_steps.run(iterator, tf.constant(count))
         figures = {name: values.numpy().tolist() for name, values in figures.items()}
         seconds = time.perf_counter() - started
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)

@@ -8,9 +8,12 @@ import keras
 from s3dg.config import ConfigError
 
 
-def _check_rate(rate):
-    if not 0 < rate < math.inf:
-        raise ConfigError(f'A learning rate must be a number above 0, got {rate}.')
+def _check(steps, rates):
+    if steps < 1:
+        raise ConfigError(f'A schedule needs at least 1 step, got {steps}.')
+    for rate in rates:
+        if not 0 < rate < math.inf:
+            raise ConfigError(f'A learning rate must be a number above 0, got {rate}.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,19 +29,15 @@ class StepSchedule:
     rates: tuple[tuple[int, float], ...]
 
     def __post_init__(self):
-        starts = [start for start, _ in self.rates]
-        if self.steps < 1:
-            raise ConfigError(f'A schedule needs at least 1 step, got {self.steps}.')
-        if starts[0] != 0 or starts != sorted(set(starts)):
+        starts, rates = zip(*self.rates, strict=True)
+        _check(self.steps, rates)
+        if starts[0] != 0 or list(starts) != sorted(set(starts)):
             raise ConfigError(f'Rates must start at step 0 and at rising steps, got {self.rates}.')
-        for _, rate in self.rates:
-            _check_rate(rate)
 
     def scaled(self, factor):
         """The same schedule with every rate times `factor` (linear scaling with the batch)."""
-        return dataclasses.replace(
-            self, rates=tuple((start, rate * factor) for start, rate in self.rates)
-        )
+        rates = tuple((start, rate * factor) for start, rate in self.rates)
+        return StepSchedule(self.steps, rates)
 
     def with_steps(self, steps):
         """The same schedule over `steps`; changes of the rate that would coincide are dropped."""
@@ -47,13 +46,11 @@ class StepSchedule:
 
     def build(self):
         """The Keras schedule; `rates[i]` holds at its first step already."""
-        if len(self.rates) == 1:  # PiecewiseConstantDecay wants at least one boundary
-            return keras.optimizers.schedules.PiecewiseConstantDecay(
-                [self.steps], [self.rates[0][1]] * 2
-            )
-        return keras.optimizers.schedules.PiecewiseConstantDecay(
-            [start - 1 for start, _ in self.rates[1:]], [rate for _, rate in self.rates]
-        )
+        ends = [start - 1 for start, _ in self.rates[1:]]
+        rates = [rate for _, rate in self.rates]
+        if not ends:  # PiecewiseConstantDecay wants one
+            ends, rates = [self.steps], rates * 2
+        return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
 
     def to_dict(self):
         return {'kind': 'steps', 'steps': self.steps, 'rates': [list(pair) for pair in self.rates]}
@@ -74,14 +71,12 @@ class CosineSchedule:
     warmup_steps: int = 0
 
     def __post_init__(self):
-        if self.steps < 1:
-            raise ConfigError(f'A schedule needs at least 1 step, got {self.steps}.')
+        _check(self.steps, [self.rate])
         if not 0 <= self.warmup_steps < self.steps:
             raise ConfigError(
                 f'warmup_steps must be from 0 to below steps ({self.steps}), got '
                 f'{self.warmup_steps}.'
             )
-        _check_rate(self.rate)
 
     def scaled(self, factor):
         """The same schedule with the rate times `factor`."""

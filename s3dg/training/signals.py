@@ -6,8 +6,8 @@ import signal
 import threading
 import time
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
-_NAMES = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
+# The signals that ask a process to end, and what a user calls them.
+STOPS = {signal.SIGTERM: 'SIGTERM', signal.SIGINT: 'Ctrl-C'}
 
 # How long a program whose work nobody waits for may take to put things away.
 _SECONDS_TO_STOP = 4.0
@@ -17,7 +17,7 @@ class Stopped(KeyboardInterrupt):
     """The process was asked to end, by the signal `number`."""
 
     def __init__(self, number):
-        super().__init__(f'stopped by {_NAMES[number]}')
+        super().__init__(f'stopped by {STOPS[number]}')
         self.number = number
 
 
@@ -48,9 +48,7 @@ class Termination:
     def at_once(self, nothing_to_save):
         """Within it a signal raises `Stopped`.
 
-        Args:
-          nothing_to_save: whether the process may be ended outright, should it be in the midst of
-            something that nothing interrupts.
+        With `nothing_to_save` the process may be ended outright, should nothing interrupt it.
         """
         self._raises, self._nothing_to_save = True, nothing_to_save
         try:

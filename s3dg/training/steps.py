@@ -2,48 +2,26 @@
 
 import math
 
-import keras
 import tensorflow as tf
 
 from s3dg.config import ConfigError
 from s3dg.training.trainable import batch_norm_layers
 
 
-def create_optimizer(config, policy=None):
-    """Creates momentum SGD with the configuration's schedule.
-
-    Args:
-      config: a `TrainingConfig`.
-      policy: a Keras dtype policy, default the global one. Under mixed_float16 losses are scaled.
-    """
-    optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
-    if (policy or keras.config.dtype_policy()).name == 'mixed_float16':
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
-
-
-def create_train_steps(strategy, network, optimizer, task, config):
-    """Creates the compiled steps: `(iterator, count) -> (figures, seconds waited for input)`.
-
-    `figures` is a dict of float32 `(steps,)`: the task's, and 'gradient_norm' (before the replicas'
-    gradients are added; of the scaled loss under loss scaling), means over replicas and
-    micro-batches. The iterator yields dicts with the task's inputs and targets, one micro-batch per
-    replica at a time.
+class TrainSteps:
+    """Steps of a training; `run` is compiled.
 
     Args:
       strategy: a `tf.distribute.Strategy`.
       network: a model made in its scope.
-      optimizer: made by `create_optimizer` in its scope; built here.
+      optimizer: made in its scope; built here.
       task: a `Task`.
       config: a `TrainingConfig`.
 
     Raises:
       ConfigError: where XLA is asked to compile what it cannot.
     """
-    return tf.function(_TrainSteps(strategy, network, optimizer, task, config).run)
 
-
-class _TrainSteps:
     def __init__(self, strategy, network, optimizer, task, config):
         self._strategy, self._network, self._optimizer = strategy, network, optimizer
         self._task, self._config = task, config
@@ -52,15 +30,39 @@ class _TrainSteps:
         self._figures = (*task.figures, 'gradient_norm')
         with strategy.scope():
             optimizer.build(self._variables)
-            self._accumulators = []
-            if config.accumulation > 1:
-                self._accumulators = [_accumulator(variable) for variable in self._variables]
+            self._accumulators = [
+                tf.Variable(
+                    tf.zeros(variable.shape, variable.dtype),
+                    trainable=False,
+                    synchronization=tf.VariableSynchronization.ON_READ,
+                    aggregation=tf.VariableAggregation.SUM,
+                )
+                for variable in (self._variables if config.accumulation > 1 else ())
+            ]
         self._gradients = self._differentiate
         if config.jit:
-            _require_compilable(network, strategy.num_replicas_in_sync)
+            if strategy.num_replicas_in_sync > 1 and any(
+                layer.synchronized and layer.trainable for layer in batch_norm_layers(network)
+            ):
+                raise ConfigError(
+                    'Synchronised batch norm talks to the other replicas, which XLA cannot '
+                    'compile: drop either jit or the synchronisation.'
+                )
             self._gradients = tf.function(self._differentiate, jit_compile=True)
 
+    @tf.function
     def run(self, iterator, steps):
+        """Takes some steps.
+
+        Args:
+          iterator: of dicts with the task's inputs and targets, one micro-batch per replica.
+          steps: how many, an int32 tensor.
+
+        Returns:
+          (figures, seconds waited for input). `figures` is a dict of float32 `(steps,)`: the
+          task's, and 'gradient_norm' (before the replicas' gradients are added; of the scaled loss
+          under loss scaling), means over replicas and micro-batches.
+        """
         arrays = {
             name: tf.TensorArray('float32', steps, element_shape=[]) for name in self._figures
         }
@@ -139,22 +141,3 @@ class _TrainSteps:
         norm = tf.linalg.global_norm(gradients)
         figures = {'loss': loss, **losses, **metrics, 'gradient_norm': norm}
         return gradients, {name: tf.cast(figures[name], 'float32') for name in self._figures}
-
-
-def _accumulator(variable):
-    return tf.Variable(
-        tf.zeros(variable.shape, variable.dtype),
-        trainable=False,
-        synchronization=tf.VariableSynchronization.ON_READ,
-        aggregation=tf.VariableAggregation.SUM,
-    )
-
-
-def _require_compilable(network, replicas):
-    if replicas > 1 and any(
-        layer.synchronized and layer.trainable for layer in batch_norm_layers(network)
-    ):
-        raise ConfigError(
-            'Synchronised batch norm talks to the other replicas, which XLA cannot compile: drop '
-            'either jit or the synchronisation.'
-        )
