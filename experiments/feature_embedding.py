@@ -108,17 +108,15 @@ class FeatureEmbedding(Experiment):
             study.report(f'{label}, % of neighbours that are of the group: {", ".join(told)}')
 
         def panel(label, level, title):
-            return paper_plots.Embedding(
-                f'{title}: {reporting.percent(results[label][level], AGREEMENT)}%',
-                feature_embedding.project(features[label][0][level], self.seed),
-                groups,
-            )
+            agreement = reporting.percent(results[label][level], AGREEMENT)
+            places = feature_embedding.project(features[label][0][level], self.seed)
+            return f'{title}: {agreement}%', places
 
         rows = {
-            UPPER_NETWORK: [panel(UPPER_NETWORK, level, level) for level in LEVELS],
-            COMPARED_LEVEL: [panel(label, COMPARED_LEVEL, label) for label in NETWORKS],
+            UPPER_NETWORK: dict(panel(UPPER_NETWORK, level, level) for level in LEVELS),
+            COMPARED_LEVEL: dict(panel(label, COMPARED_LEVEL, label) for label in NETWORKS),
         }
-        paper_plots.embeddings(rows, names, this / 'feature_embedding.png')
+        paper_plots.embeddings(rows, groups, names, this / 'feature_embedding.png')
         return results, self._markdown(results, trained, groups)
 
     def _markdown(self, results, trained, groups):

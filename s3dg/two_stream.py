@@ -52,44 +52,32 @@ def fuse(rgb, flow, how='logits'):
     """
     if how not in FUSIONS:
         raise EvaluationError(f'Unknown fusion {how!r}, expected one of {", ".join(FUSIONS)}.')
-    streams = {'rgb': rgb, 'flow': flow}
-    for name, predictions in streams.items():
-        _check_stream(name, predictions)
-    for name, other in (('rgb', flow), ('flow', rgb)):
-        missing = np.setdiff1d(other.ids, streams[name].ids)
+    rgb, flow = _sorted('rgb', rgb), _sorted('flow', flow)
+    for name, own, other in (('rgb', rgb, flow), ('flow', flow, rgb)):
+        missing = np.setdiff1d(other.ids, own.ids)
         if len(missing):
             raise EvaluationError(
                 f'The {name} stream lacks {len(missing)} of the {len(other.ids)} videos of the '
                 f'other one, for example {missing[0]}; expected the same videos in both.'
             )
-    classes = [predictions.logits.shape[1] for predictions in streams.values()]
+    classes = [stream.logits.shape[1] for stream in (rgb, flow)]
     if classes[0] != classes[1]:
         raise EvaluationError(
             f'The rgb stream has {classes[0]} classes and the flow stream {classes[1]}, expected '
             f'the same.'
         )
-    orders = [np.argsort(predictions.ids) for predictions in streams.values()]
-    ids = np.asarray(rgb.ids)[orders[0]]
-    labels, flow_labels = (
-        np.asarray(predictions.labels)[order]
-        for predictions, order in zip(streams.values(), orders, strict=True)
-    )
-    differ = np.flatnonzero(labels != flow_labels)
+    differ = np.flatnonzero(rgb.labels != flow.labels)
     if len(differ):
         first = differ[0]
         raise EvaluationError(
-            f'{len(differ)} of {len(ids)} videos have other labels in the two streams, for example '
-            f'{ids[first]}: {labels[first]} in rgb, {flow_labels[first]} in flow.'
+            f'{len(differ)} of {len(rgb.ids)} videos have other labels in the two streams, for '
+            f'example {rgb.ids[first]}: {rgb.labels[first]} in rgb, {flow.labels[first]} in flow.'
         )
-    logits = (
-        predictions.logits[order].astype('float64')
-        for predictions, order in zip(streams.values(), orders, strict=True)
-    )
-    return Predictions(ids, labels, FUSIONS[how](*logits).astype('float32'))
+    return Predictions(rgb.ids, rgb.labels, FUSIONS[how](rgb.logits, flow.logits).astype('float32'))
 
 
-def _check_stream(name, predictions):
-    """Refuses predictions that are wrong by themselves.
+def _sorted(name, predictions):
+    """`Predictions` sorted by id, with float64 logits, if they are not wrong by themselves.
 
     Raises:
       EvaluationError: naming the stream and a video.
@@ -113,3 +101,6 @@ def _check_stream(name, predictions):
             f'In the {name} stream the logits of {broken.sum()} of {len(ids)} videos are not '
             f'finite, for example those of {np.asarray(ids)[broken][0]}.'
         )
+    order = np.argsort(ids)
+    labels = np.asarray(predictions.labels)[order]
+    return Predictions(np.asarray(ids)[order], labels, logits[order].astype('float64'))

@@ -65,16 +65,15 @@ def pooled_features(network, batches, endpoints, batch_size, progress=None):
             progress(done)
     if not done:
         raise EvaluationError('There are no clips to take features of.')
-    pooled = {name: np.concatenate([part[name] for part in parts]) for name in endpoints}
-    for name, features in pooled.items():
-        _check_finite(features, f'The features at {name}')
+    pooled = {}
+    for name in endpoints:
+        pooled[name] = np.concatenate([part[name] for part in parts])
+        _check_finite(pooled[name], f'The features at {name}')
     return pooled
 
 
 def chance_agreement(labels):
-    """`neighbour_agreement` of features that say nothing.
-
-    It is the mean share of a video's label among the other videos.
+    """`neighbour_agreement` of features that say nothing: a label's mean share of the others.
 
     Args:
       labels: (videos,), integers; two videos at least.
@@ -87,16 +86,12 @@ def neighbour_agreement(features, labels, neighbours=10):
     """Share of each video's nearest neighbours that have its label, averaged over videos.
 
     Distances are euclidean between standardised features: no channel counts for more because its
-    values are larger, and endpoints whose activations differ in size can be compared. See
-    `chance_agreement` for features that say nothing of the labels.
+    values are larger, and endpoints whose activations differ in size can be compared.
 
     Args:
       features: (videos, channels).
       labels: (videos,), integers.
       neighbours: how many nearest videos are looked at, the video itself not among them.
-
-    Returns:
-      A float in [0, 1].
 
     Raises:
       EvaluationError: for fewer than `neighbours` + 1 videos, labels that do not match the features
@@ -128,8 +123,7 @@ def project(features, seed):
 
     Args:
       features: (videos, channels).
-      seed: of the random choices, which are few, for the map begins with PCA. On one machine the
-        same seed makes the same map.
+      seed: of the few random choices; on one machine the same seed makes the same map.
 
     Returns:
       float32 (videos, 2), in arbitrary units.

@@ -20,8 +20,8 @@ FIGURE_5_LAYERS = {
     'Mixed_5c': 'Mixed_5c/Branch_1/Conv2d_0b_3x3',
 }
 
-# Our names of what matplotlib's `boxplot_stats` computes.
-_BOX_FIELDS = {
+# Our names of what matplotlib's `boxplot_stats` computes and `Axes.bxp` draws.
+BOX_FIELDS = {
     'q1': 'q1',
     'median': 'med',
     'q3': 'q3',
@@ -53,17 +53,19 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
     Raises:
       ConfigError: where the network has no such convolution, or it does not extend over time.
     """
-    weights = network_weights(network)
-    return {name: _per_offset(_kernel(network, weights, path)) for name, path in layers.items()}
+    return {
+        name: {
+            str(t - (len(kernel) - 1) // 2): _statistics(weights.ravel())
+            for t, weights in enumerate(kernel)  # padded by that many frames before the first
+        }
+        for name, kernel in _kernels(network, layers)
+    }
 
 
-def temporal_variation(network, layers=FIGURE_5_LAYERS):
-    """How differently convolutions treat the temporal offsets, in one figure each (ours).
+def temporal_variation(network):
+    """How differently Figure 5's layers treat the temporal offsets, in one figure each (ours).
 
     Boxes hide it: weights may be exchanged between offsets and leave the boxes as they are.
-
-    Args:
-      network, layers: as of `filter_statistics`.
 
     Returns:
       dict from layer to the root mean square of the weights' differences from their mean over time,
@@ -73,45 +75,36 @@ def temporal_variation(network, layers=FIGURE_5_LAYERS):
     Raises:
       ConfigError: as `filter_statistics`.
     """
-    weights = network_weights(network)
-    kernels = {name: _kernel(network, weights, path) for name, path in layers.items()}
     return {
         name: float(np.sqrt(np.mean((kernel - kernel.mean(axis=0)) ** 2) / np.mean(kernel**2)))
-        for name, kernel in kernels.items()
+        for name, kernel in _kernels(network, FIGURE_5_LAYERS)
     }
 
 
-def _kernel(network, weights, path):
-    """The kernel (time, height, width, in, out) of the convolution at `path`, float64."""
-    variable = weights.get(f'{path}/temporal/kernel', weights.get(f'{path}/kernel'))
-    if variable is None or len(variable.shape) != 5:
-        raise ConfigError(
-            f'The network has no convolution {path!r}; expected the path of one, such as '
-            f'{FIGURE_5_LAYERS["Mixed_3c"]}.'
-        )
-    if variable.shape[0] == 1:
-        endpoint = path.split('/')[0]
-        temporal = [name for name, config in NETWORKS.items() if config.is_temporal(endpoint)]
-        config = network.config
-        raise ConfigError(
-            f'{path} does not extend over time in this network (temporal_from: '
-            f'{config.temporal_from}, temporal_until: {config.temporal_until}); networks where '
-            f'{endpoint} does are {", ".join(temporal)}.'
-        )
-    return variable.numpy().astype('float64')
-
-
-def _per_offset(kernel):
-    present = (len(kernel) - 1) // 2  # kernels are padded by that many frames before the first
-    return {str(t - present): _statistics(weights.ravel()) for t, weights in enumerate(kernel)}
+def _kernels(network, layers):
+    """Yields (name, float64 kernel (time, height, width, in, out)) of each of the `layers`."""
+    weights = network_weights(network)
+    for name, path in layers.items():
+        variable = weights.get(f'{path}/temporal/kernel', weights.get(f'{path}/kernel'))
+        if variable is None or len(variable.shape) != 5:
+            raise ConfigError(
+                f'The network has no convolution {path!r}; expected the path of one, such as '
+                f'{FIGURE_5_LAYERS["Mixed_3c"]}.'
+            )
+        if variable.shape[0] == 1:
+            endpoint = path.split('/')[0]
+            temporal = [name for name, config in NETWORKS.items() if config.is_temporal(endpoint)]
+            config = network.config
+            raise ConfigError(
+                f'{path} does not extend over time in this network (temporal_from: '
+                f'{config.temporal_from}, temporal_until: {config.temporal_until}); networks where '
+                f'{endpoint} does are {", ".join(temporal)}.'
+            )
+        yield name, variable.numpy().astype('float64')
 
 
 def _statistics(weights):
     box = boxplot_stats(weights)[0]  # the quartiles and whiskers that `Axes.boxplot` would draw
-    values = {
-        'min': weights.min(),
-        'max': weights.max(),
-        'std': weights.std(),
-        **{ours: box[theirs] for ours, theirs in _BOX_FIELDS.items()},
-    }
+    values = {ours: box[theirs] for ours, theirs in BOX_FIELDS.items()}
+    values.update(min=weights.min(), max=weights.max(), std=weights.std())
     return {name: float(value) for name, value in values.items()}

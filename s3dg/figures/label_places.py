@@ -1,6 +1,5 @@
 """Places for the labels of points in a picture: they cover neither each other nor the drawing."""
 
-import itertools
 import math
 
 import numpy as np
@@ -32,30 +31,18 @@ def label_points(axes, labels, lines):
     if not labels:
         return
     figure = axes.figure
+    style = {'ha': 'center', 'va': 'center', 'fontsize': 8, 'zorder': 4}
+    style.update(xytext=(0, 0), textcoords='offset points', in_layout=False)
+    line = {'arrowstyle': '-', 'alpha': 0.5, 'linewidth': 0.6}
     texts = [
-        axes.annotate(
-            label,
-            (x, y),
-            xytext=(0, 0),
-            textcoords='offset points',
-            ha='center',
-            va='center',
-            fontsize=8,
-            color=colour,
-            zorder=4,
-            arrowprops={'arrowstyle': '-', 'color': colour, 'alpha': 0.5, 'linewidth': 0.6},
-        )
+        axes.annotate(label, (x, y), color=colour, arrowprops={**line, 'color': colour}, **style)
         for label, x, y, colour in labels
     ]
-    for text in texts:
-        text.set_in_layout(False)
     figure.draw_without_rendering()  # settles where the axes are, and so how many pixels a value is
     to_pixels = axes.transData.transform
     drawn = np.concatenate([_dense(to_pixels(line)) for line in lines]) if lines else ()
-    boxes = [text.get_window_extent() for text in texts]
-    sizes = np.array(
-        [(box.width + 3, box.height + 3) for box in boxes]
-    )  # a little air between them
+    air = 3  # between them
+    sizes = np.array([text.get_window_extent().size for text in texts]) + air
     points = to_pixels([text.xy for text in texts])
     offsets = place_labels(points, sizes, axes.bbox.extents, drawn) - points
     distances = (np.abs(offsets) - sizes / 2).max(axis=1)
@@ -87,9 +74,8 @@ def place_labels(points, sizes, bounds, drawn=()):
     """
     bounds = np.asarray(bounds, 'float64')
     drawn = np.reshape(np.asarray(drawn, 'float64'), (-1, 2))
-    choices = [
-        _choices(point, size, bounds, drawn) for point, size in zip(points, sizes, strict=True)
-    ]
+    sizes = np.asarray(sizes, 'float64')
+    choices = [_choices(*label, bounds, drawn) for label in zip(points, sizes, strict=True)]
     boxes = [boxes[costs.argmin()] for boxes, costs in choices]
     for _ in range(_ROUNDS):
         before = [tuple(box) for box in boxes]
@@ -104,21 +90,19 @@ def place_labels(points, sizes, bounds, drawn=()):
 
 def _choices(point, size, bounds, drawn):
     """Boxes (choices, 4) as (left, bottom, right, top), and their costs but for other labels."""
-    half = np.asarray(size, 'float64') / 2
-    boxes, costs = [], []
-    for gap, (rank, degrees) in itertools.product(_GAPS, enumerate(_DIRECTIONS)):
-        direction = np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))])
-        # The label is pushed along the direction until its box is `gap` from the point.
-        with np.errstate(divide='ignore'):
-            reach = np.min(np.where(np.abs(direction) > 1e-6, half / np.abs(direction), np.inf))
-        middle = point + direction * (reach + gap)
-        box = np.concatenate([middle - half, middle + half])
-        inside = _common_area(box, bounds)
-        covered = ((drawn > box[:2]) & (drawn < box[2:])).all(axis=1).sum()
-        outside = 4 * half[0] * half[1] - inside
-        costs.append(_OVERLAP * outside + _COVERED * covered + _DISTANCE * gap + _DIRECTION * rank)
-        boxes.append(box)
-    return np.array(boxes), np.array(costs)
+    angles = np.radians(np.tile(_DIRECTIONS, len(_GAPS)))
+    gaps = np.repeat(_GAPS, len(_DIRECTIONS))
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    # The label is pushed along the direction until its box is `gap` from the point.
+    reach = (size / 2 / np.maximum(np.abs(directions), 1e-6)).min(axis=1)
+    middles = point + directions * (reach + gaps)[:, None]
+    boxes = np.concatenate([middles - size / 2, middles + size / 2], axis=1)
+    outside = size.prod() - _common_area(boxes, bounds)
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    covered = ((drawn > low) & (drawn < high)).all(axis=2).sum(axis=1)
+    ranks = np.tile(range(len(_DIRECTIONS)), len(_GAPS))
+    costs = _OVERLAP * outside + _COVERED * covered + _DISTANCE * gaps + _DIRECTION * ranks
+    return boxes, costs
 
 
 def _common_area(boxes, others):

@@ -1,22 +1,22 @@
 """The paper's figures 4 (accuracy against cost), 5 (weights over time), 7 (maps of videos)."""
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from s3dg.figures.drawing import drawing
+from s3dg.figures.filter_statistics import BOX_FIELDS
 from s3dg.figures.label_places import label_points
+from s3dg.figures.plots import drawing
 
-# Markers of single points, and of more groups than there are colours.
-_MARKERS = 'Ds^vPX*o'
+# The first of curves and of ten groups; the others of single points and of further groups.
+_MARKERS = 'oDs^vPX*'
 
 _NEUTRAL = '0.15'  # of what belongs to no curve, or to several
 
 
-@dataclasses.dataclass(frozen=True)
-class AccuracyPoint:
+class AccuracyPoint(NamedTuple):
     """A network in a picture of accuracy against cost.
 
     Attributes:
@@ -33,8 +33,7 @@ class AccuracyPoint:
     deviation: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class AccuracyCurve:
+class AccuracyCurve(NamedTuple):
     """A family of networks in a picture of accuracy against cost.
 
     Attributes:
@@ -62,22 +61,14 @@ def accuracy_against_cost(curves, points, path, title=''):
     """
     with drawing(path, (8.5, 6)) as figure:
         axes = figure.subplots()
-        lines = []
-        for curve in curves:
-            line = sorted(curve.points, key=lambda point: point.multiply_adds)
-            places = _cost_and_accuracy(line)
-            style = {'color': curve.colour, 'linestyle': curve.line_style, 'marker': 'o'}
-            axes.plot(*places.T, label=curve.label, linewidth=1.8, markersize=5, **style)
-            _draw_deviations(axes, line, curve.colour)
-            lines.append(places)
-        for number, point in enumerate(points):
-            place = _cost_and_accuracy([point])
-            marker = _MARKERS[number % len(_MARKERS)]
-            axes.plot(
-                *place.T, marker, color=_NEUTRAL, markersize=9, markeredgecolor='white', zorder=3
-            )
-            _draw_deviations(axes, [point], _NEUTRAL)
-            lines.append(place)
+        drawn, colours = [], {}
+        for label, colour, line_style, members in curves:
+            style = {'label': label, 'linestyle': line_style, 'linewidth': 1.8, 'markersize': 5}
+            _draw_points(axes, members, colour, {'marker': 'o', **style}, drawn, colours)
+        for number, point in enumerate(points, start=1):
+            style = {'linestyle': 'none', 'marker': _MARKERS[number % len(_MARKERS)]}
+            style.update(markersize=9, markeredgecolor='white', zorder=3)
+            _draw_points(axes, [point], _NEUTRAL, style, drawn, colours)
         axes.set(
             title=title, xlabel='multiply-adds of a clip (billions)', ylabel='top-1 accuracy (%)'
         )
@@ -86,43 +77,29 @@ def accuracy_against_cost(curves, points, path, title=''):
         if curves:
             # Outside, where it covers no point.
             figure.legend(loc='outside upper center', ncols=len(curves), handlelength=2.8)
-        coloured = [(point, curve.colour) for curve in curves for point in curve.points]
-        coloured += [(point, _NEUTRAL) for point in points]
-        lines += _deviation_lines(point for point, _ in coloured)
-        label_points(axes, _labels(coloured), lines)
+        label_points(axes, [(*label, colour) for label, colour in colours.items()], drawn)
 
 
-def _cost_and_accuracy(points):
-    """Points as (points, 2): billions, percent."""
-    return np.array([(point.multiply_adds / 1e9, 100 * point.top1) for point in points])
+def _draw_points(axes, points, colour, style, drawn, colours):
+    """Draws points and a line through them, and notes down what the labels have to know.
 
-
-def _draw_deviations(axes, points, colour):
-    known = [point for point in points if point.deviation is not None]
-    if known:
-        deviations = [100 * point.deviation for point in known]
-        style = {'fmt': 'none', 'ecolor': colour, 'elinewidth': 1, 'capsize': 2.5, 'alpha': 0.6}
-        axes.errorbar(*_cost_and_accuracy(known).T, deviations, **style)
-
-
-def _labels(coloured):
-    """Labels as `label_points` takes them, of points given as (point, colour)."""
-    # One label where several curves meet, in none's colour.
-    colours = {}
-    for point, colour in coloured:
+    Args:
+      drawn: gets what is not to be covered, as `label_points` takes it.
+      colours: gets the colour of the label by (text, x, y): none's where several curves meet.
+    """
+    places = np.array([(point.multiply_adds / 1e9, 100 * point.top1) for point in points])
+    line = places[places[:, 0].argsort(kind='stable')]
+    axes.plot(*line.T, color=colour, **style)
+    drawn.append(line)
+    bars = {'fmt': 'none', 'ecolor': colour, 'elinewidth': 1, 'capsize': 2.5, 'alpha': 0.6}
+    for point, (x, y) in zip(points, places, strict=True):
+        if point.deviation is not None:
+            reach = 100 * point.deviation
+            axes.errorbar(x, y, reach, **bars)
+            drawn.append(np.array([(x, y - reach), (x, y + reach)]))
         if point.label:
-            key = (point.label, *_cost_and_accuracy([point])[0])
-            colours[key] = colour if colours.get(key, colour) == colour else _NEUTRAL
-    return [(*key, colour) for key, colour in colours.items()]
-
-
-def _deviation_lines(points):
-    return [
-        np.array([(x, y - 100 * point.deviation), (x, y + 100 * point.deviation)])
-        for point in points
-        if point.deviation is not None
-        for x, y in _cost_and_accuracy([point])
-    ]
+            label = (point.label, x, y)
+            colours[label] = colour if colours.get(label, colour) == colour else _NEUTRAL
 
 
 def filter_boxes(statistics, path):
@@ -142,108 +119,75 @@ def filter_boxes(statistics, path):
         panels = figure.subplots(1, len(layers), squeeze=False)[0]
         for axes, layer in zip(panels, layers, strict=True):
             for number, by_layer in enumerate(statistics.values()):
-                offsets = list(by_layer[layer])
                 shift = (number - (len(statistics) - 1) / 2) * thickness
-                _draw_boxes(axes, by_layer[layer], shift, 0.85 * thickness, f'C{number}')
+                _draw_boxes(axes, by_layer[layer].values(), shift, 0.85 * thickness, f'C{number}')
+            offsets = [f'+{offset}' if int(offset) > 0 else offset for offset in by_layer[layer]]
             axes.axhline(0, color='0.6', linewidth=0.6, zorder=0)
-            axes.set_xticks(range(len(offsets)), [_signed(offset) for offset in offsets])
+            axes.set_xticks(range(len(offsets)), offsets)
             axes.set_title(layer, fontsize=10)
             axes.set_xlabel('temporal offset')
             axes.ticklabel_format(axis='y', scilimits=(-3, 4))
             axes.grid(axis='y', alpha=0.3)
         panels[0].set_ylabel('weight')
         if len(statistics) > 1:
-            keys = [
-                Patch(facecolor=f'C{n}', edgecolor='0.2', alpha=0.6) for n in range(len(statistics))
-            ]
+            styles = [_box_style(f'C{number}') for number in range(len(statistics))]
+            keys = [Patch(**style) for style in styles]
             figure.legend(keys, statistics, loc='outside lower center', ncols=len(keys))
 
 
-def _draw_boxes(axes, by_offset, shift, width, colour):
-    boxes = [
-        {
-            'med': box['median'],
-            'q1': box['q1'],
-            'q3': box['q3'],
-            'whislo': box['whisker_low'],
-            'whishi': box['whisker_high'],
-        }
-        for box in by_offset.values()
-    ]
+def _draw_boxes(axes, boxes, shift, width, colour):
     axes.bxp(
-        boxes,
+        [{theirs: box[ours] for ours, theirs in BOX_FIELDS.items()} for box in boxes],
         positions=np.arange(len(boxes)) + shift,
         widths=width,
         showfliers=False,
         manage_ticks=False,
         patch_artist=True,
-        boxprops={'facecolor': colour, 'edgecolor': '0.2', 'alpha': 0.6},
+        boxprops=_box_style(colour),
         medianprops={'color': '0.1', 'linewidth': 1.5},
         whiskerprops={'color': '0.3'},
         capprops={'color': '0.3'},
     )
 
 
-def _signed(offset):
-    return offset if int(offset) <= 0 else f'+{offset}'
+def _box_style(colour):
+    return {'facecolor': colour, 'edgecolor': '0.2', 'alpha': 0.6}
 
 
-@dataclasses.dataclass(frozen=True)
-class Embedding:
-    """A map of videos.
-
-    Attributes:
-      title: above it, e.g. the endpoint and its agreement.
-      coordinates: (videos, 2).
-      groups: int (videos,), places in the list of group names.
-    """
-
-    title: str
-    coordinates: np.ndarray
-    groups: np.ndarray
-
-
-def embeddings(rows, group_names, path):
+def embeddings(rows, groups, group_names, path):
     """Draws maps of videos, coloured by group, with one legend (Figure 7).
 
     Args:
-      rows: dict from the title of a row to its `Embedding`s; rows may differ in length.
+      rows: dict from the title of a row to a dict from the title of a map, e.g. the endpoint, to
+        its coordinates (videos, 2); rows may differ in length.
+      groups: int (videos,), places in `group_names`.
       group_names: one string per group; ten groups differ in colour, further ones in marker.
       path: PNG file to write.
     """
+    styles = [(f'C{n % 10}', _MARKERS[n // 10 % len(_MARKERS)]) for n in range(len(group_names))]
     columns = max(len(row) for row in rows.values())
     with drawing(path, (2.5 * columns, 2.8 * len(rows) + 0.6)) as figure:
         panels = figure.subplots(len(rows), columns, squeeze=False)
-        for line, (title, row) in zip(panels, rows.items(), strict=True):
-            line[0].set_ylabel(title, fontsize=11)
+        for line, (row_title, row) in zip(panels, rows.items(), strict=True):
+            line[0].set_ylabel(row_title, fontsize=11)
             for axes in line[len(row) :]:
                 axes.axis('off')
-            for axes, embedding in zip(line, row, strict=False):
-                _draw_embedding(axes, embedding)
-        keys = [
-            Line2D([], [], color=f'C{group % 10}', marker=_group_marker(group), linestyle='none')
-            for group in range(len(group_names))
-        ]
+            for axes, (title, coordinates) in zip(line, row.items(), strict=False):
+                _draw_map(axes, np.asarray(coordinates), [styles[group] for group in groups])
+                axes.set_title(title, fontsize=10)
+                axes.set(xticks=[], yticks=[])
+        keys = [Line2D([], [], color=c, marker=marker, linestyle='none') for c, marker in styles]
         names = list(group_names)
         figure.legend(keys, names, loc='outside lower center', ncols=min(5, len(names)), fontsize=9)
 
 
-def _draw_embedding(axes, embedding):
-    coordinates, groups = np.asarray(embedding.coordinates), np.asarray(embedding.groups)
+def _draw_map(axes, coordinates, styles):
+    """Draws points (videos, 2), each with its (colour, marker)."""
+    colours, markers = np.array(styles).T
     # In an order of their own: else the last group of a sorted list would hide the others.
-    order = np.random.default_rng(0).permutation(len(groups))
-    coordinates, groups = coordinates[order], groups[order]
-    size = min(30, max(4, 4000 / len(groups)))
-    markers = np.array([_group_marker(group) for group in groups])
+    order = np.random.default_rng(0).permutation(len(styles))
+    size = min(30, max(4, 4000 / len(styles)))
     for marker in np.unique(markers):
-        those = markers == marker
-        colours = [f'C{group % 10}' for group in groups[those]]
-        axes.scatter(
-            *coordinates[those].T, s=size, c=colours, marker=marker, alpha=0.75, linewidths=0
-        )
-    axes.set_title(embedding.title, fontsize=10)
-    axes.set(xticks=[], yticks=[])
-
-
-def _group_marker(group):
-    return 'o' if group < 10 else _MARKERS[(group // 10 - 1) % len(_MARKERS)]
+        those = order[markers[order] == marker]
+        style = {'s': size, 'c': colours[those], 'alpha': 0.75, 'linewidths': 0}
+        axes.scatter(*coordinates[those].T, marker=marker, **style)

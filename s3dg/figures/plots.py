@@ -1,10 +1,33 @@
 """Pictures of a run and of networks: curves, confusion, contact sheets, costs."""
 
+import contextlib
 import math
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from s3dg.figures.drawing import drawing
+from s3dg import files
+
+_SHEET_COLUMNS = 2
+_STRIP_FRAMES = 8
+
+
+@contextlib.contextmanager
+def drawing(path, size):
+    """A matplotlib figure that is written to a file when the block is left.
+
+    There is no pyplot in it: no global state, and no window system is ever looked for.
+
+    Args:
+      path: PNG file to write.
+      size: (width, height) in inches.
+    """
+    figure = Figure(figsize=size, layout='constrained')
+    FigureCanvasAgg(figure)
+    yield figure
+    with files.unfinished(path) as temporary:
+        figure.savefig(temporary, dpi=110, bbox_inches='tight', pad_inches=0.1)
 
 
 def training_curves(rows, path):
@@ -23,33 +46,14 @@ def training_curves(rows, path):
         loss.set(title='training loss', xlabel='step', yscale='log')
         accuracy.plot(steps, [row['accuracy'] for row in rows], label='training clips')
         if evaluated:
-            accuracy.plot(
-                [row['step'] for row in evaluated],
-                [row['top1'] for row in evaluated],
-                'o-',
-                label='held-out videos',
-            )
+            places = [(row['step'], row['top1']) for row in evaluated]
+            accuracy.plot(*np.transpose(places), 'o-', label='held-out videos')
         accuracy.set(title='top-1 accuracy', xlabel='step', ylim=(0, 1.02))
         accuracy.legend(loc='lower right')
         rate.plot(steps, [row['learning_rate'] for row in rows], color='tab:green')
         rate.set(title='learning rate', xlabel='step', ylim=(0, None))
         for axes in (loss, accuracy, rate):
             axes.grid(alpha=0.3)
-
-
-def _draw_confusion(axes, confusion, class_names, title):
-    totals = np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    axes.imshow(confusion / totals, cmap='Blues', vmin=0, vmax=1)
-    few = len(class_names) <= 30
-    if few:
-        axes.set_xticks(range(len(class_names)), class_names, rotation=60, ha='right', fontsize=8)
-        axes.set_yticks(range(len(class_names)), class_names, fontsize=8)
-        for row, column in zip(*np.nonzero(confusion), strict=True):
-            dark = confusion[row, column] > totals[row, 0] / 2
-            colour = 'white' if dark else 'black'
-            text = str(confusion[row, column])
-            axes.text(column, row, text, ha='center', va='center', color=colour, fontsize=7)
-    axes.set(xlabel='predicted', ylabel='true', title=title)
 
 
 def confusion_matrices(confusions, class_names, path):
@@ -66,26 +70,38 @@ def confusion_matrices(confusions, class_names, path):
     with drawing(path, (side * len(confusions), side)) as figure:
         panels = figure.subplots(1, len(confusions), squeeze=False)[0]
         for axes, (title, confusion) in zip(panels, confusions.items(), strict=True):
-            _draw_confusion(axes, np.asarray(confusion), class_names, title)
+            _draw_confusion(axes, np.asarray(confusion), class_names)
+            axes.set(xlabel='predicted', ylabel='true', title=title)
 
 
-def contact_sheet(clips, titles, path, frames=8, columns=2):
+def _draw_confusion(axes, confusion, class_names):
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
+    if len(class_names) > 30:
+        return
+    axes.set_xticks(range(len(class_names)), class_names, rotation=60, ha='right', fontsize=8)
+    axes.set_yticks(range(len(class_names)), class_names, fontsize=8)
+    for row, column in zip(*np.nonzero(confusion), strict=True):
+        colour = 'white' if shares[row, column] > 0.5 else 'black'
+        text = str(confusion[row, column])
+        axes.text(column, row, text, ha='center', va='center', color=colour, fontsize=7)
+
+
+def contact_sheet(clips, titles, path):
     """Draws clips as strips of evenly spaced frames.
 
     Args:
       clips: uint8 (time, height, width, 3) each.
       titles: one string per clip.
       path: PNG file to write.
-      frames: of every strip.
-      columns: strips side by side.
     """
-    rows = math.ceil(len(clips) / columns)
-    with drawing(path, (columns * frames * 0.72, rows * 0.98)) as figure:
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    rows = math.ceil(len(clips) / _SHEET_COLUMNS)
+    with drawing(path, (_SHEET_COLUMNS * _STRIP_FRAMES * 0.72, rows * 0.98)) as figure:
+        panels = figure.subplots(rows, _SHEET_COLUMNS, squeeze=False).ravel()
         for axes in panels:
             axes.axis('off')
         for axes, clip, title in zip(panels, clips, titles, strict=False):
-            chosen = np.linspace(0, len(clip) - 1, frames).round().astype(int)
+            chosen = np.linspace(0, len(clip) - 1, _STRIP_FRAMES).round().astype(int)
             strip = [np.pad(clip[i], ((0, 0), (1, 1), (0, 0)), constant_values=255) for i in chosen]
             axes.imshow(np.concatenate(strip, axis=1))
             axes.set_title(title, fontsize=9, loc='left')
@@ -102,19 +118,17 @@ def cost_per_endpoint(costs, path):
     endpoints = list(next(iter(costs.values())))
     thickness = 0.84 / len(costs)
     with drawing(path, (11, 7)) as figure:
-        panels = figure.subplots(2, 1, sharex=True)
+        cost, size = figure.subplots(2, 1, sharex=True)
         for number, (name, by_endpoint) in enumerate(costs.items()):
             places = np.arange(len(endpoints)) + (number - (len(costs) - 1) / 2) * thickness
             rows = [by_endpoint[endpoint] for endpoint in endpoints]
-            multiply_adds = [row.multiply_adds / 1e9 for row in rows]
-            parameters = [row.parameters / 1e6 for row in rows]
-            panels[0].bar(places, multiply_adds, thickness, label=name)
-            panels[1].bar(places, parameters, thickness, label=name)
-        panels[0].set(title='cost of one clip', ylabel='multiply-adds (billions)')
-        panels[1].set(title='size', ylabel='trainable parameters (millions)')
-        panels[0].legend(loc='upper right')
-        panels[1].set_xticks(range(len(endpoints)), endpoints, rotation=30, ha='right')
-        for axes in panels:
+            cost.bar(places, [row.multiply_adds / 1e9 for row in rows], thickness, label=name)
+            size.bar(places, [row.parameters / 1e6 for row in rows], thickness, label=name)
+        cost.set(title='cost of one clip', ylabel='multiply-adds (billions)')
+        cost.legend(loc='upper right')
+        size.set(title='size', ylabel='trainable parameters (millions)')
+        size.set_xticks(range(len(endpoints)), endpoints, rotation=30, ha='right')
+        for axes in (cost, size):
             axes.grid(axis='y', alpha=0.3)
             axes.set_axisbelow(True)
             axes.margins(x=0.01)

@@ -143,12 +143,10 @@ def test_filter_boxes_of_two_moments_are_side_by_side(tmp_path, figures):
 def test_embeddings_show_every_video_in_the_colour_of_its_group(tmp_path, figures):
     generator = np.random.default_rng(0)
     groups = np.arange(24) % 12
-    maps = [
-        paper_plots.Embedding(f'map {i}', generator.normal(size=(24, 2)).astype('float32'), groups)
-        for i in range(5)
-    ]
+    maps = [(f'map {i}', generator.normal(size=(24, 2)).astype('float32')) for i in range(5)]
     names = [f'group {i}' for i in range(12)]
-    paper_plots.embeddings({'upper': maps[:3], 'lower': maps[3:]}, names, tmp_path / 'maps.png')
+    rows = {'upper': dict(maps[:3]), 'lower': dict(maps[3:])}
+    paper_plots.embeddings(rows, groups, names, tmp_path / 'maps.png')
     (figure,) = figures
     panels = [axes for axes in figure.axes if axes.axison]
     assert [axes.get_title() for axes in panels] == [f'map {i}' for i in range(5)]
@@ -157,13 +155,13 @@ def test_embeddings_show_every_video_in_the_colour_of_its_group(tmp_path, figure
     keys = [(to_rgba(h.get_color()), h.get_marker()) for h in figure.legends[0].legend_handles]
     assert len(set(keys)) == 12
     assert keys[0][0] == keys[10][0]
-    for axes, embedding in zip(panels, maps, strict=True):
+    for axes, (_, coordinates) in zip(panels, maps, strict=True):
         shown = {}
         for part in axes.collections:
             for place, colour in zip(part.get_offsets(), part.get_facecolors(), strict=True):
                 shown[tuple(np.float32(place))] = tuple(colour[:3])
         assert len(shown) == 24
-        for place, group in zip(embedding.coordinates, groups, strict=True):
+        for place, group in zip(coordinates, groups, strict=True):
             assert shown[tuple(place)] == keys[group][0][:3]
         assert len(axes.collections) == 2  # two markers: groups 10 and 11 have another
     height, width = cv2.imread(str(tmp_path / 'maps.png')).shape[:2]
