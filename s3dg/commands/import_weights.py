@@ -30,7 +30,6 @@ from s3dg.program.flags import parse_fields, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.workdir import RESULTS_FILE, Run, file_identity, home_path, workdir_path
 from s3dg.saving import keras_file
-from s3dg.weights.class_names import LABEL_SETS, kinetics_labels
 
 FLAGS = flags.FLAGS
 
@@ -70,12 +69,12 @@ def read_class_names(given):
     """The class names that --class_names says, or None; UsageError where it cannot be used."""
     if given is None:
         return None
-    for number, name in LABEL_SETS.items():
+    for number, name in weights.LABEL_SETS.items():
         if given == name:
-            return kinetics_labels(number)
+            return weights.kinetics_labels(number)
     path = home_path(given)
     if not path.is_file():
-        known = ', '.join(LABEL_SETS.values())
+        known = ', '.join(weights.LABEL_SETS.values())
         raise entry.UsageError(f'--class_names: expected {known} or a text file, found {given!r}.')
     try:
         lines = path.read_text(encoding='utf-8-sig').rstrip().split('\n')

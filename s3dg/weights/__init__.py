@@ -6,15 +6,16 @@ none.
 """
 
 import dataclasses
+from importlib import resources
 
 from s3dg.config import NetworkConfig, named_config
 from s3dg.network import Network
-from s3dg.weights import deepmind_i3d, files, howto100m, inception_v1, kylemin, slim, torchvision
+from s3dg.weights import deepmind_i3d, files, howto100m, slim, torch_s3d
 from s3dg.weights.assign import WeightsError, assign
-from s3dg.weights.class_names import kinetics_labels
 from s3dg.weights.inflation import inflate, inherited_fields
 
 __all__ = [
+    'LABEL_SETS',
     'SOURCES',
     'Imported',
     'WeightsError',
@@ -26,13 +27,24 @@ __all__ = [
 ]
 
 SOURCES = {
-    'inception_v1': inception_v1.SOURCE,
+    'inception_v1': slim.INCEPTION_V1,
     'slim': slim.SOURCE,
     'deepmind_i3d': deepmind_i3d.SOURCE,
-    'torchvision': torchvision.SOURCE,
-    'kylemin': kylemin.SOURCE,
+    'torchvision': torch_s3d.TORCHVISION,
+    'kylemin': torch_s3d.KYLEMIN,
     'howto100m': howto100m.SOURCE,
 }
+
+# Kinetics' labels by their number, in the order of the logits of published networks.
+LABEL_SETS = {400: 'kinetics400', 600: 'kinetics600'}
+
+
+def kinetics_labels(num_classes):
+    """The labels of Kinetics-400 or -600 as a tuple; None for another number of classes."""
+    if num_classes not in LABEL_SETS:
+        return None
+    file = resources.files('s3dg.weights') / 'labels' / f'{LABEL_SETS[num_classes]}.txt'
+    return tuple(file.read_text(encoding='utf-8').splitlines())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +114,13 @@ def from_arrays(source, arrays, network=None, class_names=None, **fields):
         needs = 'needs to be told which' if inflated else 'says itself which'
         raise WeightsError(f'source {source} {needs} network it becomes.')
     own = known.fields_of(arrays)
-    config = NetworkConfig.from_dict(own if inflated else {**own, **fields})
-    if class_names is None and known.labels and not inflated:
-        class_names = kinetics_labels(config.num_classes)
-    wanted = named_config(network, **{**inherited_fields(config), **fields}) if inflated else config
+    if inflated:
+        config = NetworkConfig.from_dict(own)
+        wanted = named_config(network, **{**inherited_fields(config), **fields})
+    else:
+        config = wanted = NetworkConfig.from_dict({**own, **fields})
+        if class_names is None and known.labels:
+            class_names = kinetics_labels(config.num_classes)
     if class_names is not None and len(class_names) != wanted.num_classes:
         raise WeightsError(
             f'class_names: found {len(class_names)} names, expected one for each of '

@@ -70,7 +70,7 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
     Raises:
       WeightsError: where a variable is missing, unknown, of another shape, or not finite.
     """
-    values, used, missing = {}, set(), []
+    values, used, missing = [], set(), []
     for path, variable in network_weights(network).items():
         address = Address.of(path)
         if address.endpoint in kept:
@@ -81,7 +81,8 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
             missing.append(names[0])
             continue
         used.add(name)
-        values[path] = _fitting(name, arrays[name], path, variable, address, convert)
+        fitting = _fitting(name, arrays[name], path, variable, address, convert)
+        values.append((variable, fitting))
     if missing:
         raise WeightsError(f'{_counted(missing)} missing.')
     rest = sorted(set(arrays) - used)
@@ -90,9 +91,8 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
         raise WeightsError(
             f'{_counted(unknown)} unknown: not of the network that the rest describe.'
         )
-    for path, variable in network_weights(network).items():
-        if path in values:
-            variable.assign(values[path])
+    for variable, value in values:
+        variable.assign(value)
     return len(used), rest
 
 

@@ -5,7 +5,7 @@ from s3dg.weights import slim
 from s3dg.weights.assign import without_leading_ones
 from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
 
-PREFIXES = ('RGB/inception_i3d/', 'Flow/inception_i3d/', '')
+_PREFIXES = ('RGB/inception_i3d/', 'Flow/inception_i3d/', '')
 
 _LEAVES = {
     'kernel': 'conv_3d/w',
@@ -18,27 +18,24 @@ _LEAVES = {
 _LOGITS = 'Logits/Conv3d_0c_1x1'
 
 
-def names_of(address):
-    """The names that the variable at an `Address` may have in the file."""
-    scopes = (_LOGITS,)
+def _names(address):
+    scopes = [_LOGITS]
     if address.endpoint != 'logits':
-        scopes = tuple(scope.replace('Conv2d_', 'Conv3d_') for scope in slim.scopes(address))
-    return tuple(
-        f'{prefix}{scope}/{_LEAVES[address.leaf]}' for prefix in PREFIXES for scope in scopes
-    )
+        scopes = [scope.replace('Conv2d_', 'Conv3d_') for scope in slim.scopes(address)]
+    leaf = _LEAVES[address.leaf]
+    return [f'{prefix}{scope}/{leaf}' for prefix in _PREFIXES for scope in scopes]
 
 
-def convert(address, array):
+def _convert(address, array):
     """The classifier as a dense kernel; batch norm as vectors, in some files [1, 1, 1, 1, C]."""
     if address.leaf != 'kernel' and array.ndim == 5:
         return without_leading_ones(array, 1)
     return slim.convert(address, array)
 
 
-def fields_of(arrays):
-    """The `NetworkConfig` fields of the network that the file holds."""
+def _fields(arrays):
     logits, stem = (
-        find(arrays, [f'{prefix}{scope}/conv_3d/w' for prefix in PREFIXES], 5)
+        find(arrays, [f'{prefix}{scope}/conv_3d/w' for prefix in _PREFIXES], 5)
         for scope in (_LOGITS, 'Conv3d_1a_7x7')
     )
     return {
@@ -51,9 +48,9 @@ def fields_of(arrays):
 
 SOURCE = Source(
     torch=False,
-    fields_of=fields_of,
-    names_of=names_of,
-    convert=convert,
+    fields_of=_fields,
+    names_of=_names,
+    convert=_convert,
     left_out=NOT_WEIGHTS,
     # Frames keep their aspect ratio, the shorter side becomes 256. (I3D's paper, section 3)
     video_format=VideoFormat(frame_size=None, short_side=256),

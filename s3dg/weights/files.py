@@ -63,9 +63,6 @@ def read_torch(path):
     Code in the file is never run (`weights_only=True`). A state dict under one of `STATE_KEYS` is
     found, however deep, and the `PREFIXES` that all names have are taken off.
 
-    Args:
-      path: the file.
-
     Raises:
       WeightsError: where torch is not installed, or the file is not a state dict.
     """
@@ -79,28 +76,28 @@ def read_torch(path):
     state = _state_dict(_load_torch(path, torch), torch)
     stated = sum(value.numel() * value.element_size() for value in state.values())
     _check_size(stated, path.stat().st_size)
-    wrapped = _common_prefix(state)
-    return {
-        name.removeprefix(wrapped): _to_numpy(name, value, torch) for name, value in state.items()
-    }
+    arrays = {name: _to_numpy(name, value, torch) for name, value in state.items()}
+    return _without_prefixes(arrays)
 
 
-def _common_prefix(names):
-    """What wrappers have put before all of the names."""
-    prefix = ''
-    while more := next(
-        (more for more in PREFIXES if all(name.startswith(prefix + more) for name in names)), None
+def _without_prefixes(arrays):
+    """The arrays without what all of their names begin with; wrappers may be in each other."""
+    while prefix := next(
+        (prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in arrays)), None
     ):
-        prefix += more
-    return prefix
+        arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
+    return arrays
 
 
 def _load_torch(path, torch):
+    with reading('not a readable torch file', WeightsError):
+        if zipfile.is_zipfile(path):  # torch does not compare its check sums
+            with zipfile.ZipFile(path) as archive:
+                stated = sum(member.file_size for member in archive.infolist())
+                _check_size(stated, path.stat().st_size)
+                if archive.testzip() is not None:
+                    raise WeightsError('not a readable torch file: its check sums are wrong.')
     try:
-        # torch does not compare the check sums of the file that it reads.
-        with reading('not a readable torch file', WeightsError):
-            if zipfile.is_zipfile(path):
-                _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of formats, whose errors are told below
             return torch.load(path, map_location='cpu', weights_only=True)
@@ -111,25 +108,12 @@ def _load_torch(path, torch):
         raise WeightsError(
             f'not a torch state dict: {reason}, and nothing in it was run.'
         ) from error
-    except WeightsError:
-        raise
     except Exception as error:  # whatever a broken file makes torch do
         raise WeightsError('not a readable torch file: none at all, or not a whole one.') from error
 
 
-def _check_archive(path):
-    with zipfile.ZipFile(path) as archive:
-        _check_size(sum(member.file_size for member in archive.infolist()), path.stat().st_size)
-        if archive.testzip() is not None:
-            raise WeightsError('not a readable torch file: its check sums are wrong.')
-
-
 def _check_size(stated, held):
-    """Refuses a file that says of itself that it fills the memory.
-
-    Raises:
-      WeightsError: with both numbers.
-    """
+    """Refuses a file that says of itself that it fills the memory."""
     if stated > MOST_INFLATION * held:
         raise WeightsError(
             f'its {held:,} bytes state {stated:,} bytes of variables, expected at most '

@@ -5,9 +5,8 @@ text, not logits; its text tower is left out.
 """
 
 from s3dg.config import VideoFormat
-from s3dg.weights.kylemin import LEAVES
 from s3dg.weights.source import Source, find
-from s3dg.weights.torchvision import COUNTERS, to_channels_last
+from s3dg.weights.torch_s3d import COUNTERS, LEAVES, LINEAR, to_channels_last
 
 _CONVOLUTIONS = {
     'Conv2d_1a_7x7': 'conv1',
@@ -25,23 +24,21 @@ _LAYERS = {
 _PARTS = {'spatial': '1', 'temporal': '2', None: '1'}
 
 
-def names_of(address):
-    """The names that the variable at an `Address` may have in the file."""
-    linear = {'kernel': 'weight', 'bias': 'bias'}
+def _names(address):
     if address.endpoint == 'logits':
-        return (f'fc.{linear[address.leaf]}',)
+        return (f'fc.{LINEAR[address.leaf]}',)
+    block = address.endpoint.lower()
     if address.layer == 'self_gating':
-        gate = 'gating'
-        if address.branch is not None:
-            gate = f'{address.endpoint.lower()}.gating_b{address.branch}'
-        return (f'{gate}.fc.{linear[address.leaf]}',)
-    scope = _CONVOLUTIONS.get(address.endpoint)
-    if scope is None:
-        scope = f'{address.endpoint.lower()}.{_LAYERS[address.branch, address.layer]}'
+        gate = 'gating' if address.branch is None else f'{block}.gating_b{address.branch}'
+        return (f'{gate}.fc.{LINEAR[address.leaf]}',)
+    if address.branch is None:
+        scope = _CONVOLUTIONS[address.endpoint]
+    else:
+        scope = f'{block}.{_LAYERS[address.branch, address.layer]}'
     return (f'{scope}.{LEAVES[address.leaf].format(_PARTS[address.part])}',)
 
 
-def convert(address, array):
+def _convert(address, array):
     """torch's layouts as TensorFlow's, and the stem's kernel as one on frames.
 
     The file's stem is a convolution of 2x4x4 on frames put through space-to-depth: 2x2x2 neighbours
@@ -57,8 +54,7 @@ def convert(address, array):
     return taps.reshape(2 * time, 2 * height, 2 * width, channels, filters)
 
 
-def fields_of(arrays):
-    """The `NetworkConfig` fields of the network that the file holds."""
+def _fields(arrays):
     return {
         'num_classes': find(arrays, ['fc.weight'], 2).shape[0],
         'head': 'embedding',
@@ -82,9 +78,9 @@ def fields_of(arrays):
 
 SOURCE = Source(
     torch=True,
-    fields_of=fields_of,
-    names_of=names_of,
-    convert=convert,
+    fields_of=_fields,
+    names_of=_names,
+    convert=_convert,
     left_out=(*COUNTERS, r'text_module\..*'),
     # Trained on 32 frames of 200x200 at 10 a second; its authors advise sides of 200 to 256.
     video_format=VideoFormat(frames_per_second=10.0, clip_frames=32, evaluation_frames=32),

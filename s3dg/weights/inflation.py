@@ -79,7 +79,7 @@ def inflate(source, target, skip=()):
     Args:
       source, target: `Network`s; the configuration of `target` has the `inherited_fields` of
         `source`.
-      skip: endpoints ('logits') whose weights `target` keeps in any case.
+      skip: layers ('logits') whose weights `target` keeps in any case.
 
     Returns:
       Names of the layers of `target` that kept their own weights.
@@ -88,43 +88,40 @@ def inflate(source, target, skip=()):
       WeightsError: where a layer of `target` cannot be made from one of `source`, which is so for a
         separable convolution that is to be dense, or 2D.
     """
-    theirs, ours = _layers(source), _layers(target)
-    kept = []
-    values = {}
-    for key, variables in ours.items():
-        endpoint, branch, layer = key
-        branch = '' if branch is None else f'Branch_{branch}'
-        name = '/'.join(word for word in (endpoint, branch, layer) if word)
-        found = theirs.get(key, {})
-        if key[0] == 'logits' or key[-1] == 'self_gating':
-            copied = key[0] not in skip and _shapes(found) == _shapes(variables)
-            if key[0] == 'logits':
-                copied = copied and source.class_names == target.class_names
-            if not copied:
+    layers = _layers(source)
+    kept, values = [], []
+    for name, variables in _layers(target).items():
+        found = layers.get(name, {})
+        if name == 'logits' or name.endswith('self_gating'):
+            same = _shapes(found) == _shapes(variables)
+            if name == 'logits':
+                same = same and source.class_names == target.class_names
+            if name in skip or not same:
                 kept.append(name)
                 continue
             made = {place: found[place].numpy() for place in variables}
         else:
             made = _inflated(name, found, variables, target.config.batch_norm_epsilon)
         for place, value in made.items():
-            if value.shape != tuple(variables[place].shape):
+            variable = variables[place]
+            if value.shape != tuple(variable.shape):
                 raise WeightsError(
                     f'{name}: {place[1]} of shape {list(value.shape)} does not fit '
-                    f'{list(variables[place].shape)}.'
+                    f'{list(variable.shape)}.'
                 )
-            values[variables[place].path] = value
-    for path, variable in network_weights(target).items():
-        if path in values:
-            variable.assign(values[path])
+            values.append((variable, value))
+    for variable, value in values:
+        variable.assign(value)
     return kept
 
 
 def _layers(network):
-    """The variables by (part, leaf), by (endpoint, branch, layer)."""
+    """The variables by (part, leaf), by the path of their layer."""
     layers = {}
     for path, variable in network_weights(network).items():
-        endpoint, branch, layer, part, leaf = Address.of(path)
-        layers.setdefault((endpoint, branch, layer), {})[part, leaf] = variable
+        *_, part, leaf = Address.of(path)
+        layer = [word for word in path.split('/')[:-1] if word not in (part, 'batch_norm')]
+        layers.setdefault('/'.join(layer), {})[part, leaf] = variable
     return layers
 
 
@@ -141,8 +138,7 @@ def _inflated(name, found, wanted, epsilon):
         if (part, leaf) in found:
             value = found[part, leaf].numpy()
         elif part == 'temporal':
-            values[part, leaf] = _identity(leaf, variable.shape, epsilon)
-            continue
+            value = _identity(leaf, variable.shape, epsilon)
         elif leaf == 'gamma':
             value = np.ones(variable.shape, 'float32')
         elif (None, leaf) in found:

@@ -1,11 +1,15 @@
-"""Checkpoints of the authors' released code (TF-slim nets/i3d.py, nets/s3dg.py).
+"""Checkpoints of TF-slim: the authors' released code (nets/i3d.py, nets/s3dg.py), Inception-v1.
 
-Which network a file holds is read off its variables: channels, stem, where the temporal
-convolutions begin and end, dense or separable, gates, classes. The files for Kinetics-400 and -600
-that d3dhelper (github.com/princeton-vl/d3dhelper) links are of this kind.
+Which network a file of the authors' code holds is read off its variables: channels, stem, where the
+temporal convolutions begin and end, dense or separable, gates, classes. The files for Kinetics-400
+and -600 that d3dhelper (github.com/princeton-vl/d3dhelper) links are of this kind.
+
+Inception-v1, trained on ImageNet (inception_v1_2016_08_28), is read into an I2D, which is the same
+network on every frame but for the pools that reach over time, and the I2D is inflated into any
+network (inflation.py).
 """
 
-from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS, VideoFormat
+from s3dg.config import NETWORKS, SPATIO_TEMPORAL_ENDPOINTS
 from s3dg.network import INCEPTION_FILTERS
 from s3dg.weights.assign import WeightsError, without_leading_ones
 from s3dg.weights.source import NOT_WEIGHTS, Source, find, stem_channels
@@ -21,13 +25,13 @@ _LEAVES = {
     'moving_variance': 'BatchNorm/moving_variance',
 }
 # The last convolution of each branch, in whose scope its gate is.
-LAST_CONVOLUTIONS = ('Conv2d_0a_1x1', 'Conv2d_0b_3x3', 'Conv2d_0b_3x3', 'Conv2d_0b_1x1')
+_LAST_CONVOLUTIONS = ('Conv2d_0a_1x1', 'Conv2d_0b_3x3', 'Conv2d_0b_3x3', 'Conv2d_0b_1x1')
 
 # What the released code can build.
-STEM_TEMPORAL_SIZES = (1, 3, 5, 7)
+_STEM_TEMPORAL_SIZES = (1, 3, 5, 7)
 
 # Inception-v1's files and DeepMind's call this one so. (slim: nets/inception_v1.py)
-OTHERWISE_NAMED = {('Mixed_5b', 2, 'Conv2d_0b_3x3'): 'Conv2d_0a_3x3'}
+_OTHERWISE_NAMED = {('Mixed_5b', 2, 'Conv2d_0b_3x3'): 'Conv2d_0a_3x3'}
 
 
 def scopes(address):
@@ -36,13 +40,12 @@ def scopes(address):
         return (address.endpoint,)
     layer = address.layer
     if layer == 'self_gating':
-        layer = LAST_CONVOLUTIONS[address.branch]
-    names = [layer, OTHERWISE_NAMED.get((address.endpoint, address.branch, layer))]
+        layer = _LAST_CONVOLUTIONS[address.branch]
+    names = [layer, _OTHERWISE_NAMED.get((address.endpoint, address.branch, layer))]
     return tuple(f'{address.endpoint}/Branch_{address.branch}/{name}' for name in names if name)
 
 
-def names_of(address):
-    """The names that the variable at an `Address` may have in the file."""
+def _names(address):
     leaf = _LEAVES[address.leaf]
     if address.endpoint == 'logits':
         return (f'{_LOGITS}/{leaf}',)
@@ -64,8 +67,7 @@ def convert(address, array):
     return array
 
 
-def fields_of(arrays):
-    """The `NetworkConfig` fields of the network that the file holds."""
+def _fields(arrays):
     scopes_3x3 = {'Conv2d_2c_3x3': 'Conv2d_2c_3x3'}
     scopes_3x3.update({name: f'{name}/Branch_1/Conv2d_0b_3x3' for name in INCEPTION_FILTERS})
     separable = [name for name, scope in scopes_3x3.items() if _holds(arrays, scope, 'temporal/')]
@@ -74,10 +76,10 @@ def fields_of(arrays):
         raise WeightsError(f'{separable[0]} is separable and {dense[0]} is dense.')
     temporal = separable or dense
     stem = _kernel(arrays, 'Conv2d_1a_7x7')
-    if stem.shape[0] not in STEM_TEMPORAL_SIZES:
+    if stem.shape[0] not in _STEM_TEMPORAL_SIZES:
         raise WeightsError(
             f'variable {_SCOPE}Conv2d_1a_7x7/weights has shape {list(stem.shape)}, expected a '
-            f'temporal size of {", ".join(map(str, STEM_TEMPORAL_SIZES))}.'
+            f'temporal size of {", ".join(map(str, _STEM_TEMPORAL_SIZES))}.'
         )
     gated = [name for name in SPATIO_TEMPORAL_ENDPOINTS if _holds(arrays, name, 'self_gating/')]
     fields = {
@@ -112,11 +114,36 @@ def _kernel(arrays, scope):
     return find(arrays, [f'{_SCOPE}{scope}/weights'], 5)
 
 
+def _inception_v1_fields(arrays):
+    stem = _SCOPE + 'Conv2d_1a_7x7/weights'
+    return {
+        **NETWORKS['i2d'].to_dict(),
+        'channels': stem_channels(find(arrays, [stem], 4).shape[2], stem),
+        'batch_norm_scale': _SCOPE + 'Conv2d_1a_7x7/BatchNorm/gamma' in arrays,
+    }
+
+
+def _on_one_frame(address, array):
+    """A kernel (h, w, in, out) as one of a single frame."""
+    if address.leaf != 'kernel':
+        return array
+    if array.ndim != 4:
+        raise ValueError(f'shape {array.shape} is not that of a 2D convolution.')
+    return array[None]
+
+
 SOURCE = Source(
     torch=False,
-    fields_of=fields_of,
-    names_of=names_of,
+    fields_of=_fields,
+    names_of=_names,
     convert=convert,
     left_out=NOT_WEIGHTS,
-    video_format=VideoFormat(),
+)
+INCEPTION_V1 = Source(
+    torch=False,
+    fields_of=_inception_v1_fields,
+    names_of=_names,
+    convert=_on_one_frame,
+    left_out=(*NOT_WEIGHTS, r'InceptionV1/(Logits|AuxLogits)/.*'),
+    kept=('logits',),
 )

@@ -20,10 +20,8 @@ class Source:
 
     Attributes:
       torch: whether its files are torch's; else they are TensorFlow's.
-      fields_of: from the file's arrays to the fields of `NetworkConfig`.
-      names_of: from an `Address` to the names its variable may have; see `assign`.
-      convert: from (address, array) to TensorFlow's layout, or None; see `assign`.
-      left_out: patterns of names that have no place in the network; see `assign`.
+      fields_of: from the file's arrays to the `NetworkConfig` fields of the network it holds.
+      names_of, convert, left_out: as of `assign`.
       video_format: how the network was given its videos.
       kept: endpoints that the files have nothing for; then the network is there to be inflated.
       labels: whether 400 and 600 classes are those of Kinetics in their published order.
@@ -32,9 +30,9 @@ class Source:
     torch: bool
     fields_of: Callable
     names_of: Callable
-    convert: Callable | None
+    convert: Callable
     left_out: tuple[str, ...]
-    video_format: VideoFormat
+    video_format: VideoFormat = VideoFormat()
     kept: tuple[str, ...] = ()
     labels: bool = True
 
