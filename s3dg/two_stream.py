@@ -9,10 +9,6 @@ import numpy as np
 from s3dg.training.evaluation import EvaluationError, Predictions
 
 
-def _add_logits(rgb, flow):
-    return rgb + flow
-
-
 def _average_probabilities(rgb, flow):
     # As logarithms, in which no probability is too small to be told from zero.
     return np.logaddexp(_log_softmax(rgb), _log_softmax(flow)) - np.log(2)
@@ -27,7 +23,7 @@ def _log_softmax(logits):
 FUSIONS = {
     # deepmind/kinetics-i3d, evaluate_sample.py: the sum, then softmax. With it a stream that is
     # sure of itself outvotes one that is not.
-    'logits': _add_logits,
+    'logits': np.add,
     # I3D's paper: "averaged their predictions"; the fused logits are logarithms of the averages.
     'probabilities': _average_probabilities,
 }
@@ -41,9 +37,7 @@ def fuse(rgb, flow, how='logits'):
       how: a key of `FUSIONS`.
 
     Returns:
-      `Predictions` of all videos, sorted by id. Their logits rank the classes as the fusion does,
-      and their softmax is its probabilities: for 'probabilities' they are logarithms of the mean
-      probability.
+      `Predictions` of all videos, sorted by id; the softmax of their logits is the fusion's.
 
     Raises:
       EvaluationError: where the two do not fit together: a video that is missing from one or comes
@@ -77,11 +71,7 @@ def fuse(rgb, flow, how='logits'):
 
 
 def _sorted(name, predictions):
-    """`Predictions` sorted by id, with float64 logits, if they are not wrong by themselves.
-
-    Raises:
-      EvaluationError: naming the stream and a video.
-    """
+    """`Predictions` sorted by id, with float64 logits, if they are not wrong by themselves."""
     ids, logits = predictions.ids, predictions.logits
     if logits.ndim != 2 or not len(ids) == len(predictions.labels) == len(logits):
         raise EvaluationError(

@@ -32,11 +32,9 @@ def pooled_features(network, batches, endpoints, batch_size, progress=None):
     leave the device.
 
     Args:
-      network: a `Network`.
-      batches: iterable of clips (batch, time, height, width, channels), uint8 or float with values
-        0-255; one clip per video.
-      endpoints: names known to `Network.endpoints`.
-      batch_size: clips that the network sees at once, as many as the device bears.
+      network, endpoints: a `Network`, and names known to its `endpoints`.
+      batches: iterable of clips (batch, time, height, width, channels) with values 0-255.
+      batch_size: clips that the network sees at once.
       progress: called with the number of clips done after every batch.
 
     Returns:
@@ -73,11 +71,7 @@ def pooled_features(network, batches, endpoints, batch_size, progress=None):
 
 
 def chance_agreement(labels):
-    """`neighbour_agreement` of features that say nothing: a label's mean share of the others.
-
-    Args:
-      labels: (videos,), integers; two videos at least.
-    """
+    """`neighbour_agreement` of features that say nothing: a label's mean share of other videos'."""
     _, counts = np.unique(labels, return_counts=True)
     return float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1)))
 
@@ -89,8 +83,7 @@ def neighbour_agreement(features, labels, neighbours=10):
     values are larger, and endpoints whose activations differ in size can be compared.
 
     Args:
-      features: (videos, channels).
-      labels: (videos,), integers.
+      features, labels: (videos, channels), and integers (videos,).
       neighbours: how many nearest videos are looked at, the video itself not among them.
 
     Raises:

@@ -40,8 +40,7 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
 
     Args:
       network: a `Network`.
-      layers: dict from the name in the result to the path of a convolution, e.g.
-        'Mixed_3c/Branch_1/Conv2d_0b_3x3'.
+      layers: dict from the name in the result to the path of a convolution.
 
     Returns:
       {layer: {offset: statistics}}, JSON-serialisable. Offsets are strings, '-1', '0', '1' for a

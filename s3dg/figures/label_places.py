@@ -25,8 +25,7 @@ def label_points(axes, labels, lines):
     Args:
       axes: matplotlib's, with everything else drawn: the layout is settled here.
       labels: list of (text, x, y, colour), in the units of the axes.
-      lines: what labels are not to cover: (points, 2) each, in the units of the axes; a single
-        point is a marker.
+      lines: what labels are not to cover, (points, 2) each; a single point is a marker.
     """
     if not labels:
         return
@@ -61,16 +60,12 @@ def _dense(line):
 
 
 def place_labels(points, sizes, bounds, drawn=()):
-    """Finds a place for each label near its point.
+    """The middles of labels, float64 (labels, 2), each near its point; all in pixels.
 
     Args:
-      points: (labels, 2), x and y in pixels.
-      sizes: (labels, 2), width and height of each label.
+      points, sizes: (labels, 2) each.
       bounds: (left, bottom, right, top) of where labels may be.
       drawn: (any, 2), points not to be covered: markers, and lines as points a few pixels apart.
-
-    Returns:
-      float64 (labels, 2), the middle of each label.
     """
     bounds = np.asarray(bounds, 'float64')
     drawn = np.reshape(np.asarray(drawn, 'float64'), (-1, 2))

@@ -1,4 +1,7 @@
-"""The paper's figures 4 (accuracy against cost), 5 (weights over time), 7 (maps of videos)."""
+"""The paper's figures 4 (accuracy against cost), 5 (weights over time), 7 (maps of videos).
+
+`path` is the PNG file to write.
+"""
 
 from typing import NamedTuple
 
@@ -22,9 +25,8 @@ class AccuracyPoint(NamedTuple):
     Attributes:
       multiply_adds: of one clip.
       top1: share of videos in [0, 1].
-      label: written beside it; None: nothing.
-      deviation: standard deviation of `top1` over several trainings, drawn as an error bar; None:
-        unknown.
+      label: written beside it.
+      deviation: standard deviation of `top1` over several trainings, drawn as an error bar.
     """
 
     multiply_adds: float
@@ -36,11 +38,8 @@ class AccuracyPoint(NamedTuple):
 class AccuracyCurve(NamedTuple):
     """A family of networks in a picture of accuracy against cost.
 
-    Attributes:
-      label: in the legend.
-      colour, line_style: matplotlib's. Figure 4: 'tab:orange' for separable and 'tab:blue' for
-        dense convolutions, '-' for top-heavy and ':' for bottom-heavy networks.
-      points: `AccuracyPoint`s.
+    In Figure 4 separable convolutions are 'tab:orange' and dense ones 'tab:blue'; top-heavy
+    networks are '-' and bottom-heavy ones ':'.
     """
 
     label: str
@@ -56,8 +55,6 @@ def accuracy_against_cost(curves, points, path, title=''):
       curves: `AccuracyCurve`s; a curve goes through its points by rising cost. Points of several
         curves at the same place with the same label are labelled once.
       points: further `AccuracyPoint`s, each with a marker of its own.
-      path: PNG file to write.
-      title: e.g. the dataset.
     """
     with drawing(path, (8.5, 6)) as figure:
         axes = figure.subplots()
@@ -83,9 +80,7 @@ def accuracy_against_cost(curves, points, path, title=''):
 def _draw_points(axes, points, colour, style, drawn, colours):
     """Draws points and a line through them, and notes down what the labels have to know.
 
-    Args:
-      drawn: gets what is not to be covered, as `label_points` takes it.
-      colours: gets the colour of the label by (text, x, y): none's where several curves meet.
+    `drawn` gets what they are not to cover, and `colours` theirs by (text, x, y).
     """
     places = np.array([(point.multiply_adds / 1e9, 100 * point.top1) for point in points])
     line = places[places[:, 0].argsort(kind='stable')]
@@ -99,7 +94,8 @@ def _draw_points(axes, points, colour, style, drawn, colours):
             drawn.append(np.array([(x, y - reach), (x, y + reach)]))
         if point.label:
             label = (point.label, x, y)
-            colours[label] = colour if colours.get(label, colour) == colour else _NEUTRAL
+            where_curves_meet = colours.get(label, colour) != colour
+            colours[label] = _NEUTRAL if where_curves_meet else colour
 
 
 def filter_boxes(statistics, path):
@@ -111,7 +107,6 @@ def filter_boxes(statistics, path):
     Args:
       statistics: dict from title, e.g. 'step 0' and 'trained', to what `filter_statistics`
         returned, all with the same layers. Boxes of several titles are side by side.
-      path: PNG file to write.
     """
     layers = list(next(iter(statistics.values())))
     thickness = 0.8 / len(statistics)
@@ -162,7 +157,6 @@ def embeddings(rows, groups, group_names, path):
         its coordinates (videos, 2); rows may differ in length.
       groups: int (videos,), places in `group_names`.
       group_names: one string per group; ten groups differ in colour, further ones in marker.
-      path: PNG file to write.
     """
     styles = [(f'C{n % 10}', _MARKERS[n // 10 % len(_MARKERS)]) for n in range(len(group_names))]
     columns = max(len(row) for row in rows.values())

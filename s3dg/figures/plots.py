@@ -1,4 +1,4 @@
-"""Pictures of a run and of networks: curves, confusion, contact sheets, costs."""
+"""Pictures of a run and of networks, written to PNG files: curves, confusion, clips, costs."""
 
 import contextlib
 import math
@@ -17,11 +17,8 @@ _STRIP_FRAMES = 8
 def drawing(path, size):
     """A matplotlib figure that is written to a file when the block is left.
 
-    There is no pyplot in it: no global state, and no window system is ever looked for.
-
-    Args:
-      path: PNG file to write.
-      size: (width, height) in inches.
+    There is no pyplot in it: no global state, and no window system is ever looked for. `size` is
+    (width, height) in inches.
     """
     figure = Figure(figsize=size, layout='constrained')
     FigureCanvasAgg(figure)
@@ -31,13 +28,7 @@ def drawing(path, size):
 
 
 def training_curves(rows, path):
-    """Draws loss, accuracy and learning rate over the steps.
-
-    Args:
-      rows: the rows of a `history.csv`: dicts with 'step', 'loss', 'accuracy', 'learning_rate',
-        'top1'.
-      path: PNG file to write.
-    """
+    """Draws loss, accuracy and learning rate over the steps, from the rows of a `history.csv`."""
     steps = [row['step'] for row in rows]
     evaluated = [row for row in rows if row['top1'] is not None]
     with drawing(path, (11, 3.2)) as figure:
@@ -63,8 +54,6 @@ def confusion_matrices(confusions, class_names, path):
 
     Args:
       confusions: dict from title to int (classes, classes), rows: true class.
-      class_names: one string per class.
-      path: PNG file to write.
     """
     side = 3.0 + 0.22 * min(len(class_names), 30)
     with drawing(path, (side * len(confusions), side)) as figure:
@@ -88,13 +77,7 @@ def _draw_confusion(axes, confusion, class_names):
 
 
 def contact_sheet(clips, titles, path):
-    """Draws clips as strips of evenly spaced frames.
-
-    Args:
-      clips: uint8 (time, height, width, 3) each.
-      titles: one string per clip.
-      path: PNG file to write.
-    """
+    """Draws clips, uint8 (time, height, width, 3), as strips of evenly spaced frames."""
     rows = math.ceil(len(clips) / _SHEET_COLUMNS)
     with drawing(path, (_SHEET_COLUMNS * _STRIP_FRAMES * 0.72, rows * 0.98)) as figure:
         panels = figure.subplots(rows, _SHEET_COLUMNS, squeeze=False).ravel()
@@ -113,7 +96,6 @@ def cost_per_endpoint(costs, path):
     Args:
       costs: dict from network name to dict from endpoint to `s3dg.cost.Cost`, all with the same
         endpoints.
-      path: PNG file to write.
     """
     endpoints = list(next(iter(costs.values())))
     thickness = 0.84 / len(costs)

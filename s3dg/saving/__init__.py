@@ -1,5 +1,5 @@
 """A network on disk: the `.keras` file that Keras writes, and the SavedModel that others serve.
 
 `keras_file` and `saved_model` tell whether one can be loaded. `export` writes SavedModels and calls
-them: `folding` takes the batch norm out of the network, `endpoints` are the graphs that it gets.
+them; `endpoints` are their graphs.
 """

@@ -23,10 +23,6 @@ from s3dg.video import sampling
 def window_indices(length, frames):
     """Frame numbers of the windows that cover a video, as int32 (windows, frames).
 
-    Args:
-      length: frames of the video, an integer tensor.
-      frames: frames of a window.
-
     Raises:
       InvalidArgumentError: for a video without frames.
     """
@@ -40,11 +36,7 @@ def window_indices(length, frames):
 
 
 def prepare_frames(frames, video_format):
-    """Resizes and centre-crops frames as evaluation does.
-
-    Args:
-      frames: uint8 (..., height, width, channels), any size.
-      video_format: a `VideoFormat`.
+    """Resizes and centre-crops uint8 frames (..., height, width, channels) as evaluation does.
 
     Returns:
       float32 (..., crop height, crop width, channels), whole numbers from 0 to 255.
@@ -69,31 +61,7 @@ def prepare_frames(frames, video_format):
     ]
     with tf.control_dependencies(checks):
         flat = flat[..., *sampling.centre(size, video_format.crop_size), :]
-    lead = shape[:-3]
-    return tf.reshape(flat, tf.concat([lead, [crop_height, crop_width, channels]], 0))
-
-
-def _mean_over_windows(function, length, video_format, totals):
-    """Mean of a function over a video's windows.
-
-    Args:
-      function: takes frame numbers (frames,), returns a dict of float32 tensors.
-      length: frames of the video.
-      video_format: a `VideoFormat`.
-      totals: the dict that `function` returns, of zeros: the loop starts from it, so that
-        `function` is traced once.
-    """
-    windows = window_indices(length, video_format.evaluation_frames)
-    count = tf.shape(windows)[0]
-
-    def add(i, totals):
-        values = function(windows[i])
-        return i + 1, {name: totals[name] + values[name] for name in totals}
-
-    _, totals = tf.while_loop(
-        lambda i, _: i < count, add, (tf.constant(0), totals), parallel_iterations=1
-    )
-    return {name: total / tf.cast(count, 'float32') for name, total in totals.items()}
+    return tf.reshape(flat, tf.concat([shape[:-3], [crop_height, crop_width, channels]], 0))
 
 
 def create_endpoints(network):
@@ -115,16 +83,27 @@ def create_endpoints(network):
         windows = body(clips, training=False)[POOLED_FEATURES]
         return {'logits': classifier(windows), 'features': tf.reduce_mean(windows, 1)}
 
-    def zeros(batch):
+    def mean_outputs(clips_of, batch, length):
+        """The means of `outputs` over windows, whose clips `clips_of` makes of frame numbers."""
+        windows = window_indices(length, video_format.evaluation_frames)
+        count = tf.shape(windows)[0]
         sizes = {'logits': config.num_classes, 'features': body.output[POOLED_FEATURES].shape[-1]}
-        return {name: tf.zeros([batch, size]) for name, size in sizes.items()}
+        zeros = {name: tf.zeros([batch, size]) for name, size in sizes.items()}
+
+        def add(i, totals):
+            values = outputs(clips_of(windows[i]))
+            return i + 1, {name: totals[name] + values[name] for name in totals}
+
+        _, totals = tf.while_loop(
+            lambda i, _: i < count, add, (tf.constant(0), zeros), parallel_iterations=1
+        )
+        return {name: total / tf.cast(count, 'float32') for name, total in totals.items()}
 
     def of_video(video):
-        def of_window(numbers):
-            return outputs(prepare_frames(tf.gather(video, numbers, axis=1), video_format))
+        def clips_of(numbers):
+            return prepare_frames(tf.gather(video, numbers, axis=1), video_format)
 
-        batch, length = tf.shape(video)[0], tf.shape(video)[1]
-        return _mean_over_windows(of_window, length, video_format, zeros(batch))
+        return mean_outputs(clips_of, *tf.unstack(tf.shape(video)[:2]))
 
     def answers(outputs):
         if config.head == 'embedding':
@@ -142,14 +121,11 @@ def create_endpoints(network):
             image = tf.image.decode_jpeg(encoded, 3, dct_method='INTEGER_ACCURATE')
             return prepare_frames(image, video_format)
 
-        def of_window(numbers):
+        def clips_of(numbers):
             spec = tf.TensorSpec((*video_format.crop_size, 3), tf.float32)
-            clip = tf.map_fn(decode, tf.gather(frames, numbers), fn_output_signature=spec)
-            return outputs(clip[None])
+            return tf.map_fn(decode, tf.gather(frames, numbers), fn_output_signature=spec)[None]
 
-        length = tf.shape(frames)[0]
-        logits = _mean_over_windows(of_window, length, video_format, zeros(1))['logits']
-        return answers(logits[0])
+        return answers(mean_outputs(clips_of, 1, tf.shape(frames)[0])['logits'][0])
 
     endpoints = {'serve': (serve, [video_spec]), 'features': (features, [video_spec])}
     if config.channels == 3:

@@ -1,13 +1,14 @@
 """Writes a network as a SavedModel for serving, and answers with one.
 
-Its endpoints are those of `endpoints`, its batch norm is folded away. `assets.extra/network.json`
-holds class names and formats.
+Its endpoints are those of `endpoints`, its batch norm is folded into the weights of convolutions.
+`assets.extra/network.json` holds class names and formats.
 """
 
 import os
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from s3dg import files
@@ -15,8 +16,10 @@ from s3dg.answers import non_finite_weight, require_finite
 from s3dg.errors import reading
 from s3dg.files import folders
 from s3dg.files.disk import writing
+from s3dg.head import Classifier
+from s3dg.layers import SelfGating, SpatioTemporalConv
+from s3dg.network import Network
 from s3dg.saving.endpoints import create_endpoints
-from s3dg.saving.folding import fold_batch_norm
 from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_metadata
 
 # All files of an export; a folder with other files is not replaced.
@@ -30,11 +33,7 @@ SAVED_MODEL_FILES = (
 
 
 def check_output(output):
-    """Refuses a folder that holds anything but a SavedModel of ours: it would be lost.
-
-    Raises:
-      ExportError: naming it.
-    """
+    """Raises ExportError for a folder that holds anything but a SavedModel of ours, to be lost."""
     try:
         folders.finish_swap(output)
         folders.check_place(output)
@@ -51,21 +50,16 @@ def check_output(output):
 
 
 def export(network, output, check=None):
-    """Writes `network` as a SavedModel with its batch norm folded in.
+    """Writes `network` as a SavedModel, and returns the names of its endpoints.
 
     Args:
       network: a `Network`.
-      output: folder to write. Where it exists, it is replaced whole, when everything is written and
-        checked.
-      check: called with the folder that was written, before that takes the place of `output`; or
-        None.
-
-    Returns:
-      Names of the endpoints.
+      output: folder to write, which is replaced whole.
+      check: called with the new folder before it takes the place of `output`, which stays as it was
+        where `check` raises.
 
     Raises:
       ExportError: as `check_output`; and where a weight is not finite.
-      Whatever `check` raises; `output` is then as it was.
     """
     check_output(output)
     broken = non_finite_weight(network)
@@ -78,6 +72,29 @@ def export(network, output, check=None):
         if check is not None:
             check(folder)
     return endpoints
+
+
+def fold_batch_norm(network):
+    """The same network with biases for batch norm, whose logits agree with it up to rounding."""
+    folded = Network(
+        network.config.replace(batch_norm=False), network.class_names, network.video_format
+    )
+    kinds = (SpatioTemporalConv, SelfGating, Classifier)
+    layers = (
+        [layer for layer in one._flatten_layers() if isinstance(layer, kinds)]
+        for one in (network, folded)
+    )
+    for source, target in zip(*layers, strict=True):
+        norm = getattr(source, 'batch_norm', None)
+        if norm is None:
+            target.set_weights(source.get_weights())
+            continue
+        scale = 1.0 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
+        if norm.gamma is not None:
+            scale = scale * norm.gamma.numpy()
+        target.kernel.assign(source.kernel.numpy() * scale)
+        target.bias.assign(norm.beta.numpy() - norm.moving_mean.numpy() * scale)
+    return folded
 
 
 def _write(network, folder, output):
@@ -111,9 +128,6 @@ class ExportedNetwork:
       config: the `NetworkConfig`.
       video_format: the `VideoFormat`: resample videos to its `frames_per_second` before calling.
 
-    Args:
-      path: the SavedModel's folder.
-
     Raises:
       ExportError: where there is no SavedModel of ours, or a file of it is damaged or missing.
       NonFiniteAnswerError: when it answers with NaN or infinity.
@@ -123,10 +137,7 @@ class ExportedNetwork:
         path = os.path.expanduser(path)
         if not os.path.exists(path):
             folders.finish_swap(path)  # where an export was cut off
-        metadata = read_metadata(path)
-        self.class_names = metadata.class_names
-        self.config = metadata.config
-        self.video_format = metadata.video_format
+        self.class_names, self.config, self.video_format = read_metadata(path)
         self._path = path
         with reading(f'{path} cannot be read as a SavedModel', ExportError):
             self._model = tf.saved_model.load(str(path))

@@ -6,7 +6,6 @@ before anything is built: then a network takes no more memory than a few times t
 """
 
 import json
-import math
 import zipfile
 
 import h5py
@@ -49,22 +48,17 @@ def load(path):
 
 
 def check(path):
-    """Holds what a `.keras` file says of its network against what it holds, without building it.
-
-    Raises:
-      KerasFileError, ConfigError, OSError: as `load`.
-    """
+    """Compares what a file says of its network with what it holds; raises as `load`."""
     with open(path, 'rb') as file:
         with reading('it is no .keras file, or not a whole one', KerasFileError):
             archive = zipfile.ZipFile(file)
             size = file.seek(0, 2)
-        stated = sum(member.file_size for member in archive.infolist())
-        if stated > MOST_INFLATION * size:
-            raise KerasFileError(
-                f'its {size:,} bytes unpack to {stated:,}, expected at most {MOST_INFLATION} times '
-                f'as many'
-            )
-        with reading('it is no .keras file, or not a whole one', KerasFileError):
+            stated = sum(member.file_size for member in archive.infolist())
+            if stated > MOST_INFLATION * size:
+                raise KerasFileError(
+                    f'its {size:,} bytes unpack to {stated:,}, expected at most {MOST_INFLATION} '
+                    f'times as many'
+                )
             damaged = archive.testzip()
             names = {_CONFIG_FILE, _WEIGHTS_FILE} - {*archive.namelist()}
         if damaged is not None or names:
@@ -86,29 +80,23 @@ def _read_config(archive):
     with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
         values = json.loads(archive.read(_CONFIG_FILE))
         kind, registered = values['class_name'], values.get('registered_name')
-    if registered != 's3dg>Network' or kind != 'Network':
-        raise KerasFileError(f'it holds a {kind}, expected a network of this project')
-    with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
+        if registered != 's3dg>Network' or kind != 'Network':
+            raise KerasFileError(f'it holds a {kind}, expected a network of this project')
         names = values['config']['class_names']
         VideoFormat.from_dict(values['config']['video_format'])
         config = NetworkConfig.from_dict(values['config']['config'])
-        fits = names is None or (
-            len(names) == config.num_classes and all(isinstance(name, str) for name in names)
-        )
-    if not fits:
-        raise KerasFileError(
-            f'it has {len(names)} class names, expected one for each of {config.num_classes} '
-            f'classes'
-        )
+        if names is not None and (
+            len(names) != config.num_classes or not all(isinstance(name, str) for name in names)
+        ):
+            raise KerasFileError(
+                f'it has {len(names)} class names, expected one for each of {config.num_classes} '
+                f'classes'
+            )
     return config
 
 
 def _count_weights(archive):
-    """How many numbers the datasets hold, none of which may be compressed or left out.
-
-    Raises:
-      ValueError: where a dataset claims more than it has.
-    """
+    """How many numbers the datasets hold, none of which may be compressed or left out."""
     count = 0
 
     def add(name, item):
@@ -148,7 +136,7 @@ def least_weights(config):
         total += channels * (first + reduce_1 + reduce_2 + last)
         total += 9 * (reduce_1 * out_1 + reduce_2 * out_2)
         channels = first + out_1 + out_2 + last
-    return math.floor(total + channels * config.num_classes)
+    return total + channels * config.num_classes
 
 
 def save(network, path):

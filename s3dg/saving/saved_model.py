@@ -4,10 +4,9 @@ TensorFlow takes a damaged SavedModel for a whole one, or fails in a hundred way
 the process. So an export records the digests of its files, and nothing that differs is loaded.
 """
 
-import contextlib
-import dataclasses
 import hashlib
 import pathlib
+from typing import NamedTuple
 
 from s3dg.config import ConfigError, NetworkConfig, VideoFormat
 from s3dg.errors import S3dgError, reading
@@ -22,8 +21,7 @@ class ExportError(S3dgError, ValueError):
     """A folder that is not a SavedModel of this project."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What `METADATA_FILE` says of a network: attributes as of `export.ExportedNetwork`."""
 
     class_names: tuple[str, ...] | None
@@ -43,15 +41,6 @@ def digests(folder):
     return found
 
 
-@contextlib.contextmanager
-def _of_export(path):
-    """Turns `ConfigError`s into errors that name the file at fault."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ExportError(f'{path} is damaged: {error}; {_REMEDY}') from error
-
-
 def read_metadata(folder):
     """The `Metadata` of a SavedModel, whose files are compared with what was written.
 
@@ -64,22 +53,21 @@ def read_metadata(folder):
             f'{folder} is not a SavedModel written by this project: it has no {METADATA_FILE}.'
         )
     values = read_json(path, ExportError, _REMEDY)
-    with _of_export(path), reading(f'{path} is damaged; {_REMEDY}', ExportError):
-        # Earlier versions wrote no digests: for their exports TensorFlow's own check must do.
-        expected = dict(values['files']) if 'files' in values else None
-        names = values['class_names']
-        metadata = Metadata(
-            None if names is None else tuple(names),
-            NetworkConfig.from_dict(values['network']),
-            VideoFormat.from_dict(values['video_format']),
-        )
-    names = metadata.class_names
+    try:
+        with reading(f'{path} is damaged; {_REMEDY}', ExportError):
+            # Earlier versions wrote no digests: for their exports TensorFlow's own check must do.
+            expected = dict(values['files']) if 'files' in values else None
+            names = None if values['class_names'] is None else tuple(values['class_names'])
+            config = NetworkConfig.from_dict(values['network'])
+            video_format = VideoFormat.from_dict(values['video_format'])
+    except ConfigError as error:
+        raise ExportError(f'{path} is damaged: {error}; {_REMEDY}') from error
     if names is not None and (
-        len(names) != metadata.config.num_classes or not all(isinstance(n, str) for n in names)
+        len(names) != config.num_classes or not all(isinstance(name, str) for name in names)
     ):
         raise ExportError(
-            f'{path} is damaged: found {len(names)} class names, expected '
-            f'{metadata.config.num_classes}; {_REMEDY}'
+            f'{path} is damaged: found {len(names)} class names, expected {config.num_classes}; '
+            f'{_REMEDY}'
         )
     found = digests(folder)
     for name in ('saved_model.pb', 'variables/variables.index', *(expected or ())):
@@ -87,4 +75,4 @@ def read_metadata(folder):
             raise ExportError(f'{folder}/{name} is not there; {_REMEDY}')
         if expected is not None and found[name] != expected.get(name):
             raise ExportError(f'{folder}/{name} is not as it was exported; {_REMEDY}')
-    return metadata
+    return Metadata(names, config, video_format)

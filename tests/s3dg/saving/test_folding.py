@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from s3dg.saving.folding import fold_batch_norm
+from s3dg.saving.export import fold_batch_norm
 from tests.s3dg.saving.networks import coarse_video, create_network
 
 
