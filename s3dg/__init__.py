@@ -38,12 +38,8 @@ def __dir__():
 
 
 def _is_program(argv, original):
-    """Whether a process is the program `s3dg`, installed or as `python -m s3dg`.
-
-    Args:
-      argv, original: `sys.argv` and `sys.orig_argv`, as they are while the program is imported.
-    """
-    if argv[:1] == ['-m']:  # then Python's own words end with the name of the module
+    """Whether these `sys.argv` and `sys.orig_argv` are of `s3dg`, installed or `python -m s3dg`."""
+    if argv[:1] == ['-m']:  # while it is imported; Python's own words end with its name then
         return re.fullmatch(rf'(-\w*m)?{__name__}', original[-len(argv)]) is not None
     return os.path.basename((argv or [''])[0]) == __name__
 

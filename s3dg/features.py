@@ -38,7 +38,7 @@ def step_weights(frames, steps, positions):
     """Share that each frame has in each temporal step of an endpoint.
 
     Args:
-      frames: frames of a window.
+      frames: of a window.
       steps: temporal length of the endpoint.
       positions: temporal length of the activations of which the steps average neighbours. The head
         averages two, so its steps are one fewer; elsewhere it equals `steps`.
@@ -60,20 +60,17 @@ class VideoFeatures:
     """Features of one video, which are computed while they are read.
 
     Attributes:
-      frames_per_second: rate of the frames that the network sees.
       frame_times: float64 (windows, frames), seconds from the start of the file at which each frame
         appears; where a video is looped they repeat.
       feature_times: float64 (windows,), or (windows, time) where the features have a temporal axis:
         the mean time of the frames that a feature stands for.
-      shape: of all features, (windows, ...).
-      blocks: the features in order, float32, some windows at a time; they can be read once.
     """
 
-    frames_per_second: float
+    frames_per_second: float  # of the frames that the network sees
     frame_times: np.ndarray
     feature_times: np.ndarray
-    shape: tuple[int, ...]
-    blocks: Iterator[np.ndarray]
+    shape: tuple[int, ...]  # of all features, (windows, ...)
+    blocks: Iterator[np.ndarray]  # the features, float32, some windows at a time; to be read once
 
     def read(self) -> np.ndarray:
         """All features, float32 of `shape`.

@@ -38,10 +38,9 @@ class InBatches:
         Args:
           clips: an array (clips, ...), or a sequence of arrays (...); at least one clip.
         """
-        batches = [
-            self._of_batch(np.asarray(clips[first : first + self.batch_size]))
-            for first in range(0, len(clips), self.batch_size)
-        ]
+        size = self.batch_size
+        starts = range(0, len(clips), size)
+        batches = [self._of_batch(np.asarray(clips[first : first + size])) for first in starts]
         return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
     def _of_batch(self, clips):

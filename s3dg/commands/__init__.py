@@ -15,13 +15,12 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    'classify': Verb('s3dg.commands.classify', True, 'names what is seen in videos'),
-    'features': Verb('s3dg.commands.features', True, 'writes features of videos to files'),
-    'import-weights': Verb(
-        's3dg.commands.import_weights', False, 'makes a network of a released checkpoint'
-    ),
-    'export': Verb('s3dg.commands.export', False, 'makes a SavedModel of a network'),
-    'cost': Verb(
-        's3dg.commands.cost', False, 'counts the parameters and multiply-adds of a network'
-    ),
+    name: Verb(f's3dg.commands.{name.replace("-", "_")}', takes_arguments, summary)
+    for name, takes_arguments, summary in (
+        ('classify', True, 'names what is seen in videos'),
+        ('features', True, 'writes features of videos to files'),
+        ('import-weights', False, 'makes a network of a released checkpoint'),
+        ('export', False, 'makes a SavedModel of a network'),
+        ('cost', False, 'counts the parameters and multiply-adds of a network'),
+    )
 }

@@ -45,11 +45,10 @@ def define_flags():
 
 
 def open_network(name, path, fields):
-    """The `Network` to count, and the (frames, height, width) that are usual for it.
+    """The `Network` to count, by its name with `fields`, or by the `path` of a `.keras` file.
 
-    Args:
-      name, path: a named network, or a `.keras` file; None for the other one.
-      fields: of the named network.
+    Returns:
+      (the network, the (frames, height, width) that are usual for it).
 
     Raises:
       UsageError: where it is not said which network, or there is none.

@@ -47,8 +47,8 @@ def export_network(network, output):
     """Exports, having compared with the network; what is at `output` is replaced only then.
 
     Returns:
-      (endpoint names, largest difference of a probability; that of an embedding is a share of
-      its largest dimension).
+      (endpoint names, largest difference of a probability, or share of an embedding's largest
+      dimension).
 
     Raises:
       ExportError: where they differ by more than `TOLERANCE`.

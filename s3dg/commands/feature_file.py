@@ -87,8 +87,7 @@ def choose_targets(videos, folder):
     """The `Target`s of `Video`s, below `folder`.
 
     A file is named after the end of its video's path: `depth` parts of it, and one more for each
-    other video that has the name already, in this call or an earlier one. So a name, once used,
-    stays that video's.
+    other video that has the name already, in this call or an earlier one.
     """
     owners, targets = {}, []
     for video in videos:

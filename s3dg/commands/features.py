@@ -79,18 +79,10 @@ def define_flags():
 
 
 def extract_video(extractor, target, stride, arrays, label):
-    """Writes the file of features of one `Target`; returns the number of windows.
-
-    Args:
-      extractor: an `Extractor`.
-      target: a `feature_file.Target`.
-      stride: frames from the start of a window to the next.
-      arrays: further arrays for the file, by name.
-      label: what lines of progress call the video.
+    """Writes the features, with further `arrays`, of one `Target`; returns the number of windows.
 
     Raises:
-      VideoError: where the video cannot be used; nothing is written then.
-      NonFiniteAnswerError: where the network answers with NaN or infinity; nothing is written then.
+      VideoError, NonFiniteAnswerError: as `Extractor`; nothing is written then.
     """
     source = feature_file.video_source(target.video)
     found = extractor.of_video(

@@ -43,9 +43,8 @@ def define_runtime_flags():
     define_count('logical_cpus', 0, split, _MOST_LOGICAL_CPUS, least=0)
     dtypes = ['float32', 'mixed_bfloat16', 'mixed_float16']
     flags.DEFINE_enum('dtype', 'float32', dtypes, 'Keras dtype policy of the network.')
-    flags.DEFINE_bool(
-        'deterministic', False, 'Same result to the last bit in every run, at some speed.'
-    )
+    deterministic = 'Same result to the last bit in every run, at some speed.'
+    flags.DEFINE_bool('deterministic', False, deterministic)
 
 
 def read(options_class, values):

@@ -25,8 +25,7 @@ class LoadedNetwork:
         """The 'logits', float32 (batch, classes), of videos, as a dict.
 
         Args:
-          video: uint8 (batch, frames, height, width, channels): as many frames as the network is
-            evaluated on, of the size that it wants before the crop.
+          video: uint8 (batch, frames, height, width, channels), before the crop.
 
         Raises:
           VideoError: if the frames are smaller than the crop.
@@ -76,7 +75,6 @@ def require_classes(model, path):
 
 def require_rgb(model, path):
     """Raises UsageError for a network, or SavedModel, at `path` that does not take video files."""
-    if model.config.channels != 3:
-        raise UsageError(
-            f'--model: {path} takes {model.config.channels} channels, video files have 3.'
-        )
+    channels = model.config.channels
+    if channels != 3:
+        raise UsageError(f'--model: {path} takes {channels} channels, video files have 3.')

@@ -59,9 +59,8 @@ class Run:
     Args:
       program, workdir: names of the entry point and of the folder.
       settings: every resolved value that decides the results, JSON-serialisable.
-      overwrite: whether to delete what an earlier run of the program left there. The new folder
-        takes the place of the old one in one step; one that holds other files than the programs'
-        is refused.
+      overwrite: whether to delete what an earlier run of the program left there. A folder that
+        holds other files than the programs' is refused.
       free: settings, named 'training.log_every' and the like, or whole dicts of them, that may
         differ when a run goes on.
       replaces: for programs that leave only a report here. What `finish` writes replaces a run with
@@ -124,10 +123,9 @@ class Run:
         if not config.exists():
             return None
         before = read_settings(config)
-        if before['program'] != self._settings['program']:
-            raise UsageError(
-                f'--workdir: {self.path} holds a run of {before["program"]}; give another one.'
-            )
+        program = before['program']
+        if program != self._settings['program']:
+            raise UsageError(f'--workdir: {self.path} holds a run of {program}; give another one.')
         return before
 
     @property
@@ -142,10 +140,8 @@ class Run:
         """A number among the results of a finished run; UsageError where there is none."""
         found = (self.results or {}).get(name)
         if isinstance(found, bool) or not isinstance(found, (int, float)):
-            raise UsageError(
-                f'{self.path / RESULTS_FILE} is damaged: {name} is {found!r}, expected a number; '
-                f'{_RESULTS_REMEDY}'
-            )
+            damage = f'{self.path / RESULTS_FILE} is damaged: {name} is {found!r}'
+            raise UsageError(f'{damage}, expected a number; {_RESULTS_REMEDY}')
         return found
 
     def finish(self, results, report):
@@ -176,10 +172,8 @@ def _check_no_inputs(folder, inputs):
     """Refuses a folder that is to be deleted, and holds what is to be read."""
     for what, path in inputs:
         if path is not None and home_path(path).resolve().is_relative_to(folder.resolve()):
-            raise UsageError(
-                f'{what}: {path} lies in --workdir, which --overwrite deletes; '
-                f'give another --workdir.'
-            )
+            deleted = f'{path} lies in --workdir, which --overwrite deletes'
+            raise UsageError(f'{what}: {deleted}; give another --workdir.')
 
 
 def _lock(folder):
@@ -187,10 +181,8 @@ def _lock(folder):
     try:
         return locks.lock(locks.beside(folder))
     except locks.InUseError as error:
-        raise locks.InUseError(
-            f'--workdir: another process is at work in {folder}; wait for its end, or give '
-            f'another one.'
-        ) from error
+        in_use = f'another process is at work in {folder}; wait for its end, or give another one.'
+        raise locks.InUseError(f'--workdir: {in_use}') from error
 
 
 @contextlib.contextmanager
@@ -242,8 +234,7 @@ def workdir_path(workdir):
     """The path of a run's folder, with ~ as the home folder.
 
     Raises:
-      UsageError: where it is no name, or that of a folder which is not for this alone: the current
-        one, home, that of the code, and all above them.
+      UsageError: where it is no name, or of a folder that is the user's or the code's, or above.
     """
     if not os.fspath(workdir):
         raise UsageError('--workdir is empty, expected the name of a folder.')

@@ -6,14 +6,10 @@ from s3dg.config import ConfigError
 
 
 def create_strategy(kind='auto'):
-    """Creates the distribution strategy called `kind`.
+    """The `tf.distribute.Strategy` called `kind`; ConfigError for another name.
 
-    Args:
-      kind: 'one' (the first GPU, else the CPU), 'mirrored' (all GPUs, else all logical CPUs), or
-        'auto' (mirrored where there is more than one GPU or logical CPU, else one).
-
-    Raises:
-      ConfigError: for another name.
+    They are 'one' (the first GPU, else the CPU), 'mirrored' (all GPUs, else all logical CPUs), and
+    'auto' (mirrored where there is more than one GPU or logical CPU, else one).
     """
     devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
     names = [device.name for device in devices]

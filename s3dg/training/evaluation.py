@@ -18,17 +18,11 @@ class EvaluationError(S3dgError, RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What a network says of each video.
+    """What a network says of each video."""
 
-    Attributes:
-      ids: str (videos,), unique, sorted.
-      labels: int32 (videos,).
-      logits: float32 (videos, classes), the mean over the video's windows.
-    """
-
-    ids: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
+    ids: np.ndarray  # str (videos,), unique, sorted
+    labels: np.ndarray  # int32 (videos,)
+    logits: np.ndarray  # float32 (videos, classes), the mean over the video's windows
 
     def save(self, path):
         """Writes them as `.npz` with the arrays `id`, `label`, `logits`."""
@@ -54,17 +48,14 @@ class Predictions:
 class Metrics:
     """Figures of an evaluation.
 
-    Attributes:
-      top1, top5: shares of videos in [0, 1] whose class is the first, or among the first five (all,
-        where there are fewer classes). Equal logits count against the network.
-      confusion: int64 (classes, classes), rows: true class, columns: predicted.
-      videos_expected, videos_seen: what the dataset says it holds, and what was predicted.
+    `top1` and `top5` are shares of videos, in [0, 1], whose class is the first, or among the first
+    five (all, where there are fewer classes). Equal logits count against the network.
     """
 
     top1: float
     top5: float
-    confusion: np.ndarray
-    videos_expected: int
+    confusion: np.ndarray  # int64 (classes, classes), rows: true class, columns: predicted
+    videos_expected: int  # that the dataset says it holds
     videos_seen: int
 
     def per_class(self, class_names):
@@ -92,10 +83,8 @@ def compute_metrics(predictions, videos_expected):
     classes = logits.shape[1]
     strange = (labels < 0) | (labels >= classes)
     if strange.any():
-        raise EvaluationError(
-            f'Video {predictions.ids[strange][0]} has label {labels[strange][0]}, expected 0 to '
-            f'{classes - 1}.'
-        )
+        video, label = predictions.ids[strange][0], labels[strange][0]
+        raise EvaluationError(f'Video {video} has label {label}, expected 0 to {classes - 1}.')
     own = np.take_along_axis(logits, labels[:, None].astype('int64'), axis=1)
     rank = (logits >= own).sum(axis=1) - 1  # 0: the true class alone is highest
     return Metrics(
@@ -129,19 +118,18 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
     done = 0
     for batch in windows.as_numpy_iterator():
         logits = forward(batch['clip'])
-        for i, raw_id in enumerate(batch['id']):
+        columns = (batch[name] for name in ('id', 'label', 'window', 'windows'))
+        for raw_id, label, window, count, row in zip(*columns, logits, strict=True):
             video = raw_id.decode()
-            if not np.isfinite(logits[i]).all():
+            if not np.isfinite(row).all():
                 raise EvaluationError(f'The logits of video {video} are not finite.')
             if video not in missing:
-                missing[video] = set(range(int(batch['windows'][i])))
-                labels[video] = int(batch['label'][i])
-                sums[video] = np.zeros(logits.shape[1], 'float64')
-            window = int(batch['window'][i])
+                missing[video], labels[video] = set(range(count)), label
+                sums[video] = np.zeros(len(row), 'float64')
             if window not in missing[video]:
                 raise EvaluationError(f'Window {window} of video {video} came twice.')
             missing[video].remove(window)
-            sums[video] += logits[i] / float(batch['windows'][i])
+            sums[video] += row / float(count)
         done += len(logits)
         if progress is not None:
             progress(done)

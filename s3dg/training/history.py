@@ -24,12 +24,7 @@ class HistoryError(S3dgError, ValueError):
 
 
 class History:
-    """`history.csv` and TensorBoard scalars of a run; rows past a resumed step are dropped.
-
-    Args:
-      workdir: the run's folder.
-      step: the one that the run goes on from.
-      task: the `Task`, whose columns it has.
+    """`history.csv` and TensorBoard scalars of a run that goes on from `step`; later rows go.
 
     Raises:
       HistoryError: as `read_history`.
@@ -118,16 +113,15 @@ def read_history(workdir, task=CLASSIFICATION):
     rows, last = [], -1
     for number, cells in enumerate(read_table(path, task.columns, HistoryError, remedy), 2):
         row = {name: _number(text) for name, text in zip(task.columns, cells, strict=True)}
-        wrong = [
-            name for name, value in row.items() if value is not None and not math.isfinite(value)
-        ]
+        wrong = [name for name, value in row.items() if not math.isfinite(value or 0)]
         step = row['step']
         if wrong or step is None or step % 1 or step <= last:
             name = wrong[0] if wrong else 'step'
+            found = cells[task.columns.index(name)]
             expected = 'a number' if wrong else f'a whole number above {last}'
             raise HistoryError(
-                f'{path} is damaged: row {number} has the {name} '
-                f'{cells[task.columns.index(name)]!r}, expected {expected}; {remedy}'
+                f'{path} is damaged: row {number} has the {name} {found!r}, expected {expected}; '
+                f'{remedy}'
             )
         last = int(step)
         rows.append({**row, 'step': last})

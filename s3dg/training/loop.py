@@ -11,7 +11,6 @@ import math
 import pathlib
 import signal
 import time
-from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -24,7 +23,7 @@ from s3dg.training.history import History, Window
 from s3dg.training.schedules import CosineSchedule, StepSchedule
 from s3dg.training.signals import Stopped, Termination
 from s3dg.training.steps import TrainSteps
-from s3dg.training.task import CLASSIFICATION, Task
+from s3dg.training.task import CLASSIFICATION
 
 # A call of the compiled loop is kept about this long, so that a signal is answered soon.
 _SECONDS_PER_CALL = 5.0
@@ -143,59 +142,51 @@ def train(
       SavedStateError: where there are checkpoints and all are damaged.
       DiskError: where a checkpoint or the history cannot be written; those before are kept.
       TrainingInterrupted: after SIGTERM or SIGINT, with a checkpoint written.
-      Stopped: the same before the first step was done, when there is nothing to write.
+      Stopped: the same before the first step, when there is nothing to write.
       ConfigError: where the batch does not divide.
     """
     strategy = strategy or create_strategy('one')
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     micro_batch_size = config.micro_batch_size(strategy.num_replicas_in_sync)
-    with strategy.scope():
-        network = create_network()
-        optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
-        if keras.config.dtype_policy().name == 'mixed_float16':
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        step_variable = tf.Variable(0, dtype='int64', trainable=False, name='step')
-    train_steps = TrainSteps(strategy, network, optimizer, task, config)
-    window = Window(task.figures)
-    checkpoints = Checkpoints(workdir / 'checkpoints', network, optimizer, step_variable, window)
-    step = checkpoints.restore(report)
-    history = History(workdir, step, task)
-    if step >= config.schedule.steps:
-        if history.rows:
-            return network, history.rows[-1]
-        report(f'{history.path} has no rows of this training, which is at its end')
-        return network, {**dict.fromkeys(task.columns), 'step': step}
-
-    dataset = strategy.distribute_datasets_from_function(
-        lambda context: clips(step * config.batch_size, context, micro_batch_size)
-    )
-    run = _Run(config, task, network, optimizer, checkpoints, window, history, step, report)
-    run.go_on(train_steps, iter(dataset), evaluate)
-    return network, history.rows[-1]
+    run = _Run(create_network, config, workdir, task, strategy, report)
+    first, rows = run.step, run.history.rows
+    if first < config.schedule.steps:
+        dataset = strategy.distribute_datasets_from_function(
+            lambda context: clips(first * config.batch_size, context, micro_batch_size)
+        )
+        run.go_on(iter(dataset), evaluate)
+    elif not rows:
+        report(f'{run.history.path} has no rows of this training, which is at its end')
+    return run.network, rows[-1] if rows else {**dict.fromkeys(task.columns), 'step': first}
 
 
-@dataclasses.dataclass
 class _Run:
-    """A training under way, after `step`."""
+    """A training under way, after `step`; arguments and errors as of `train`."""
 
-    config: TrainingConfig
-    task: Task
-    network: keras.Model
-    optimizer: keras.Optimizer
-    checkpoints: Checkpoints
-    window: Window
-    history: History
-    step: int
-    report: Callable[[str], None]
-    seconds_per_step: float | None = None  # None: nothing is traced yet
+    def __init__(self, create_network, config, workdir, task, strategy, report):
+        self.config, self.task, self.report = config, task, report
+        with strategy.scope():
+            self.network = create_network()
+            self.optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
+            if keras.config.dtype_policy().name == 'mixed_float16':
+                self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+            step = tf.Variable(0, dtype='int64', trainable=False, name='step')
+        self.train_steps = TrainSteps(strategy, self.network, self.optimizer, task, config)
+        self.window = Window(task.figures)
+        self.checkpoints = Checkpoints(
+            workdir / 'checkpoints', self.network, self.optimizer, step, self.window
+        )
+        self.step = self.checkpoints.restore(report)
+        self.history = History(workdir, self.step, task)
+        self.seconds_per_step = None  # nothing is traced yet
 
-    def go_on(self, train_steps, iterator, evaluate):
-        """Trains to the end, or until it is asked to stop; arguments and errors as in `train`."""
+    def go_on(self, iterator, evaluate):
+        """Trains to the end, or until it is asked to stop."""
         config, total = self.config, self.config.schedule.steps
         with Termination() as termination:
             while self.step < total:
-                self._take_steps(train_steps, iterator, termination)
+                self._take_steps(iterator, termination)
                 last = self.step == total
                 evaluates = config.evaluate_every and self.step % config.evaluate_every == 0
                 if self.step % config.log_every == 0 or last or evaluates:
@@ -212,13 +203,13 @@ class _Run:
                 if number:
                     raise TrainingInterrupted(self.step, number)
 
-    def _take_steps(self, train_steps, iterator, termination):
+    def _take_steps(self, iterator, termination):
         count = self._steps_per_call()
         tracing = self.seconds_per_step is None
         started = time.perf_counter()
         # Tracing takes minutes, and nothing is lost if it is left.
         with termination.at_once(True) if tracing else contextlib.nullcontext():
-            figures, waited = train_steps.run(iterator, tf.constant(count))
+            figures, waited = self.train_steps.run(iterator, tf.constant(count))
         figures = {name: values.numpy().tolist() for name, values in figures.items()}
         seconds = time.perf_counter() - started
         scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
@@ -246,8 +237,9 @@ class _Run:
         }
         self.window.clear()
         self.history.add(row)
-        left = (self.config.schedule.steps - self.step) * self.seconds_per_step
-        self.report(_describe(row, self.task, self.config.schedule.steps, left))
+        total = self.config.schedule.steps
+        left = (total - self.step) * self.seconds_per_step
+        self.report(_describe(row, self.task, total, left))
 
 
 def _check_finite(figures, first_step, scaled):

@@ -18,15 +18,10 @@ def _check(steps, rates):
 
 @dataclasses.dataclass(frozen=True)
 class StepSchedule:
-    """A rate that holds from one step to the next change.
+    """A rate that holds from one step to the next change."""
 
-    Attributes:
-      steps: length of the training.
-      rates: (first step, rate) pairs, the first step of the first being 0.
-    """
-
-    steps: int
-    rates: tuple[tuple[int, float], ...]
+    steps: int  # length of the training
+    rates: tuple[tuple[int, float], ...]  # (first step, rate); the first begins at 0
 
     def __post_init__(self):
         starts, rates = zip(*self.rates, strict=True)
@@ -58,25 +53,17 @@ class StepSchedule:
 
 @dataclasses.dataclass(frozen=True)
 class CosineSchedule:
-    """Half a cosine from `rate` to 0 over `steps` (ours: short runs settle with it).
+    """Half a cosine from `rate` to 0 over `steps` (ours: short runs settle with it)."""
 
-    Attributes:
-      steps: length of the training.
-      rate: at step 0.
-      warmup_steps: steps of linear rise from 0 before it.
-    """
-
-    steps: int
+    steps: int  # length of the training
     rate: float
-    warmup_steps: int = 0
+    warmup_steps: int = 0  # of linear rise from 0, before the cosine begins
 
     def __post_init__(self):
         _check(self.steps, [self.rate])
         if not 0 <= self.warmup_steps < self.steps:
-            raise ConfigError(
-                f'warmup_steps must be from 0 to below steps ({self.steps}), got '
-                f'{self.warmup_steps}.'
-            )
+            bound, got = f'from 0 to below steps ({self.steps})', self.warmup_steps
+            raise ConfigError(f'warmup_steps must be {bound}, got {got}.')
 
     def scaled(self, factor):
         """The same schedule with the rate times `factor`."""

@@ -58,8 +58,7 @@ class Termination:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            for number in STOPS:
-                self._previous[number] = signal.signal(number, self._request)
+            self._previous = {number: signal.signal(number, self._request) for number in STOPS}
             Termination._current = self
         return self
 
@@ -68,12 +67,6 @@ class Termination:
             Termination._current = None
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-
-    @classmethod
-    def must_be_waited_for(cls):
-        """Whether the process has something to save before it ends."""
-        current = cls._current
-        return current is not None and not current._nothing_to_save
 
 
 def stop_program(end):
@@ -114,6 +107,7 @@ def _end_later(number, end):
     last = time.monotonic() + _SECONDS_TO_STOP
     while time.monotonic() < last:
         time.sleep(0.1)
-        if Termination.must_be_waited_for():
+        current = Termination._current
+        if current is not None and not current._nothing_to_save:
             last = time.monotonic() + _SECONDS_TO_STOP
     end(number)

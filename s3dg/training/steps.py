@@ -9,17 +9,9 @@ from s3dg.training.trainable import batch_norm_layers
 
 
 class TrainSteps:
-    """Steps of a training; `run` is compiled.
+    """The steps of a training, of a network and an optimizer made in the strategy's scope.
 
-    Args:
-      strategy: a `tf.distribute.Strategy`.
-      network: a model made in its scope.
-      optimizer: made in its scope; built here.
-      task: a `Task`.
-      config: a `TrainingConfig`.
-
-    Raises:
-      ConfigError: where XLA is asked to compile what it cannot.
+    The optimizer is built here. Raises ConfigError where XLA is asked to compile what it cannot.
     """
 
     def __init__(self, strategy, network, optimizer, task, config):
@@ -52,11 +44,10 @@ class TrainSteps:
 
     @tf.function
     def run(self, iterator, steps):
-        """Takes some steps.
+        """Takes so many steps (an int32 tensor) with the batches of an iterator.
 
         Args:
           iterator: of dicts with the task's inputs and targets, one micro-batch per replica.
-          steps: how many, an int32 tensor.
 
         Returns:
           (figures, seconds waited for input). `figures` is a dict of float32 `(steps,)`: the

@@ -17,13 +17,12 @@ class Task:
 
     Attributes:
       targets: the entries of a batch that `losses` and `metrics` are handed, as a dict by name.
-      losses: a `Measure` by name; their sum is minimised and reported as 'loss'. Where there are
-        several, each is reported under its own name too. A weight of a loss is part of its
-        function.
-      metrics: a `Measure` by name, reported only.
+      losses: by name; their sum is minimised and reported as 'loss'. Where there are several, each
+        is reported under its own name too. A weight of a loss is part of its function.
+      metrics: by name, reported only.
       evaluation: name of the figure that `evaluate` returns during a training.
-      inputs: the entries of a batch that the network is called with: as a tensor where there is
-        one, as a dict by name where there are several.
+      inputs: the entries of a batch that the network is called with: one as a tensor, several as a
+        dict by name.
     """
 
     targets: tuple[str, ...]
@@ -37,9 +36,8 @@ class Task:
             raise ConfigError('Task: expected at least one loss and one input.')
         names = (*self.columns, 'gradient_norm')
         if len(set(names)) < len(names):
-            raise ConfigError(
-                f'Task: two of its figures have the same name, got {", ".join(names)}.'
-            )
+            got = ', '.join(names)
+            raise ConfigError(f'Task: two of its figures have the same name, got {got}.')
 
     @property
     def figures(self):
@@ -61,9 +59,8 @@ class Task:
 
 
 def _cross_entropy(logits, targets):
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets['label'], logits=logits)
-    )
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets['label'], logits)
+    return tf.reduce_mean(losses)
 
 
 def _accuracy(logits, targets):

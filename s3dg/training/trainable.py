@@ -28,10 +28,7 @@ def synchronize_batch_norm(network):
 def freeze_until(network, endpoint):
     """Freezes everything below `endpoint` (one of `ENDPOINTS`, or 'logits' for the whole body).
 
-    `endpoint` itself and what follows it go on learning; frozen batch norms use their statistics.
-
-    Raises:
-      ConfigError: for another name.
+    Frozen batch norms use their statistics. Raises ConfigError for another name.
     """
     for name in layers_below(endpoint):
         network.get_layer(name).trainable = False
