@@ -17,9 +17,9 @@ from s3dg.video.reading import VIDEO_SUFFIXES
 
 # By these arrays a file of features says which video it is of: path, size and time of change.
 _SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}
+_SOURCE_KINDS = {'video': ('U', 0), 'video_bytes': ('iu', 0), 'video_changed': ('f', 0)}
 _LONGEST_NAME = 255  # bytes, of Linux's file systems
 _KEPT_OF_NAME = 200
-_SOURCE_KINDS = {'video': ('U', 0), 'video_bytes': ('iu', 0), 'video_changed': ('f', 0)}
 
 
 class FeatureFileError(S3dgError, ValueError):

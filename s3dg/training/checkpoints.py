@@ -12,7 +12,7 @@ from s3dg.files.disk import DiskError, writing
 
 _FILE = re.compile(r'ckpt-(\d+)\.(index|data-\d+-of-\d+)')
 
-_KEPT = 3
+_KEPT = 3  # checkpoints
 _REMEDY = (
     'the checkpoints before it are kept; make room and run the same command again to go on there'
 )
@@ -87,7 +87,7 @@ class Checkpoints:
             self._older.restore(path).assert_consumed()
 
     def save(self, step):
-        """Writes the checkpoint of a step, `restore` having come first; DiskError if it cannot."""
+        """Writes the checkpoint of a step; `restore` comes first. DiskError if it cannot."""
         self._step.assign(step)
         path = self._folder / f'ckpt-{step}'
         try:

@@ -24,7 +24,7 @@ class HistoryError(S3dgError, ValueError):
 
 
 class History:
-    """`history.csv` and TensorBoard scalars of a run that goes on from `step`; later rows go.
+    """`history.csv` and TensorBoard scalars of a run that goes on from `step`: later rows are gone.
 
     Raises:
       HistoryError: as `read_history`.
