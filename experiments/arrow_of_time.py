@@ -29,7 +29,7 @@ from absl import flags
 
 from experiments.paper import reporting
 from experiments.paper import results as paper_results
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training.dataset import class_names
 from experiments.training.presets import find_families_preset
@@ -37,8 +37,6 @@ from experiments.training.recipe import named_recipes
 from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.markdown import markdown_table
-
-FLAGS = flags.FLAGS
 
 # Table 1's, and ours.
 NETWORKS = ('i3d', 'i2d', 'i2d_order_blind')
@@ -54,11 +52,14 @@ class ArrowOfTime(Experiment):
         for dataset in ('something_something_v1', 'kinetics400')
     }
 
+    decisive = ('paper_dataset',)
+
     paper_dataset: str
 
-    @property
-    def settings(self):
-        return {'dataset': self.dataset, 'paper_dataset': self.paper_dataset}
+    @staticmethod
+    def define_flags():
+        words = 'Dataset of the paper preset; beside the tiny one stand its figures.'
+        flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, words)
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
@@ -72,21 +73,20 @@ class ArrowOfTime(Experiment):
 
     def _markdown(self, results, trained):
         printed = self.printed.get(self.paper_dataset, {})
-        rows = []
-        for label, figures in results.items():
-            paper = printed.get(paper_results.PAPER_NAMES.get(label))
-            rows.append(
-                (
-                    label,
-                    reporting.percent(figures, 'top1'),
-                    reporting.printed(paper and paper.normal),
-                    reporting.percent(figures, 'top1_reversed'),
-                    reporting.printed(paper and paper.reversed),
-                )
+        rows = [
+            (
+                label,
+                *reporting.beside(
+                    figures,
+                    printed.get(paper_results.PAPER_NAMES.get(label)),
+                    top1='normal',
+                    top1_reversed='reversed',
+                ),
             )
-        return reporting.join(
-            f'# {self.title}, {self.dataset}',
-            reporting.tiny_note(trained),
+            for label, figures in results.items()
+        ]
+        return self.page(
+            trained,
             markdown_table(('network', 'normal', 'paper', 'reversed', 'paper'), rows),
             'Top-1 in percent, videos in normal and in reversed order of frames; '
             f"the paper's: {self.paper_dataset}.",
@@ -96,20 +96,7 @@ class ArrowOfTime(Experiment):
             '`i2d_order_blind` halves time by disjoint pairs and pools within frames only: a video '
             'and its reversal have the same logits, but for the last frame of an odd number.',
             '![confusion](confusion.png)',
-            '## Networks',
-            reporting.networks_table(trained),
         )
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(ArrowOfTime.name)
-    flags.DEFINE_enum(
-        'dataset',
-        DATASETS[0],
-        DATASETS,
-        'Dataset of the paper preset; beside the tiny one stand its figures.',
-    )
 
 
 def measure(study, trained):
@@ -133,10 +120,7 @@ def measure(study, trained):
     return results, confusions
 
 
-def main(arguments):
-    del arguments
-    conduct(ArrowOfTime(FLAGS.preset, FLAGS.dataset), ConductOptions.of(FLAGS))
-
+define_flags, main = program(ArrowOfTime)
 
 if __name__ == '__main__':
     define_flags()

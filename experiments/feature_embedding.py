@@ -29,10 +29,9 @@ from data.datasets.something_something_v2 import action_groups
 from data.records import faults
 from data.records.heads import labels
 from experiments.paper import reporting
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training import evaluating
-from experiments.training import run as training
 from experiments.training.dataset import choose_split, class_names
 from experiments.training.presets import find_families_preset
 from experiments.training.recipe import named_recipes
@@ -45,8 +44,6 @@ from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import define_count
 from s3dg.progress import ProgressLine
-
-FLAGS = flags.FLAGS
 
 DATASETS = ('something_something_v1', 'something_something_v2')
 # Low to high: the figure's lowest and highest, and between them the pools that halve time or space.
@@ -72,14 +69,18 @@ class FeatureEmbedding(Experiment):
     title = 'Figure 7: t-SNE of activations'
     printed = {'something_something_v1': None}
 
+    decisive = ('videos', 'neighbours')
+
     paper_dataset: str
     videos: int
     neighbours: int
     seed: int
 
-    @property
-    def settings(self):
-        return {'dataset': self.dataset, 'videos': self.videos, 'neighbours': self.neighbours}
+    @staticmethod
+    def define_flags():
+        flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
+        define_count('videos', 2200, 'Videos on the maps, at most.', 100_000)
+        define_count('neighbours', 10, 'Nearest neighbours that are looked at.', 100_000)
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
@@ -125,25 +126,14 @@ class FeatureEmbedding(Experiment):
             (label, *(reporting.percent(levels[level], AGREEMENT) for level in LEVELS))
             for label, levels in results.items()
         ]
-        return reporting.join(
-            f'# {self.title}, {self.dataset}',
-            reporting.tiny_note(trained),
+        return self.page(
+            trained,
             '![t-SNE maps](feature_embedding.png)',
             f'Percent of the {self.neighbours} nearest neighbours of a video that are of its '
             f'group, over {len(groups)} videos; {100 * chance:.1f} where features say nothing. The '
             'paper has maps and no figures.',
             markdown_table(('network', *LEVELS), rows),
-            '## Networks',
-            reporting.networks_table(trained),
         )
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(FeatureEmbedding.name)
-    flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
-    define_count('videos', 2200, 'Videos on the maps, at most.', 100_000)
-    define_count('neighbours', 10, 'Nearest neighbours that are looked at.', 100_000)
 
 
 def groups_of(dataset, class_names):
@@ -219,16 +209,14 @@ def extract(study, trained, videos):
       dict from level to float32 (videos, channels), in the order of `videos`.
     """
     path = trained.run / f'features_{trained.plan.splits[1]}.npz'
-    kept = _kept_features(path, videos)
-    if kept is not None:
-        return kept
-    with training.alone(trained.run.path, study.report):
-        kept = _kept_features(path, videos)  # another process may have taken them meanwhile
-        if kept is None:
-            kept = _extract(study, trained, videos)
-            with files.unfinished(path) as temporary:
-                np.savez(temporary, id=np.array(videos), **kept)
-    return kept
+
+    def make():
+        features = _extract(study, trained, videos)
+        with files.unfinished(path) as temporary:
+            np.savez(temporary, id=np.array(videos), **features)
+        return features
+
+    return study.kept(trained, lambda: _kept_features(path, videos), make)
 
 
 def _kept_features(path, videos):
@@ -286,13 +274,7 @@ def _agreement(features, level, groups, neighbours):
     return reporting.over_seeds(rows)
 
 
-def main(arguments):
-    del arguments
-    experiment = FeatureEmbedding(
-        FLAGS.preset, FLAGS.dataset, FLAGS.videos, FLAGS.neighbours, FLAGS.seed
-    )
-    conduct(experiment, ConductOptions.of(FLAGS))
-
+define_flags, main = program(FeatureEmbedding)
 
 if __name__ == '__main__':
     define_flags()

@@ -25,7 +25,7 @@ import dataclasses
 from absl import flags
 
 from experiments.paper import reporting
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training import run as training
 from experiments.training.dataset import class_names
@@ -38,8 +38,6 @@ from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, t
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
-
-FLAGS = flags.FLAGS
 
 DATASET = 'kinetics400'
 # Of the 2D network; None: none is trained, --inflate_from names it.
@@ -61,7 +59,24 @@ class FilterStatistics(Experiment):
     paper_dataset = DATASET
     needed = ' --inflate_from=imagenet.keras'
 
+    pretraining = True
+
     inflate_from: str | None
+
+    @staticmethod
+    def define_flags():
+        words = 'A .keras file of a 2D network to inflate, e.g. of import-weights '
+        flags.DEFINE_string('inflate_from', None, f'{words}--source=inception_v1.')
+
+    @classmethod
+    def of(cls, values):
+        is_trained = PRETRAINING_STEPS[values.preset] is not None
+        if values.inflate_from is None and not is_trained and not values.dry_run:
+            raise UsageError(
+                '--inflate_from is needed: a 2D network with ImageNet weights, of s3dg '
+                'import-weights --source=inception_v1 --network=i2d.'
+            )
+        return super().of(values)
 
     def recipes(self):
         chosen = find_preset(self.preset, self.dataset)
@@ -78,7 +93,10 @@ class FilterStatistics(Experiment):
     def summarise(self, study, trained, this):
         (of_seeds,) = trained.values()
         networks = {
-            'step 0': [network_at_start(study, one) for one in of_seeds],
+            'step 0': [
+                training.create_network(one.plan, class_names(one.builder), study.report)
+                for one in of_seeds
+            ],
             'trained': [study.load(one) for one in of_seeds],
         }
         figures = {
@@ -105,9 +123,8 @@ class FilterStatistics(Experiment):
             (layer, *(f'{layers[layer]:.3f}' for layers in variations.values()))
             for layer in FIGURE_5_LAYERS
         ]
-        return reporting.join(
-            f'# {self.title} of an inflated I3D, {self.dataset}',
-            reporting.tiny_note(trained),
+        return self.page(
+            trained,
             '![weights per temporal offset](filter_statistics.png)',
             'What of the weights differs between the offsets: the root mean square of their '
             'differences from the mean over time, as a share of that of the weights. 0: all '
@@ -117,24 +134,8 @@ class FilterStatistics(Experiment):
             'of high layers do not.',
             '## The boxes after training',
             markdown_table(('layer', 'offset', *fields), rows),
-            '## Networks',
-            reporting.networks_table(trained),
+            heading=f'{self.title} of an inflated I3D, {self.dataset}',
         )
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(FilterStatistics.name, pretraining=True)
-    flags.DEFINE_string(
-        'inflate_from',
-        None,
-        'A .keras file of a 2D network to inflate, e.g. of import-weights --source=inception_v1.',
-    )
-
-
-def network_at_start(study, trained):
-    """The network that a training began with."""
-    return training.create_network(trained.plan, class_names(trained.builder), study.report)
 
 
 def over_networks(figures):
@@ -167,17 +168,7 @@ def check_layers(recipe):
             )
 
 
-def main(arguments):
-    del arguments
-    is_trained = PRETRAINING_STEPS[FLAGS.preset] is not None
-    if FLAGS.inflate_from is None and not is_trained and not FLAGS.dry_run:
-        raise UsageError(
-            '--inflate_from is needed: a 2D network with ImageNet weights, of s3dg import-weights '
-            '--source=inception_v1 --network=i2d.'
-        )
-    experiment = FilterStatistics(FLAGS.preset, FLAGS.inflate_from)
-    conduct(experiment, ConductOptions.of(FLAGS))
-
+define_flags, main = program(FilterStatistics)
 
 if __name__ == '__main__':
     define_flags()

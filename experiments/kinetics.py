@@ -18,15 +18,11 @@ Kinetics-Full). On fewer GPUs the step keeps its 336 clips by accumulating micro
 and 2 TB.
 """
 
-from absl import flags
-
 from experiments.paper import results as paper_results
 from experiments.paper.accuracy_table import AccuracyTable
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from s3dg.program import entry
 from s3dg.program.markdown import markdown_table
-
-FLAGS = flags.FLAGS
 
 DATASET = 'kinetics400'
 
@@ -48,15 +44,7 @@ class Kinetics(AccuracyTable):
         return [f'Others have reached on Kinetics-400 since:\n\n{table}']
 
 
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(Kinetics.name)
-
-
-def main(arguments):
-    del arguments
-    conduct(Kinetics(FLAGS.preset), ConductOptions.of(FLAGS))
-
+define_flags, main = program(Kinetics)
 
 if __name__ == '__main__':
     define_flags()

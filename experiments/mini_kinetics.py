@@ -16,14 +16,10 @@ accumulating micro-batches of at most 6. `--dry_run` says what it takes: some 2,
 assumed 3e12 multiply-adds a second, and 570 GB.
 """
 
-from absl import flags
-
 from experiments.paper import results as paper_results
 from experiments.paper.accuracy_table import AccuracyTable
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from s3dg.program import entry
-
-FLAGS = flags.FLAGS
 
 DATASET = 'mini_kinetics200'
 
@@ -37,15 +33,7 @@ class MiniKinetics(AccuracyTable):
     paper_names = {'s3d_slim': 'S3D, two branches'}
 
 
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(MiniKinetics.name)
-
-
-def main(arguments):
-    del arguments
-    conduct(MiniKinetics(FLAGS.preset), ConductOptions.of(FLAGS))
-
+define_flags, main = program(MiniKinetics)
 
 if __name__ == '__main__':
     define_flags()

@@ -29,7 +29,7 @@ from absl import flags
 from data.records.heads import labels
 from experiments.paper import reporting
 from experiments.paper import results as paper_results
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training.class_lists import describe_difference
 from experiments.training.dataset import choose_split, class_names
@@ -40,8 +40,6 @@ from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 from s3dg.training.evaluation import compute_metrics
-
-FLAGS = flags.FLAGS
 
 DATASET = 'kinetics400'
 NETWORKS = ('i3d', 's3d_g')
@@ -70,12 +68,13 @@ class OpticalFlow(Experiment):
     }
 
     paper_dataset = DATASET
+    decisive = ('fusion',)
 
     fusion: str
 
-    @property
-    def settings(self):
-        return {'dataset': self.dataset, 'fusion': self.fusion}
+    @staticmethod
+    def define_flags():
+        flags.DEFINE_enum('fusion', 'logits', list(two_stream.FUSIONS), 'What is averaged.')
 
     def recipes(self):
         """Of every network on every modality: 'i3d/rgb' and so on."""
@@ -111,31 +110,14 @@ class OpticalFlow(Experiment):
         for network, streams in results.items():
             printed = paper_results.TABLE_4[paper_results.PAPER_NAMES[network]]
             for name, figures in streams.items():
-                rows.append(
-                    (
-                        network,
-                        name.replace('_', '-'),
-                        reporting.percent(figures, 'top1'),
-                        reporting.printed(printed[name].top1),
-                        reporting.percent(figures, 'top5'),
-                        reporting.printed(printed[name].top5),
-                    )
-                )
-        return reporting.join(
-            f'# {self.title}, {self.dataset}',
-            reporting.tiny_note(trained),
+                cells = reporting.beside(figures, printed[name], top1='top1', top5='top5')
+                rows.append((network, name.replace('_', '-'), *cells))
+        return self.page(
+            trained,
             markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
             f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by '
             f'{self.fusion}, with equal weight, for every video by its id.',
-            '## Networks',
-            reporting.networks_table(trained),
         )
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(OpticalFlow.name)
-    flags.DEFINE_enum('fusion', 'logits', list(two_stream.FUSIONS), 'What is averaged.')
 
 
 def check_same_videos(study, dataset):
@@ -187,10 +169,7 @@ def fused_figures(study, rgb, flow, fusion):
     return figures
 
 
-def main(arguments):
-    del arguments
-    conduct(OpticalFlow(FLAGS.preset, FLAGS.fusion), ConductOptions.of(FLAGS))
-
+define_flags, main = program(OpticalFlow)
 
 if __name__ == '__main__':
     define_flags()

@@ -27,11 +27,9 @@ from data.catalog import published_facts
 from experiments.paper import results as paper_results
 from experiments.paper import submission
 from experiments.paper.accuracy_table import AccuracyTable
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.training.dataset import class_names
 from s3dg.program import entry
-
-FLAGS = flags.FLAGS
 
 DATASETS = ('something_something_v1', 'something_something_v2')
 TEST_SPLIT = 'test'
@@ -46,14 +44,12 @@ class SomethingSomething(AccuracyTable):
 
     paper_dataset: str
 
+    @staticmethod
+    def define_flags():
+        flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Release.')
+
     def more(self, study, trained, this):
         return write_submissions(study, {label: of[0] for label, of in trained.items()}, this)
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(SomethingSomething.name)
-    flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Release.')
 
 
 def write_submissions(study, trained, this):
@@ -87,10 +83,7 @@ def write_submissions(study, trained, this):
     ]
 
 
-def main(arguments):
-    del arguments
-    conduct(SomethingSomething(FLAGS.preset, FLAGS.dataset), ConductOptions.of(FLAGS))
-
+define_flags, main = program(SomethingSomething)
 
 if __name__ == '__main__':
     define_flags()

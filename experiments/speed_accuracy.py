@@ -31,7 +31,7 @@ from absl import flags
 from experiments.paper import reporting
 from experiments.paper import results as paper_results
 from experiments.paper.accuracy_table import accuracies
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.paper.families import FAMILIES, FIGURE_4
 from experiments.training.presets import find_families_preset
@@ -41,8 +41,6 @@ from s3dg.figures import paper_plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
-
-FLAGS = flags.FLAGS
 
 DATASETS = ('mini_kinetics200', 'something_something_v1', 'something_something_v2')
 
@@ -72,12 +70,27 @@ class SpeedAccuracy(Experiment):
     title = 'Figure 4: accuracy against multiply-adds'
     printed = {'mini_kinetics200': None, 'something_something_v1': None}
 
+    decisive = ('paper_dataset',)
+
     paper_dataset: str
     endpoints: tuple[str, ...]
 
-    @property
-    def settings(self):
-        return {'dataset': self.dataset, 'paper_dataset': self.paper_dataset}
+    @staticmethod
+    def define_flags():
+        flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
+        flags.DEFINE_list(
+            'switching_endpoints',
+            None,
+            'Endpoints at which the families switch between 2D and 3D, e.g. Mixed_3b,Mixed_4b; '
+            "default the preset's.",
+        )
+
+    @classmethod
+    def of(cls, values):
+        endpoints = SWITCHING_ENDPOINTS[values.preset]
+        if values.switching_endpoints is not None:
+            endpoints = check_endpoints(tuple(values.switching_endpoints))
+        return cls(values.preset, values.dataset, endpoints)
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
@@ -103,36 +116,20 @@ class SpeedAccuracy(Experiment):
                 (
                     label,
                     figures['family'] or '-',
-                    reporting.percent(figures, 'top1'),
-                    reporting.printed(paper and paper.top1),
+                    *reporting.beside(figures, paper, top1='top1'),
                     f'{figures["multiply_adds"] / 1e9:.4g}',
                     f'{figures["full_size_multiply_adds"] / 1e9:.2f}',
                 )
             )
         header = ('network', 'family', 'top-1', 'paper', 'multiply-adds (G)', 'full size (G)')
-        return reporting.join(
-            f'# {self.title}, {self.dataset}',
-            reporting.tiny_note(trained),
+        return self.page(
+            trained,
             '![accuracy against multiply-adds](speed_accuracy.png)',
             markdown_table(header, rows),
             f"Top-1 in percent of the videos, seen whole; the paper's of {self.paper_dataset}. "
             'Multiply-adds are of one clip of the size that was trained on; full size: at full '
             'width, 64x224x224, 400 classes, as in `cost_table`.',
-            '## Networks',
-            reporting.networks_table(trained),
         )
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(SpeedAccuracy.name)
-    flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
-    flags.DEFINE_list(
-        'switching_endpoints',
-        None,
-        'Endpoints at which the families switch between 2D and 3D, e.g. Mixed_3b,Mixed_4b; default '
-        "the preset's.",
-    )
 
 
 def check_endpoints(names):
@@ -181,14 +178,7 @@ def draw(results, path, title):
     paper_plots.accuracy_against_cost(curves, [point('fast_s3d')], path, title)
 
 
-def main(arguments):
-    del arguments
-    endpoints = SWITCHING_ENDPOINTS[FLAGS.preset]
-    if FLAGS.switching_endpoints is not None:
-        endpoints = check_endpoints(tuple(FLAGS.switching_endpoints))
-    experiment = SpeedAccuracy(FLAGS.preset, FLAGS.dataset, endpoints)
-    conduct(experiment, ConductOptions.of(FLAGS))
-
+define_flags, main = program(SpeedAccuracy)
 
 if __name__ == '__main__':
     define_flags()

@@ -34,7 +34,7 @@ from absl import flags
 
 from experiments.paper import reporting
 from experiments.paper import results as paper_results
-from experiments.paper.conduct import ConductOptions, conduct, define_experiment_flags
+from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
@@ -43,8 +43,6 @@ from s3dg.config import NETWORKS
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
-
-FLAGS = flags.FLAGS
 
 SPLITS = ('split1', 'split2', 'split3')
 PRETRAINING = {'paper': ('kinetics400', 'rgb'), 'tiny': ('moving_shapes', 'half_rgb')}
@@ -79,6 +77,25 @@ class Transfer(Experiment):
     network: str
     init: str | None
     from_scratch: bool
+
+    pretraining = True
+
+    @staticmethod
+    def define_flags():
+        flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
+        flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
+        flags.DEFINE_bool(
+            'from_scratch', None, 'Also train from random weights; default with the tiny preset.'
+        )
+
+    @classmethod
+    def of(cls, values):
+        if values.init is not None and values['network'].present:
+            raise UsageError('--network and --init: the file already says which network it is.')
+        from_scratch = values.from_scratch
+        if from_scratch is None:
+            from_scratch = FROM_SCRATCH[values.preset]
+        return cls(values.preset, values.network, values.init, from_scratch)
 
     @property
     def datasets(self):
@@ -135,25 +152,13 @@ class Transfer(Experiment):
             for network, accuracy in printed.items():
                 paper = [reporting.printed(accuracy.top1) if c == 'mean' else '-' for c in columns]
                 rows.append((dataset, f'the paper: {network}', *paper))
-        return reporting.join(
-            f'# {self.title}',
-            reporting.tiny_note(trained),
+        return self.page(
+            trained,
             markdown_table(('dataset', 'network', *columns), rows),
             'Top-1 in percent of the test videos of each split, RGB, and their mean. Of UCF-101 '
             'and HMDB-51 the first 250 frames of longer videos are evaluated.',
-            '## Networks',
-            reporting.networks_table(trained),
+            heading=self.title,
         )
-
-
-def define_flags():
-    """The flags of this program, for it alone."""
-    define_experiment_flags(Transfer.name, pretraining=True)
-    flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
-    flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
-    flags.DEFINE_bool(
-        'from_scratch', None, 'Also train from random weights; default with the tiny preset.'
-    )
 
 
 def split_figures(trained, dataset, suffix=''):
@@ -166,16 +171,7 @@ def split_figures(trained, dataset, suffix=''):
     return reporting.over_seeds(rows)
 
 
-def main(arguments):
-    del arguments
-    if FLAGS.init is not None and FLAGS['network'].present:
-        raise UsageError('--network and --init: the file already says which network it is.')
-    from_scratch = FLAGS.from_scratch
-    if from_scratch is None:
-        from_scratch = FROM_SCRATCH[FLAGS.preset]
-    experiment = Transfer(FLAGS.preset, FLAGS.network, FLAGS.init, from_scratch)
-    conduct(experiment, ConductOptions.of(FLAGS))
-
+define_flags, main = program(Transfer)
 
 if __name__ == '__main__':
     define_flags()

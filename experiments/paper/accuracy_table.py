@@ -82,10 +82,7 @@ def accuracy_rows(results, printed, names):
         rows.append(
             (
                 label,
-                reporting.percent(figures, 'top1'),
-                reporting.printed(paper and paper.top1),
-                reporting.percent(figures, 'top5'),
-                reporting.printed(paper and getattr(paper, 'top5', None)),
+                *reporting.beside(figures, paper, top1='top1', top5='top5'),
                 f'{figures["parameters"] / 1e6:.4g}',
                 f'{figures["full_size_parameters"] / 1e6:.2f}',
                 reporting.printed(cost and cost.parameters),
@@ -125,16 +122,14 @@ class AccuracyTable(Experiment):
     def summarise(self, study, trained, this):
         results = accuracies(trained)
         ((paper_dataset, printed),) = self.printed.items()
-        report = reporting.join(
-            f'# {self.title}',
-            reporting.tiny_note(trained),
+        report = self.page(
+            trained,
             markdown_table(*accuracy_rows(results, printed, self.paper_names)),
             f'Ours: top-1 and top-5 in percent of the videos of {self.dataset}, seen whole. The '
             f'paper: of {paper_dataset}. Parameters and multiply-adds are of the network and of '
             'one clip as they were trained; full size: at full width, 64x224x224, 400 classes, as '
             'in `cost_table`.',
             *self.more(study, trained, this),
-            '## Networks',
-            reporting.networks_table(trained),
+            heading=self.title,
         )
         return results, report

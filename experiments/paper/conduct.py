@@ -31,13 +31,23 @@ _WORKDIRS = {'paper': 'runs/{}', 'tiny': 'runs/{}_tiny'}
 _HINTS = {'paper': '; or --preset=tiny, which makes its own videos', 'tiny': ''}
 
 
-def define_experiment_flags(name, pretraining=False):
-    """The flags of an experiment.
+def program(experiment):
+    """The `define_flags` and the `main` of an experiment's program, from its class."""
 
-    Args:
-      name: of the program.
-      pretraining: whether some of its networks start from others that it trains too.
-    """
+    def define_flags():
+        define_experiment_flags(experiment)
+        experiment.define_flags()
+
+    def main(arguments):
+        del arguments
+        conduct(experiment.of(FLAGS), ConductOptions.of(FLAGS))
+
+    return define_flags, main
+
+
+def define_experiment_flags(experiment):
+    """The flags that all experiments have; `experiment`: a class of `Experiment`."""
+    name = experiment.name
     define_workdir_flags(name, 'Write the report anew; trained networks are kept.')
     FLAGS.set_default('workdir', None)
     FLAGS['workdir'].help += (
@@ -70,13 +80,9 @@ def define_experiment_flags(name, pretraining=False):
         1_000_000,
     )
     define_training_flags()
-    if pretraining:
-        define_count(
-            'pretraining_steps',
-            None,
-            'As --steps, for networks that others start from.',
-            MOST_STEPS,
-        )
+    if experiment.pretraining:
+        help_text = 'As --steps, for networks that others start from.'
+        define_count('pretraining_steps', None, help_text, MOST_STEPS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import abc
 import dataclasses
 from typing import ClassVar
 
+from experiments.paper import reporting
 from experiments.training.presets import choose_dataset
 
 
@@ -25,6 +26,10 @@ class Section:
     needed: ClassVar[str] = ''
 
 
+# Where a field is not called as its flag.
+_FLAGS = {'paper_dataset': 'dataset'}
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment(Section, abc.ABC):
     """An experiment with the values of its own flags; `conduct` carries it out.
@@ -33,10 +38,24 @@ class Experiment(Section, abc.ABC):
       preset: 'paper' or 'tiny'.
       paper_dataset: what its networks are trained on with the paper preset; a field where a flag
         chooses it.
+      decisive: names of the fields that decide the results beside preset, seeds and networks.
+      pretraining: whether some of its networks start from others that it trains too.
     """
 
     preset: str
     paper_dataset: ClassVar[str]
+    decisive: ClassVar[tuple[str, ...]] = ()
+    pretraining: ClassVar[bool] = False
+
+    @classmethod
+    def of(cls, values):
+        """The experiment that parsed flags ask for; raises UsageError for what cannot be."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: values[_FLAGS.get(name, name)].value for name in names})
+
+    @staticmethod
+    def define_flags():
+        """Defines the flags that it has for itself."""
 
     @property
     def dataset(self):
@@ -46,7 +65,7 @@ class Experiment(Section, abc.ABC):
     @property
     def settings(self):
         """What decides the results beside preset, seeds and networks; JSON-serialisable."""
-        return {'dataset': self.dataset}
+        return {'dataset': self.dataset, **{name: getattr(self, name) for name in self.decisive}}
 
     @abc.abstractmethod
     def recipes(self):
@@ -72,3 +91,13 @@ class Experiment(Section, abc.ABC):
           trained: dict from label to the `Trained` networks of every seed.
           this: the `Run` that the pictures go to.
         """
+
+    def page(self, trained, *paragraphs, heading=None):
+        """A report in Markdown: the heading, `paragraphs`, and the networks behind them."""
+        return reporting.join(
+            f'# {heading or f"{self.title}, {self.dataset}"}',
+            reporting.tiny_note(trained),
+            *paragraphs,
+            '## Networks',
+            reporting.networks_table(trained),
+        )

@@ -43,6 +43,20 @@ def printed(figure):
     return '-' if figure is None else str(figure)
 
 
+def beside(ours, paper, **fields):
+    """The cells of figures in percent, each with the paper's after it.
+
+    Args:
+      ours: dict of figures, as `over_seeds` returns them.
+      paper: a row of a table of `results`, or None.
+      **fields: the names of figures, each with the paper's field for it.
+    """
+    cells = []
+    for name, field in fields.items():
+        cells += [percent(ours, name), printed(getattr(paper, field, None))]
+    return cells
+
+
 def networks_table(trained):
     """A Markdown table of the networks behind a report, what they started from, and where they lie.
 

@@ -201,13 +201,25 @@ class Study:
         name = training.PREDICTIONS_FILE if evaluated else f'predictions_{split}_{order}.npz'
         path = trained.run / name
         expected = trained.builder.info.splits[split].num_examples
-        kept = _kept_predictions(path, expected)
-        if kept is None:
+
+        def make():
+            self._predict(trained, split, reverse).save(path)
+            return Predictions.load(path)
+
+        return self.kept(trained, lambda: _kept_predictions(path, expected), make)
+
+    def kept(self, trained, find, make):
+        """What `find` finds beside a trained network; where that is None, what `make` leaves there.
+
+        One process makes it, and others wait.
+        """
+        found = find()
+        if found is None:
             with training.alone(trained.run.path, self.report):
-                if _kept_predictions(path, expected) is None:
-                    self._predict(trained, split, reverse).save(path)
-            kept = Predictions.load(path)
-        return kept
+                found = find()
+                if found is None:
+                    found = make()
+        return found
 
     def _predict(self, trained, split, reverse):
         return evaluating.predict_split(

@@ -22,6 +22,7 @@ from experiments import (
     speed_accuracy,
     transfer,
 )
+from experiments.paper import conduct
 from experiments.training.options import Options
 from tests import in_process
 
@@ -79,7 +80,7 @@ def resolve(monkeypatch):
 
     def resolved(program, replicas, *words):
         conducted = []
-        monkeypatch.setattr(program, 'conduct', lambda *given: conducted.append(given))
+        monkeypatch.setattr(conduct, 'conduct', lambda *given: conducted.append(given))
         with in_process.flags_of(program, '--preset=paper', *words):
             program.main([])
         ((experiment, options),) = conducted
