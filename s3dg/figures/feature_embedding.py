@@ -112,11 +112,8 @@ def project(features, seed):
     """A map of the videos by t-SNE, of standardised features as in `neighbour_agreement`.
 
     Perplexity is 30, or a third of the other videos where that is less. PCA first brings the
-    features to at most 50 dimensions, and the map begins as the first two.
-
-    Args:
-      features: (videos, channels).
-      seed: of the few random choices; on one machine the same seed makes the same map.
+    features (videos, channels) to at most 50 dimensions, and the map begins as the first two. The
+    same seed makes the same map on one machine.
 
     Returns:
       float32 (videos, 2), in arbitrary units.

@@ -39,8 +39,7 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
     elsewhere.
 
     Args:
-      network: a `Network`.
-      layers: dict from the name in the result to the path of a convolution.
+      network, layers: a `Network`, and a dict from names in the result to paths of convolutions.
 
     Returns:
       {layer: {offset: statistics}}, JSON-serialisable. Offsets are strings, '-1', '0', '1' for a

@@ -26,10 +26,9 @@ def window_indices(length, frames):
     Raises:
       InvalidArgumentError: for a video without frames.
     """
-    length = tf.cast(length, tf.int64)
     check = tf.debugging.assert_positive(length, 'The video has no frames.')
     with tf.control_dependencies([check]):
-        length = tf.identity(length)
+        length = tf.cast(tf.identity(length), tf.int64)
     arange = functools.partial(tf.range, dtype=tf.int64)
     starts = sampling.window_starts(length, frames, arange)
     return tf.cast(sampling.frame_numbers(length, starts, frames, arange), tf.int32)
@@ -53,15 +52,15 @@ def prepare_frames(frames, video_format):
         size = (sampling.scaled_side(side, short, wanted) for side in (height, width))
     size = [tf.cast(side, tf.int32) for side in size]
     flat = tf.round(tf.image.resize(flat, size, 'bilinear', antialias=False))
-    crop_height, crop_width = video_format.crop_size
-    message = f'The video is too small for a crop of {crop_height}x{crop_width}.'
+    crop_size = video_format.crop_size
+    message = f'The video is too small for a crop of {crop_size[0]}x{crop_size[1]}.'
     checks = [
         tf.debugging.assert_greater_equal(side, crop, message)
-        for side, crop in zip(size, video_format.crop_size, strict=True)
+        for side, crop in zip(size, crop_size, strict=True)
     ]
     with tf.control_dependencies(checks):
-        flat = flat[..., *sampling.centre(size, video_format.crop_size), :]
-    return tf.reshape(flat, tf.concat([shape[:-3], [crop_height, crop_width, channels]], 0))
+        flat = flat[..., *sampling.centre(size, crop_size), :]
+    return tf.reshape(flat, tf.concat([shape[:-3], [*crop_size, channels]], 0))
 
 
 def create_endpoints(network):

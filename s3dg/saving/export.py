@@ -107,8 +107,6 @@ def _write(network, folder, output):
         archive.add_endpoint(name, function, signature)
     with writing(output, 'what was there before is kept; make room and export again'):
         archive.write_out(str(folder), verbose=False)
-    metadata = folder / METADATA_FILE
-    metadata.parent.mkdir()
     values = {
         'class_names': network.class_names,
         'network': network.config.to_dict(),
@@ -116,7 +114,8 @@ def _write(network, folder, output):
         'endpoints': list(endpoints),
         'files': digests(folder),
     }
-    files.write_json(metadata, values)
+    (folder / METADATA_FILE).parent.mkdir()
+    files.write_json(folder / METADATA_FILE, values)
     return list(endpoints)
 
 
@@ -124,8 +123,7 @@ class ExportedNetwork:
     """A SavedModel written by `export`, for use from Python.
 
     Attributes:
-      class_names: tuple of str, or None.
-      config: the `NetworkConfig`.
+      class_names, config: as of the `Network`.
       video_format: the `VideoFormat`: resample videos to its `frames_per_second` before calling.
 
     Raises:

@@ -113,10 +113,9 @@ def _count_weights(archive):
 
 
 def least_weights(config):
-    """A lower bound of the number of weights of a `NetworkConfig`'s network.
+    """A lower bound of the number of weights of a `NetworkConfig`'s network, mostly a third of it.
 
-    Mostly a third of them: temporal extents of at most three are left out, and so are gates, biases
-    and batch norm.
+    Temporal extents of at most three are left out, and so are gates, biases and batch norm.
     """
     stem_name, *others = STEM_CONVOLUTIONS
     filters = config.filters(STEM_CONVOLUTIONS[stem_name][0])

@@ -52,11 +52,9 @@ class Imported:
     """A network with released weights, and what became of the file's variables.
 
     Attributes:
-      network: the `Network`.
-      variables_used: how many of the file's variables are in it.
+      variables_used: how many of the file's variables are in the network.
       variables_left_out: names of those that have no place in it.
-      layers_kept: names of the network's layers that the file has nothing for and that are as they
-        were initialised.
+      layers_kept: layers that the file has nothing for and that are as they were initialised.
     """
 
     network: Network
@@ -66,20 +64,15 @@ class Imported:
 
 
 def load(source, path, **options):
-    """Reads a released checkpoint.
+    """The `Imported` network of a released checkpoint; `from_arrays` says more.
 
     Args:
       source: one of `SOURCES`.
       path: the file. TensorFlow's checkpoints are given as to `tf.train.load_checkpoint`, or as one
         of their files.
-      **options: as of `from_arrays`.
-
-    Returns:
-      An `Imported`.
 
     Raises:
-      WeightsError: where the file is not what it should be; the message names it.
-      ConfigError: where a field cannot be.
+      WeightsError, ConfigError: as `from_arrays`, naming the file where it is at fault.
     """
     try:
         arrays = files.read_torch(path) if SOURCES[source].torch else files.read_tensorflow(path)
@@ -89,7 +82,7 @@ def load(source, path, **options):
 
 
 def from_arrays(source, arrays, network=None, class_names=None, **fields):
-    """Makes a network of a released checkpoint's variables.
+    """The `Imported` network of a released checkpoint's variables.
 
     Args:
       source: one of `SOURCES`.
@@ -100,9 +93,6 @@ def from_arrays(source, arrays, network=None, class_names=None, **fields):
         classes say so.
       **fields: fields of `NetworkConfig` that are to differ, e.g. `dropout_rate=0.5`, or for
         'inception_v1' `channels=2`, `num_classes=101`.
-
-    Returns:
-      An `Imported`.
 
     Raises:
       WeightsError: where a variable is missing, unknown, or of another shape.

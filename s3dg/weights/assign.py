@@ -56,8 +56,7 @@ def assign(network, arrays, names_of, convert=None, left_out=(), kept=()):
     """Sets every variable of `network` from `arrays`, or changes nothing.
 
     Args:
-      network: a `Network`.
-      arrays: dict from variable name to array, as the file has them.
+      network, arrays: a `Network`, and a dict from variable name to array, as the file has them.
       names_of: from an `Address` to the names that its variable may have in the file.
       convert: from (address, array) to the array in the network's layout, raising ValueError where
         its shape is none that can be; None: it is in that layout.
@@ -117,11 +116,7 @@ def _fitting(name, array, path, variable, address, convert):
 
 
 def without_leading_ones(array, dimensions):
-    """An array with only its last `dimensions`; those before must be 1.
-
-    Raises:
-      ValueError: where they are not, or there are fewer dimensions.
-    """
+    """An array with only its last `dimensions`; ValueError where those before are not all 1."""
     ones = array.ndim - dimensions
     if ones < 0 or array.shape[:ones] != (1,) * ones:
         raise ValueError(f'shape {array.shape} is not that of {dimensions} dimensions.')

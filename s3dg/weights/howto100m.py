@@ -21,7 +21,6 @@ _LAYERS = {
     (2, 'Conv2d_0b_3x3'): 'conv_b2_b',
     (3, 'Conv2d_0b_1x1'): 'conv_b3_b',
 }
-_PARTS = {'spatial': '1', 'temporal': '2', None: '1'}
 
 
 def _names(address):
@@ -35,7 +34,9 @@ def _names(address):
         scope = _CONVOLUTIONS[address.endpoint]
     else:
         scope = f'{block}.{_LAYERS[address.branch, address.layer]}'
-    return (f'{scope}.{LEAVES[address.leaf].format(_PARTS[address.part])}',)
+    number = 2 if address.part == 'temporal' else 1
+    leaf = LEAVES[address.leaf].format(conv=f'conv{number}', norm=f'bn{number}')
+    return (f'{scope}.{leaf}',)
 
 
 def _convert(address, array):

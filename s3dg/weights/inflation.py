@@ -37,10 +37,7 @@ def inherited_fields(source):
 
 
 def fit_time(kernel, size):
-    """A kernel (t, h, w, in, out) with `size` for t; see the module.
-
-    Even sizes have no middle and are only made from a size of 1, or into it.
-    """
+    """A kernel (t, h, w, in, out) with `size` for t, as the module says."""
     found = kernel.shape[0]
     if found == size:
         return kernel
@@ -48,7 +45,7 @@ def fit_time(kernel, size):
         return np.repeat(kernel, size, axis=0) / size
     if size == 1:
         return kernel.sum(axis=0, keepdims=True)
-    if (found - size) % 2:
+    if (found - size) % 2:  # there is no middle
         raise WeightsError(f'a kernel of temporal size {found} cannot become one of {size}.')
     margin = abs(found - size) // 2
     if found < size:
@@ -71,15 +68,10 @@ def fit_channels(kernel, channels):
 
 
 def inflate(source, target, skip=()):
-    """Sets the weights of `target` from those of `source`.
+    """Sets the weights of one `Network` from those of another, whose `inherited_fields` it has.
 
     Gates are copied where both networks have them, the classifier where both know the same classes;
-    elsewhere `target` keeps its own.
-
-    Args:
-      source, target: `Network`s; the configuration of `target` has the `inherited_fields` of
-        `source`.
-      skip: layers ('logits') whose weights `target` keeps in any case.
+    elsewhere, and in the layers that `skip` names, `target` keeps its own.
 
     Returns:
       Names of the layers of `target` that kept their own weights.

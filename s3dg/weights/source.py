@@ -19,7 +19,7 @@ class Source:
     """A source of released weights: how its files are read and what its networks are.
 
     Attributes:
-      torch: whether its files are torch's; else they are TensorFlow's.
+      torch: whether its files are torch's, not TensorFlow's.
       fields_of: from the file's arrays to the `NetworkConfig` fields of the network it holds.
       names_of, convert, left_out: as of `assign`.
       video_format: how the network was given its videos.
@@ -38,12 +38,7 @@ class Source:
 
 
 def find(arrays, names, dimensions):
-    """The array under the first of `names` that the file has.
-
-    Raises:
-      WeightsError: where it has none of them, or the array has other than `dimensions` dimensions,
-        or is empty.
-    """
+    """The array under the first of `names` that the file has, or a WeightsError for another one."""
     name = next((name for name in names if name in arrays), None)
     if name is None:
         raise WeightsError(
@@ -59,11 +54,7 @@ def find(arrays, names, dimensions):
 
 
 def stem_channels(channels, kernel_name):
-    """`channels`, which the file's stem takes.
-
-    Raises:
-      WeightsError: where that is neither RGB nor flow.
-    """
+    """The `channels` that the file's stem takes, if they are those of RGB or flow."""
     if channels not in (2, 3):
         raise WeightsError(
             f'variable {kernel_name} takes {channels} channels, expected 3 (RGB) or 2 (flow).'

@@ -32,20 +32,13 @@ _LAYERS = {
     (2, 'Conv2d_0b_3x3'): 'branch2.1',
     (3, 'Conv2d_0b_1x1'): 'branch3.1',
 }
-_TORCHVISION_LEAVES = {
-    'kernel': '0.weight',
-    'gamma': '1.weight',
-    'beta': '1.bias',
-    'moving_mean': '1.running_mean',
-    'moving_variance': '1.running_var',
-}
-# kylemin's and HowTo100M's, to be filled with the part's suffix.
+# To be filled with the names of the convolution and of its batch norm.
 LEAVES = {
-    'kernel': 'conv{}.weight',
-    'gamma': 'bn{}.weight',
-    'beta': 'bn{}.bias',
-    'moving_mean': 'bn{}.running_mean',
-    'moving_variance': 'bn{}.running_var',
+    'kernel': '{conv}.weight',
+    'gamma': '{norm}.weight',
+    'beta': '{norm}.bias',
+    'moving_mean': '{norm}.running_mean',
+    'moving_variance': '{norm}.running_var',
 }
 LINEAR = {'kernel': 'weight', 'bias': 'bias'}
 
@@ -69,14 +62,15 @@ def _torchvision_names(address):
         return (f'classifier.1.{LINEAR[address.leaf]}',)
     layer = _layer(address).replace('branch0.0', 'branch0')  # which is no list
     part = {'spatial': '0.', 'temporal': '1.', None: ''}[address.part]
-    return (f'features.{layer}.{part}{_TORCHVISION_LEAVES[address.leaf]}',)
+    return (f'features.{layer}.{part}{LEAVES[address.leaf].format(conv=0, norm=1)}',)
 
 
 def _kylemin_names(address):
     if address.endpoint == 'logits':
         return (f'fc.0.{LINEAR[address.leaf]}',)
     part = {'spatial': '_s', 'temporal': '_t', None: ''}[address.part]
-    return (f'base.{_layer(address)}.{LEAVES[address.leaf].format(part)}',)
+    leaf = LEAVES[address.leaf].format(conv=f'conv{part}', norm=f'bn{part}')
+    return (f'base.{_layer(address)}.{leaf}',)
 
 
 def to_channels_last(address, array):
