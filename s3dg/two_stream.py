@@ -11,11 +11,8 @@ from s3dg.training.evaluation import EvaluationError, Predictions
 
 def _average_probabilities(rgb, flow):
     # As logarithms, in which no probability is too small to be told from zero.
-    return np.logaddexp(_log_softmax(rgb), _log_softmax(flow)) - np.log(2)
-
-
-def _log_softmax(logits):
-    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    logs = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True) for logits in (rgb, flow))
+    return np.logaddexp(*logs) - np.log(2)
 
 
 # Each takes the logits of both streams, float64 (videos, classes), and returns those of the fusion.
@@ -30,11 +27,9 @@ FUSIONS = {
 
 
 def fuse(rgb, flow, how='logits'):
-    """Fuses the predictions of two networks, trained apart, for the same videos.
+    """Fuses the `Predictions` of two networks, trained apart, by a key of `FUSIONS`.
 
-    Args:
-      rgb, flow: `Predictions`, joined by video id; their orders may differ.
-      how: a key of `FUSIONS`.
+    They are joined by video id; their orders may differ.
 
     Returns:
       `Predictions` of all videos, sorted by id; the softmax of their logits is the fusion's.
@@ -54,11 +49,10 @@ def fuse(rgb, flow, how='logits'):
                 f'The {name} stream lacks {len(missing)} of the {len(other.ids)} videos of the '
                 f'other one, for example {missing[0]}; expected the same videos in both.'
             )
-    classes = [stream.logits.shape[1] for stream in (rgb, flow)]
-    if classes[0] != classes[1]:
+    if rgb.logits.shape[1] != flow.logits.shape[1]:
         raise EvaluationError(
-            f'The rgb stream has {classes[0]} classes and the flow stream {classes[1]}, expected '
-            f'the same.'
+            f'The rgb stream has {rgb.logits.shape[1]} classes and the flow stream '
+            f'{flow.logits.shape[1]}, expected the same.'
         )
     differ = np.flatnonzero(rgb.labels != flow.labels)
     if len(differ):

@@ -109,14 +109,11 @@ def neighbour_agreement(features, labels, neighbours=10):
 
 
 def project(features, seed):
-    """A map of the videos by t-SNE, of standardised features as in `neighbour_agreement`.
+    """A map by t-SNE, float32 (videos, 2), of features standardised as in `neighbour_agreement`.
 
     Perplexity is 30, or a third of the other videos where that is less. PCA first brings the
     features (videos, channels) to at most 50 dimensions, and the map begins as the first two. The
     same seed makes the same map on one machine.
-
-    Returns:
-      float32 (videos, 2), in arbitrary units.
 
     Raises:
       EvaluationError: for fewer than 4 videos or 2 channels, or features that are not finite or the

@@ -35,8 +35,7 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
     """Statistics of the weights at each temporal offset of some convolutions.
 
     Of a dense convolution all weights W(t, :, :, :) are taken; of a separable one those of its
-    temporal part, which begins as the identity: 1 on the diagonal of the middle offset, 0
-    elsewhere.
+    temporal part, which begins as the identity.
 
     Args:
       network, layers: a `Network`, and a dict from names in the result to paths of convolutions.
@@ -63,15 +62,13 @@ def filter_statistics(network, layers=FIGURE_5_LAYERS):
 def temporal_variation(network):
     """How differently Figure 5's layers treat the temporal offsets, in one figure each (ours).
 
-    Boxes hide it: weights may be exchanged between offsets and leave the boxes as they are.
+    Boxes hide it: weights may be exchanged between offsets and leave the boxes as they are. Raises
+    as `filter_statistics`.
 
     Returns:
       dict from layer to the root mean square of the weights' differences from their mean over time,
       over that of the weights: 0 for an inflated network, sqrt(2 / 3) for three offsets that have
       nothing to do with each other.
-
-    Raises:
-      ConfigError: as `filter_statistics`.
     """
     return {
         name: float(np.sqrt(np.mean((kernel - kernel.mean(axis=0)) ** 2) / np.mean(kernel**2)))

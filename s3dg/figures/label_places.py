@@ -73,13 +73,10 @@ def place_labels(points, sizes, bounds, drawn=()):
     choices = [_choices(*label, bounds, drawn) for label in zip(points, sizes, strict=True)]
     boxes = [boxes[costs.argmin()] for boxes, costs in choices]
     for _ in range(_ROUNDS):
-        before = [tuple(box) for box in boxes]
         for i, (places, costs) in enumerate(choices):
             others = np.array(boxes[:i] + boxes[i + 1 :]).reshape(-1, 4)
             total = costs + _OVERLAP * _common_area(places[:, None], others[None]).sum(axis=1)
             boxes[i] = places[total.argmin()]
-        if before == [tuple(box) for box in boxes]:
-            break
     return np.array([(box[:2] + box[2:]) / 2 for box in boxes]).reshape(-1, 2)
 
 

@@ -23,8 +23,7 @@ class AccuracyPoint(NamedTuple):
     """A network in a picture of accuracy against cost.
 
     Attributes:
-      multiply_adds: of one clip.
-      top1: share of videos in [0, 1].
+      multiply_adds, top1: of one clip; share of videos in [0, 1].
       label: written beside it.
       deviation: standard deviation of `top1` over several trainings, drawn as an error bar.
     """
@@ -171,8 +170,8 @@ def embeddings(rows, groups, group_names, path):
                 axes.set_title(title, fontsize=10)
                 axes.set(xticks=[], yticks=[])
         keys = [Line2D([], [], color=c, marker=marker, linestyle='none') for c, marker in styles]
-        names = list(group_names)
-        figure.legend(keys, names, loc='outside lower center', ncols=min(5, len(names)), fontsize=9)
+        place = {'loc': 'outside lower center', 'ncols': min(5, len(keys))}
+        figure.legend(keys, group_names, fontsize=9, **place)
 
 
 def _draw_map(axes, coordinates, styles):

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from s3dg import files
 
-_SHEET_COLUMNS = 2
-_STRIP_FRAMES = 8
+_SHEET_COLUMNS, _STRIP_FRAMES = 2, 8
 
 
 @contextlib.contextmanager
@@ -30,15 +29,14 @@ def drawing(path, size):
 def training_curves(rows, path):
     """Draws loss, accuracy and learning rate over the steps, from the rows of a `history.csv`."""
     steps = [row['step'] for row in rows]
-    evaluated = [row for row in rows if row['top1'] is not None]
+    evaluated = [(row['step'], row['top1']) for row in rows if row['top1'] is not None]
     with drawing(path, (11, 3.2)) as figure:
         loss, accuracy, rate = figure.subplots(1, 3)
         loss.plot(steps, [row['loss'] for row in rows], color='tab:blue')
         loss.set(title='training loss', xlabel='step', yscale='log')
         accuracy.plot(steps, [row['accuracy'] for row in rows], label='training clips')
         if evaluated:
-            places = [(row['step'], row['top1']) for row in evaluated]
-            accuracy.plot(*np.transpose(places), 'o-', label='held-out videos')
+            accuracy.plot(*np.transpose(evaluated), 'o-', label='held-out videos')
         accuracy.set(title='top-1 accuracy', xlabel='step', ylim=(0, 1.02))
         accuracy.legend(loc='lower right')
         rate.plot(steps, [row['learning_rate'] for row in rows], color='tab:green')

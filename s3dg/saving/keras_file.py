@@ -117,15 +117,14 @@ def least_weights(config):
 
     Temporal extents of at most three are left out, and so are gates, biases and batch norm.
     """
-    stem_name, *others = STEM_CONVOLUTIONS
-    filters = config.filters(STEM_CONVOLUTIONS[stem_name][0])
+    (number, _), *others = STEM_CONVOLUTIONS.values()
+    filters = config.filters(number)
     spatial = config.stem_spatial_size**2 * config.channels * filters
     temporal = config.resolved_stem_temporal_size
     both = config.stem_separable and temporal > 1
     total = spatial + temporal * filters**2 if both else spatial * temporal
     channels = filters
-    for name in others:
-        number, size = STEM_CONVOLUTIONS[name]
+    for number, size in others:
         filters = config.filters(number)
         total += size**2 * channels * filters
         channels = filters

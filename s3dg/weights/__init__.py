@@ -1,8 +1,8 @@
 """Released weights of published networks, as networks of this project.
 
-Each source has a module that translates its variables' names and layouts; `assign` does the rest,
-the same for all. A file is used whole or refused: every variable has its place or is known to need
-none.
+`load` reads a file, `inflate` starts one network from another. Each source says how its variables'
+names and layouts are translated; `assign` does the rest, the same for all. A file is used whole or
+refused: every variable has its place or is known to need none.
 """
 
 import dataclasses
@@ -13,18 +13,6 @@ from s3dg.network import Network
 from s3dg.weights import deepmind_i3d, files, howto100m, slim, torch_s3d
 from s3dg.weights.assign import WeightsError, assign
 from s3dg.weights.inflation import inflate, inherited_fields
-
-__all__ = [
-    'LABEL_SETS',
-    'SOURCES',
-    'Imported',
-    'WeightsError',
-    'from_arrays',
-    'inflate',
-    'inherited_fields',
-    'kinetics_labels',
-    'load',
-]
 
 SOURCES = {
     'inception_v1': slim.INCEPTION_V1,
@@ -52,7 +40,7 @@ class Imported:
     """A network with released weights, and what became of the file's variables.
 
     Attributes:
-      variables_used: how many of the file's variables are in the network.
+      variables_used: how many of them are in the network.
       variables_left_out: names of those that have no place in it.
       layers_kept: layers that the file has nothing for and that are as they were initialised.
     """
@@ -89,8 +77,7 @@ def from_arrays(source, arrays, network=None, class_names=None, **fields):
       arrays: dict from the variables' names to NumPy arrays, in the file's own layout.
       network: for 'inception_v1', which of `s3dg.NETWORKS` is to be made from it; the other
         sources' files say which network they hold.
-      class_names: one string per class; None: those of Kinetics where the source and the number of
-        classes say so.
+      class_names: one string per class; None: those of Kinetics where there are as many classes.
       **fields: fields of `NetworkConfig` that are to differ, e.g. `dropout_rate=0.5`, or for
         'inception_v1' `channels=2`, `num_classes=101`.
 
@@ -109,7 +96,7 @@ def from_arrays(source, arrays, network=None, class_names=None, **fields):
         wanted = named_config(network, **{**inherited_fields(config), **fields})
     else:
         config = wanted = NetworkConfig.from_dict({**own, **fields})
-        if class_names is None and known.labels:
+        if class_names is None and config.head == 'classifier':
             class_names = kinetics_labels(config.num_classes)
     if class_names is not None and len(class_names) != wanted.num_classes:
         raise WeightsError(

@@ -85,5 +85,4 @@ SOURCE = Source(
     left_out=(*COUNTERS, r'text_module\..*'),
     # Trained on 32 frames of 200x200 at 10 a second; its authors advise sides of 200 to 256.
     video_format=VideoFormat(frames_per_second=10.0, clip_frames=32, evaluation_frames=32),
-    labels=False,
 )

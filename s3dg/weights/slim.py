@@ -74,29 +74,28 @@ def _fields(arrays):
     dense = [name for name, scope in scopes_3x3.items() if _kernel(arrays, scope).shape[0] > 1]
     if separable and dense:
         raise WeightsError(f'{separable[0]} is separable and {dense[0]} is dense.')
-    temporal = separable or dense
     stem = _kernel(arrays, 'Conv2d_1a_7x7')
     if stem.shape[0] not in _STEM_TEMPORAL_SIZES:
         raise WeightsError(
             f'variable {_SCOPE}Conv2d_1a_7x7/weights has shape {list(stem.shape)}, expected a '
             f'temporal size of {", ".join(map(str, _STEM_TEMPORAL_SIZES))}.'
         )
+    temporal = separable or dense
+    first, last = (temporal[0], temporal[-1]) if temporal else (None, None)
+    if first == 'Conv2d_2c_3x3' and stem.shape[0] > 1:
+        first = 'Conv2d_1a_7x7'
     gated = [name for name in SPATIO_TEMPORAL_ENDPOINTS if _holds(arrays, name, 'self_gating/')]
     fields = {
         'num_classes': find(arrays, [f'{_LOGITS}/biases'], 1).shape[0],
         'channels': stem_channels(stem.shape[3], f'{_SCOPE}Conv2d_1a_7x7/weights'),
-        'temporal_from': None,
-        'temporal_until': None,
+        'temporal_from': first,
+        'temporal_until': last,
         'separable': not dense,
         'stem_temporal_size': stem.shape[0],
         'temporal_branches': 4 if _holds(arrays, 'Mixed', 'Branch_0/', 'temporal/') else 2,
         'temporal_batch_norm': _holds(arrays, '', 'temporal/BatchNorm/'),
         'batch_norm_scale': _holds(arrays, '', 'BatchNorm/gamma'),
     }
-    if temporal:
-        fields['temporal_from'], fields['temporal_until'] = temporal[0], temporal[-1]
-        if temporal[0] == 'Conv2d_2c_3x3' and stem.shape[0] > 1:
-            fields['temporal_from'] = 'Conv2d_1a_7x7'
     if gated:
         fields['gating'], fields['gating_from'] = 'branch', gated[0]
         fields['gate_bias'] = _holds(arrays, '', 'self_gating/transformer_W/biases')
@@ -133,11 +132,7 @@ def _on_one_frame(address, array):
 
 
 SOURCE = Source(
-    torch=False,
-    fields_of=_fields,
-    names_of=_names,
-    convert=convert,
-    left_out=NOT_WEIGHTS,
+    torch=False, fields_of=_fields, names_of=_names, convert=convert, left_out=NOT_WEIGHTS
 )
 INCEPTION_V1 = Source(
     torch=False,

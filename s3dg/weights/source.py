@@ -24,7 +24,6 @@ class Source:
       names_of, convert, left_out: as of `assign`.
       video_format: how the network was given its videos.
       kept: endpoints that the files have nothing for; then the network is there to be inflated.
-      labels: whether 400 and 600 classes are those of Kinetics in their published order.
     """
 
     torch: bool
@@ -34,7 +33,6 @@ class Source:
     left_out: tuple[str, ...]
     video_format: VideoFormat = VideoFormat()
     kept: tuple[str, ...] = ()
-    labels: bool = True
 
 
 def find(arrays, names, dimensions):

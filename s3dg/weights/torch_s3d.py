@@ -4,34 +4,10 @@ They are one network under two sets of names. (torchvision models/video/s3d.py;
 github.com/kylemin/S3D)
 """
 
-from s3dg.config import VideoFormat
+from s3dg.config import ENDPOINTS, VideoFormat
 from s3dg.weights.assign import without_leading_ones
 from s3dg.weights.source import Source, find, stem_channels
 
-# Number of an endpoint in the list of layers.
-_POSITIONS = {
-    'Conv2d_1a_7x7': 0,
-    'Conv2d_2b_1x1': 2,
-    'Conv2d_2c_3x3': 3,
-    'Mixed_3b': 5,
-    'Mixed_3c': 6,
-    'Mixed_4b': 8,
-    'Mixed_4c': 9,
-    'Mixed_4d': 10,
-    'Mixed_4e': 11,
-    'Mixed_4f': 12,
-    'Mixed_5b': 14,
-    'Mixed_5c': 15,
-}
-# Number of a layer in its branch; branch 3 begins with the pool.
-_LAYERS = {
-    (0, 'Conv2d_0a_1x1'): 'branch0.0',
-    (1, 'Conv2d_0a_1x1'): 'branch1.0',
-    (1, 'Conv2d_0b_3x3'): 'branch1.1',
-    (2, 'Conv2d_0a_1x1'): 'branch2.0',
-    (2, 'Conv2d_0b_3x3'): 'branch2.1',
-    (3, 'Conv2d_0b_1x1'): 'branch3.1',
-}
 # To be filled with the names of the convolution and of its batch norm.
 LEAVES = {
     'kernel': '{conv}.weight',
@@ -51,10 +27,12 @@ COUNTERS = (r'.*num_batches_tracked',)
 
 
 def _layer(address):
-    position = _POSITIONS[address.endpoint]
+    """The numbers of an endpoint and of a layer in its branch; branch 3 begins with the pool."""
+    position = ENDPOINTS.index(address.endpoint)
     if address.branch is None:
         return str(position)
-    return f'{position}.{_LAYERS[address.branch, address.layer]}'
+    number = 1 if address.layer.startswith('Conv2d_0b') else 0
+    return f'{position}.branch{address.branch}.{number}'
 
 
 def _torchvision_names(address):
