@@ -46,12 +46,9 @@ def training_curves(rows, path):
 
 
 def confusion_matrices(confusions, class_names, path):
-    """Draws confusion matrices side by side, as shares of the true class.
+    """Draws confusion matrices by title, rows: true class, side by side, as shares of that class.
 
     Up to 30 classes have names, and counts in the cells.
-
-    Args:
-      confusions: dict from title to int (classes, classes), rows: true class.
     """
     side = 3.0 + 0.22 * min(len(class_names), 30)
     with drawing(path, (side * len(confusions), side)) as figure:

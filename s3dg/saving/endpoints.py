@@ -21,11 +21,7 @@ from s3dg.video import sampling
 
 
 def window_indices(length, frames):
-    """Frame numbers of the windows that cover a video, as int32 (windows, frames).
-
-    Raises:
-      InvalidArgumentError: for a video without frames.
-    """
+    """Frame numbers, int32 (windows, frames), of windows that cover a video, which has a frame."""
     check = tf.debugging.assert_positive(length, 'The video has no frames.')
     with tf.control_dependencies([check]):
         length = tf.cast(tf.identity(length), tf.int64)
@@ -37,8 +33,7 @@ def window_indices(length, frames):
 def prepare_frames(frames, video_format):
     """Resizes and centre-crops uint8 frames (..., height, width, channels) as evaluation does.
 
-    Returns:
-      float32 (..., crop height, crop width, channels), whole numbers from 0 to 255.
+    They become float32 (..., crop height, crop width, channels), whole numbers from 0 to 255.
     """
     shape = tf.shape(frames)
     channels = frames.shape[-1]

@@ -42,11 +42,7 @@ def digests(folder):
 
 
 def read_metadata(folder):
-    """The `Metadata` of a SavedModel, whose files are compared with what was written.
-
-    Raises:
-      ExportError: naming the file that is missing, damaged or another one.
-    """
+    """The `Metadata` of a SavedModel; ExportError for a file that is not as it was written."""
     path = pathlib.Path(folder, METADATA_FILE)
     if not path.is_file():
         raise ExportError(
