@@ -44,7 +44,7 @@ from data.records.heads import stored_files
 from data.records.read import parse, records
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import define_workdir_flags, read, required
+from s3dg.program.flags import define_workdir_flags, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_PROCESSES, define_count
 from s3dg.program.workdir import Run
@@ -75,25 +75,10 @@ def define_flags():
     height, width = _GENERATED_SIZE
     define_count('height', height, 'Pixels of generated videos.', _MOST_SIDE, least=16)
     define_count('width', width, 'Pixels of generated videos.', _MOST_SIDE, least=16)
-    define_count(
-        'clips', 192, 'Clips read in each turn (input).', 100_000, least=6 * CLIPS_PER_BATCH
-    )
+    least = 6 * CLIPS_PER_BATCH
+    define_count('clips', 192, 'Clips read in each turn (input).', 100_000, least=least)
     define_count('repeats', 3, 'Turns of each side.', 1000)
     define_count('processes', None, 'Processes or threads; default all cores.', MOST_PROCESSES)
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the flags say, each under the name of its flag."""
-
-    task: str
-    manual_dir: str | None
-    videos: int
-    height: int
-    width: int
-    clips: int
-    repeats: int
-    processes: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,16 +97,12 @@ class Side:
 
 
 def compare(sides, unit, repeats, report=entry.report):
-    """Runs the sides in turns.
+    """Runs the `Side`s in turns: dict from name to the units a second of each turn.
 
     Args:
-      sides: list of `Side`.
+      sides, repeats: what runs, and how many turns each has.
       unit: what their work counts.
-      repeats: turns of each.
       report: takes lines of progress.
-
-    Returns:
-      dict from name to the units a second of each turn.
     """
     rates = {side.name: [] for side in sides}
     for turn, side in itertools.product(range(repeats), sides):
@@ -136,16 +117,10 @@ def compare(sides, unit, repeats, report=entry.report):
 
 
 def generate_videos(folder, count, size=_GENERATED_SIZE, report=entry.report):
-    """Writes videos of a texture under a moving window, in two classes.
+    """Writes videos of a texture under a moving window, in two classes: their paths.
 
-    Args:
-      folder: where to.
-      count: how many; no more than `_DIFFERENT` of them differ, the rest are links to these.
-      size: (height, width).
-      report: takes a line.
-
-    Returns:
-      The paths of the videos.
+    No more than `_DIFFERENT` of them differ, the rest are links to these. `size` is (height,
+    width); `report` takes a line.
     """
     rng = np.random.default_rng(0)
     height, width = size
@@ -334,19 +309,18 @@ def peak_memory(processes):
 def main(arguments):
     del arguments
     task = required('task', FLAGS.task)
-    options = read(Options, FLAGS)
-    processes = options.processes or os.cpu_count() or 1
-    settings = {'task': task, 'videos': options.videos, 'processes': processes}
+    processes = FLAGS.processes or os.cpu_count() or 1
+    settings = {'task': task, 'videos': FLAGS.videos, 'processes': processes}
     this = Run('benchmark', FLAGS.workdir, settings, replaces=True, goes_on=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        videos_dir = options.manual_dir
+        videos_dir = FLAGS.manual_dir
         if videos_dir is None:
             videos_dir = scratch / 'videos'
-            generate_videos(videos_dir, options.videos, (options.height, options.width))
-        unit, sides = TASKS[task](videos_dir, scratch, processes, options.clips)
-        rates = compare(sides, unit, options.repeats)
+            generate_videos(videos_dir, FLAGS.videos, (FLAGS.height, FLAGS.width))
+        unit, sides = TASKS[task](videos_dir, scratch, processes, FLAGS.clips)
+        rates = compare(sides, unit, FLAGS.repeats)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     measured = sides[-1].name
     results = {

@@ -47,35 +47,18 @@ def define_flags():
     flags.DEFINE_string('manual_dir', None, 'Folder with the videos.')
     define_number('frames_per_second', None, "Rate stored; 0 keeps each video's own.", 1000)
     define_count('frame_size', None, "Height and width stored (the paper's way: 256).", MOST_PIXELS)
-    define_count(
-        'short_side', None, 'Shorter side stored, keeping the shape, instead.', MOST_PIXELS
-    )
-    flags.DEFINE_enum(
-        'modality',
-        None,
-        list(CHANNELS),
-        'What is stored (video_folder; elsewhere the configuration says it).',
-    )
-    flags.DEFINE_enum(
-        'flow_algorithm',
-        None,
-        list(optical_flow.ALGORITHMS),
-        "Optical flow: tvl1 (default, the paper's) or dis, far quicker.",
-    )
+    shorter = 'Shorter side stored, keeping the shape, instead.'
+    define_count('short_side', None, shorter, MOST_PIXELS)
+    stored = 'What is stored (video_folder; elsewhere the configuration says it).'
+    flags.DEFINE_enum('modality', None, list(CHANNELS), stored)
+    flow = "Optical flow: tvl1 (default, the paper's) or dis, far quicker."
+    flags.DEFINE_enum('flow_algorithm', None, list(optical_flow.ALGORITHMS), flow)
     define_number('validation_fraction', None, 'Share of each class held out (video_folder).', 1)
     define_count('split_seed', None, 'Seed of that choice (video_folder).', MOST_SEED, least=0)
-    define_number(
-        'max_skipped_fraction',
-        None,
-        'More broken or missing videos than this share are an error.',
-        1,
-    )
-    define_count(
-        'processes',
-        None,
-        'Videos decoded at once, each in a process; default all cores.',
-        MOST_PROCESSES,
-    )
+    most = 'More broken or missing videos than this share are an error.'
+    define_number('max_skipped_fraction', None, most, 1)
+    at_once = 'Videos decoded at once, each in a process; default all cores.'
+    define_count('processes', None, at_once, MOST_PROCESSES)
     flags.DEFINE_bool('verify', False, 'Read the dataset once more and check it.')
     flags.DEFINE_string(
         'runner', None, "Beam runner to hand the work to, e.g. FlinkRunner; needs '.[beam]'."
@@ -158,14 +141,7 @@ class Options:
 
 
 def convert(options):
-    """Converts a dataset.
-
-    Args:
-      options: checked `Options`.
-
-    Returns:
-      (builder, `Conversion`).
-    """
+    """Converts a dataset by checked `Options`: (builder, `Conversion`)."""
     builder = catalog.make_builder(
         options.dataset,
         options.config,
@@ -195,28 +171,25 @@ def report_conversion(done):
         f'found {done.found}, converted {converted}, {outcomes.describe_skipped(done.skipped)}:'
         f' {done.data_path}'
     )
-    for row in done.skipped[:_LISTED]:
-        entry.report(f'  skipped {row.id}: {row.reason}')
-    if len(done.skipped) > _LISTED:
-        entry.report(
-            f'  ... and {len(done.skipped) - _LISTED} more in {done.data_path}/skipped.csv'
-        )
-    for video_id, faults in list(done.faults.items())[:_LISTED]:
-        entry.report(f'  converted {video_id} as far as it goes: {faults}')
-    if len(done.faults) > _LISTED:
-        more = len(done.faults) - _LISTED
-        entry.report(f'  ... and {more} more damaged files in {done.data_path}/videos.csv')
+    lines = [f'skipped {row.id}: {row.reason}' for row in done.skipped]
+    _report_first(lines, f'more in {done.data_path}/skipped.csv')
+    lines = [f'converted {name} as far as it goes: {said}' for name, said in done.faults.items()]
+    _report_first(lines, f'more damaged files in {done.data_path}/videos.csv')
     if done.reused:
         entry.report('it was converted before; --overwrite converts it again')
+
+
+def _report_first(lines, others):
+    for line in lines[:_LISTED]:
+        entry.report(f'  {line}')
+    if len(lines) > _LISTED:
+        entry.report(f'  ... and {len(lines) - _LISTED} {others}')
 
 
 def verify(opened, listing):
     """Checks a dataset and says what is wrong with it: the `Verification`."""
     found = verification.verify(opened, listing, entry.report)
-    for line in found.problems[:_LISTED]:
-        entry.report(f'  {line}')
-    if len(found.problems) > _LISTED:
-        entry.report(f'  ... and {len(found.problems) - _LISTED} more')
+    _report_first(found.problems, 'more')
     entry.report(
         f'verified {sum(found.examples.values())} videos, {found.frames} frames:'
         f' {len(found.problems) or "no"} problems'

@@ -13,8 +13,12 @@ from absl import flags
 
 from data import catalog
 from experiments.training import evaluating
-from experiments.training.class_lists import describe_difference
-from experiments.training.dataset import choose_split, class_names, require_channels
+from experiments.training.dataset import (
+    choose_split,
+    class_names,
+    describe_difference,
+    require_channels,
+)
 from experiments.training.presets import EVALUATED_FRAMES
 from s3dg.figures import plots
 from s3dg.program import entry

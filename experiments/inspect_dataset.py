@@ -63,18 +63,12 @@ def choose_splits(builder, split=None):
 
 
 def split_figures(found, names, rate):
-    """The figures of a split, for `results.json`.
+    """The figures of a split, for `results.json`; those of boxes where there are any.
 
     Args:
       found: its `SplitSurvey`.
       names: of the classes.
-      rate: frames a second, or None.
-
-    Returns:
-      dict with 'videos', 'unlabelled', 'per_class' and 'bytes', and with 'length_frames' and
-      'length_seconds', dicts with 'min', 'median', 'max' and 'total'; the latter is None where the
-      rate is not known. A dataset with boxes has 'boxes', 'tubes', 'annotated_frames' and
-      'annotated_videos' too.
+      rate: frames a second, or None: then there are no lengths in seconds.
     """
     lengths = {
         'min': min(found.lengths),
@@ -99,13 +93,7 @@ def describe_length(frames, rate):
 
 
 def draw_pictures(builder, found, folder):
-    """Draws `class_counts.png`, `lengths.png` and the contact sheet of every split.
-
-    Args:
-      builder: the dataset.
-      found: dict from split to `SplitSurvey`.
-      folder: where to.
-    """
+    """Draws `class_counts.png`, `lengths.png` and the contact sheet of every split in a folder."""
     # Letters that the font lacks show as empty boxes; a warning for every one of them helps nobody.
     warnings.filterwarnings('ignore', 'Glyph .* missing from', UserWarning)
     info = builder.info
@@ -122,14 +110,10 @@ def draw_pictures(builder, found, folder):
         box_names = info.features[boxes.BOXES][boxes.LABEL].names
     flow = modality(info) == 'flow'
     for split, one in found.items():
-        chosen = [
-            (
-                head,
-                None if head.label == UNKNOWN_LABEL else names[head.label],
-                describe_length(head.frames, rate),
-            )
-            for head in one.chosen
-        ]
+        chosen = []
+        for head in one.chosen:
+            name = None if head.label == UNKNOWN_LABEL else names[head.label]
+            chosen.append((head, name, describe_length(head.frames, rate)))
         rows = contact_sheet.read_rows(chosen, flow, box_names)
         path = folder / f'contact_sheet_{split}.png'
         contact_sheet.draw(rows, f'{info.full_name}: {split}', path)
@@ -187,19 +171,16 @@ def _length_table(splits):
         for unit in ('frames', 'seconds'):
             lengths = one[f'length_{unit}']
             if lengths is not None:
-                rows.append(
-                    (split, unit, *(f'{lengths[key]:g}' for key in ('min', 'median', 'max')))
-                )
+                shown = (f'{lengths[key]:g}' for key in ('min', 'median', 'max'))
+                rows.append((split, unit, *shown))
     return _table(header, rows)
 
 
 def _box_table(splits):
     keys = ('boxes', 'tubes', 'annotated_frames', 'annotated_videos')
     header = ['split', *(key.replace('_', ' ') for key in keys), 'videos']
-    return _table(
-        header,
-        [(split, *(one[key] for key in keys), one['videos']) for split, one in splits.items()],
-    )
+    rows = [(split, *(one[key] for key in keys), one['videos']) for split, one in splits.items()]
+    return _table(header, rows)
 
 
 def _class_tables(names, splits):
@@ -218,32 +199,22 @@ def _class_tables(names, splits):
 
 
 def write_report(results, names):
-    """The report as Markdown.
-
-    Args:
-      results: the contents of `results.json`.
-      names: of the classes.
-    """
+    """The report as Markdown, from the contents of `results.json` and the names of the classes."""
     splits = results['splits']
     paragraphs = [f'# {results["dataset"]}', _split_table(splits)]
     for split, one in splits.items():
         absent = [name for name, count in one['per_class'].items() if not count]
         if absent and one['unlabelled'] < one['videos']:
-            listed = ', '.join(map(_cell, absent[:_NAMED])) + (
-                ', …' if len(absent) > _NAMED else ''
-            )
+            listed = ', '.join([*map(_cell, absent[:_NAMED]), *['…'][: len(absent) > _NAMED]])
             paragraphs.append(f'Classes without videos in {split} ({len(absent)}): {listed}.')
     paragraphs += ['## Lengths', _length_table(splits), '![Lengths](lengths.png)']
     if 'boxes' in next(iter(splits.values())):
         paragraphs += ['## Boxes', _box_table(splits)]
-    paragraphs += ['## Skipped']
-    reasons = results['skipped_reasons']
-    if reasons:
-        paragraphs.append(_table(['reason', 'videos'], list(reasons.items())[:_LISTED]))
+    reasons = list(results['skipped_reasons'].items())
+    table = _table(['reason', 'videos'], reasons[:_LISTED]) if reasons else 'None.'
+    paragraphs += ['## Skipped', table]
     if len(reasons) > _LISTED:
         paragraphs.append(f'And {len(reasons) - _LISTED} other reasons.')
-    if not reasons:
-        paragraphs.append('None.')
     settings = [
         (name, 'x'.join(map(str, value)) if isinstance(value, list) else value)
         for name, value in results['settings'].items()

@@ -31,8 +31,7 @@ from experiments.paper import reporting
 from experiments.paper import results as paper_results
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
-from experiments.training.class_lists import describe_difference
-from experiments.training.dataset import choose_split, class_names
+from experiments.training.dataset import choose_split, class_names, describe_difference
 from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
 from s3dg import two_stream

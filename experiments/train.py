@@ -61,14 +61,10 @@ class TrainOptions:
     """What the flags of this program say.
 
     Attributes:
-      dataset, config, data_dir, splits: what is trained on and evaluated: `splits` is (training,
-        evaluation), None leaves it to the dataset.
-      network: its name; of no account where `start` says which it is.
+      dataset, config, data_dir, network, workdir, overwrite: as the flags.
+      splits: (training, evaluation); None leaves it to the dataset.
       preset: 'paper' or 'tiny'.
-      start: the `Start`.
-      workdir, overwrite: where, and whether what lies there is deleted.
-      runtime: the `RuntimeOptions`.
-      training: the `Options`.
+      start, runtime, training: the `Start`, the `RuntimeOptions` and the `Options`.
     """
 
     dataset: str
@@ -91,18 +87,14 @@ class TrainOptions:
           UsageError: naming the flags that cannot be.
         """
         dataset = required('dataset', values.dataset)
+        names = ('dataset', 'config', 'data_dir', 'network', 'workdir', 'overwrite')
         return cls(
-            dataset,
-            values.config,
-            values.data_dir,
-            (values.train_split, values.eval_split),
-            values.network,
-            values.preset or ('tiny' if dataset in catalog.EMBEDDED else 'paper'),
-            _start(values),
-            values.workdir,
-            values.overwrite,
-            RuntimeOptions.of(values),
-            Options.of(values),
+            **{name: values[name].value for name in names},
+            splits=(values.train_split, values.eval_split),
+            preset=values.preset or ('tiny' if dataset in catalog.EMBEDDED else 'paper'),
+            start=_start(values),
+            runtime=RuntimeOptions.of(values),
+            training=Options.of(values),
         )
 
 

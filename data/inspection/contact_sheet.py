@@ -31,7 +31,7 @@ _LEGEND = 96
 _LONGEST_TEXT = 250  # characters, before it is measured
 _GRAY = '#707070'
 # Of tubes, in the order of their numbers: bright, and far from each other.
-_TUBE_COLOURS = (
+_TUBE_COLOURS = [
     '#ffd400',
     '#00e5ff',
     '#ff4fd8',
@@ -40,7 +40,7 @@ _TUBE_COLOURS = (
     '#b48cff',
     '#ff5252',
     '#ffffff',
-)
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,26 +119,18 @@ def _row(video, numbers, frames, flow, box_labels) -> Row:
         frames = [optical_flow.from_image(frame) for frame in frames]
     columns = head.boxes
     corners = columns[boxes.BOX].reshape(-1, 4)
-    shown = []
-    for number in numbers:
-        at = np.flatnonzero(columns[boxes.FRAME] == number)
-        shown.append(
-            [
-                (corners[k], box_labels[columns[boxes.LABEL][k]], int(columns[boxes.TUBE][k]))
-                for k in at
-            ]
-        )
+    drawn = [
+        (corners[k], box_labels[label], int(columns[boxes.TUBE][k]))
+        for k, label in enumerate(columns[boxes.LABEL])
+    ]
+    shown = [
+        [drawn[k] for k in np.flatnonzero(columns[boxes.FRAME] == number)] for number in numbers
+    ]
     return Row(head.id, label, length, numbers, frames, shown)
 
 
 def draw(rows: list[Row], title: str, path: str | os.PathLike) -> None:
-    """Draws a sheet.
-
-    Args:
-      rows: the videos, at least one; of optical flow either all or none.
-      title: above them.
-      path: PNG file to write.
-    """
+    """Draws a sheet of at least one video, of optical flow either all or none, as a PNG file."""
     flow = rows[0].frames[0].shape[-1] == 2
     sizes = [_tile_size(row.frames[0]) for row in rows]
     strips = [len(row.frames) * (size[1] + _GAP) for row, size in zip(rows, sizes, strict=True)]

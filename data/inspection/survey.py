@@ -20,17 +20,10 @@ from s3dg.progress import ProgressLine
 
 @dataclasses.dataclass
 class BoxCounts:
-    """What is annotated in a split.
-
-    Attributes:
-      boxes: how many there are.
-      tubes: actors with boxes, of all videos.
-      annotated_frames: frames with boxes.
-      annotated_videos: videos with boxes.
-    """
+    """How much is annotated in a split."""
 
     boxes: int = 0
-    tubes: int = 0
+    tubes: int = 0  # actors with boxes, of all videos
     annotated_frames: int = 0
     annotated_videos: int = 0
 

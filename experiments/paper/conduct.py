@@ -121,16 +121,12 @@ class ConductOptions:
         most = MOST_SEED - values.seed + 1
         if values.seeds > most:
             raise UsageError(f'--seeds must be from 1 to {most}, found {values.seeds}.')
+        names = ('workdir', 'overwrite', 'data_dir', 'networks_dir', 'dry_run', 'gpu_rate')
         return cls(
-            values.workdir,
-            values.overwrite,
-            values.data_dir,
-            values.networks_dir,
-            range(values.seed, values.seed + values.seeds),
-            values.dry_run,
-            values.gpu_rate,
-            RuntimeOptions.of(values),
-            Options.of(values),
+            **{name: values[name].value for name in names},
+            seeds=range(values.seed, values.seed + values.seeds),
+            runtime=RuntimeOptions.of(values),
+            training=Options.of(values),
         )
 
 

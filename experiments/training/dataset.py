@@ -1,8 +1,14 @@
 """What trainings and evaluations need to know of a dataset on disk, and what they refuse."""
 
+import itertools
+
 from data.records import read
 from data.records.decode import Decoder
+from s3dg.errors import one_line
 from s3dg.program.entry import UsageError
+
+_NAMED = 3  # places in which lists of classes differ
+_LONGEST_NAME = 40
 
 
 def class_names(builder):
@@ -52,3 +58,26 @@ def require_channels(network, builder, flag='--model'):
             f'{flag}: the network takes {network.channels} channels, the videos of '
             f'{builder.info.full_name} have {channels(builder)}.'
         )
+
+
+def describe_difference(found, expected):
+    """How many names two lists of classes have, and where they first differ.
+
+    Returns:
+      e.g. "3 classes, expected 3; 1 places differ: class 2 is 'dance', expected 'jump'; 2 names are
+      in both".
+    """
+
+    def told(name, absent):
+        return absent if name is None else repr(one_line(name, _LONGEST_NAME))
+
+    places = enumerate(itertools.zip_longest(found, expected))
+    differ = [(place, *names) for place, names in places if names[0] != names[1]]
+    shown = '; '.join(
+        f'class {place} is {told(one, "not there")}, expected {told(other, "none")}'
+        for place, one, other in differ[:_NAMED]
+    )
+    return (
+        f'{len(found)} classes, expected {len(expected)}; {len(differ)} places differ: {shown}; '
+        f'{len(set(found) & set(expected))} names are in both'
+    )

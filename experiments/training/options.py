@@ -101,58 +101,53 @@ _MACHINE = ('dtype', 'deterministic', 'micro_batch_size')
 # Fields of `NetworkConfig` that a network may have otherwise than the one that it starts from.
 _FINE_TUNED_FIELDS = ('dropout_rate', 'batch_norm_decay', 'kernel_initializer')
 # Options that stand for a field of `Preset` as they are.
-_PRESET_FIELDS = (
+_PRESET_FIELDS = [
     'micro_batch_size',
     'frames',
     'evaluation_frames',
     'crop',
     'momentum',
     'weight_decay',
+]
+
+# Flags that are numbers from 1 on: name, the most, and what they are.
+_COUNTS = (
+    ('steps', MOST_STEPS, 'Length of the training; the schedule is stretched to it.'),
+    ('batch_size', MOST_CLIPS, 'Clips per step; the rate is scaled with it.'),
+    (
+        'micro_batch_size',
+        MOST_CLIPS,
+        'Clips one replica sees at once; the rest of its share of the step is accumulated.',
+    ),
+    ('frames', MOST_FRAMES, 'Frames of a training clip.'),
+    ('evaluation_frames', MOST_FRAMES, 'Frames of an evaluation window.'),
+    ('crop', MOST_PIXELS, 'Height and width of the crop, pixels.'),
+    ('checkpoint_every', MOST_STEPS, 'Steps between checkpoints.'),
+    ('log_every', MOST_STEPS, 'Steps between lines of progress.'),
 )
 
 
 def define_training_flags():
     """The flags that override a preset, and those of a training's course."""
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. temporal_from=Mixed_4b.')
-    define_count(
-        'steps', None, 'Length of the training; the schedule is stretched to it.', MOST_STEPS
-    )
-    define_count('batch_size', None, 'Clips per step; the rate is scaled with it.', MOST_CLIPS)
-    define_count(
-        'micro_batch_size',
-        None,
-        'Clips one replica sees at once; the rest of its share of the step is accumulated.',
-        MOST_CLIPS,
-    )
+    for name, most, words in _COUNTS:
+        define_count(name, getattr(Options, name), words, most)
+    every = 'Steps between evaluations; 0: only at the end.'
+    define_count('evaluate_every', Options.evaluate_every, every, MOST_STEPS, least=0)
     define_number('learning_rate', None, 'First rate; the schedule is scaled to it.', 1000)
     define_number('momentum', None, 'Of the SGD; below 1.', 1)
     define_number('weight_decay', None, 'L2, on kernels.', 1000)
-    define_count('frames', None, 'Frames of a training clip.', MOST_FRAMES)
-    define_count('evaluation_frames', None, 'Frames of an evaluation window.', MOST_FRAMES)
-    define_count('crop', None, 'Height and width of the crop, pixels.', MOST_PIXELS)
     flags.DEFINE_enum(
         'flip',
         'auto',
         ['auto', 'yes', 'no'],
         'Mirror half of the training clips; auto: unless labels of the dataset name directions.',
     )
-    flags.DEFINE_bool(
-        'freeze_batch_norm', False, 'Keep batch norm as it is; wise for small batches.'
-    )
+    frozen = 'Keep batch norm as it is; wise for small batches.'
+    flags.DEFINE_bool('freeze_batch_norm', False, frozen)
     flags.DEFINE_string('freeze_until', None, 'Freeze everything below this endpoint (or logits).')
     flags.DEFINE_bool('jit', False, 'Compile forward and backward pass with XLA.')
     flags.DEFINE_bool('sync_batch_norm', False, 'Batch statistics over all replicas together.')
-    define_count(
-        'checkpoint_every', Options.checkpoint_every, 'Steps between checkpoints.', MOST_STEPS
-    )
-    define_count('log_every', Options.log_every, 'Steps between lines of progress.', MOST_STEPS)
-    define_count(
-        'evaluate_every',
-        Options.evaluate_every,
-        'Steps between evaluations; 0: only at the end.',
-        MOST_STEPS,
-        least=0,
-    )
 
 
 def override(preset, options, report):

@@ -5,7 +5,7 @@ import enum
 import functools
 import hashlib
 
-from experiments.training.class_lists import describe_difference
+from experiments.training.dataset import describe_difference
 from s3dg.config import ConfigError
 from s3dg.network import copy_weights
 from s3dg.program.loading import load_network

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.training.class_lists import describe_difference
+from experiments.training.dataset import describe_difference
 from s3dg.errors import one_line
 
 
