@@ -60,11 +60,6 @@ def _workload(recipe, facts, label):
     recipe.training_config(replicas=1)
     video = preset.video_format(facts.frames_per_second, facts.frame_size)
     config = recipe.network_config(facts.classes, CHANNELS[facts.modality])
-    return workload.training_workload(
-        label,
-        f'{recipe.dataset}/{recipe.config}',
-        config,
-        (video.clip_frames, *video.crop_size),
-        preset.schedule.steps,
-        preset.batch_size,
-    )
+    cost = workload.forward_cost(config, video.clip_frames, *video.crop_size)
+    name = f'{recipe.dataset}/{recipe.config}'
+    return workload.Workload(label, name, cost, preset.schedule.steps, preset.batch_size)

@@ -37,18 +37,13 @@ class Workload:
     Attributes:
       network: its name, or a label of the training.
       dataset: what it is trained on, e.g. 'kinetics400/rgb'.
-      parameters: trainable ones.
-      parameters_total: all that are saved as weights.
-      multiply_adds: of one clip in inference.
-      steps: of the training.
-      batch_size: clips per step.
+      cost: the `Cost` of the network, and of one clip in inference.
+      steps, batch_size: of the training; clips per step.
     """
 
     network: str
     dataset: str
-    parameters: int
-    parameters_total: int
-    multiply_adds: int
+    cost: cost.Cost
     steps: int
     batch_size: int
 
@@ -60,12 +55,12 @@ class Workload:
     @property
     def training_multiply_adds(self):
         """Multiply-adds of the whole training."""
-        return TRAINING_PASSES * self.multiply_adds * self.clips
+        return TRAINING_PASSES * self.cost.multiply_adds * self.clips
 
     @property
     def checkpoint_bytes(self):
         """What the training leaves on disk: checkpoints of weights and momenta, and the network."""
-        weights, momenta = self.parameters_total, self.parameters
+        weights, momenta = self.cost.parameters_total, self.cost.parameters
         return _BYTES_PER_NUMBER * (_CHECKPOINTS * (weights + momenta) + weights)
 
     def gpu_hours(self, gpu_rate=ASSUMED_GPU_RATE):
@@ -98,39 +93,11 @@ def forward_cost(network_config, frames, height, width):
         ) from error
 
 
-def training_workload(network, dataset, network_config, clip, steps, batch_size):
-    """The `Workload` of a training.
-
-    Args:
-      network, dataset, steps, batch_size: as the fields of `Workload`.
-      network_config: a `NetworkConfig`, with the classes and channels of the dataset.
-      clip: (frames, height, width) of the training clips.
-
-    Raises:
-      UsageError: for a clip that is too small.
-    """
-    whole = forward_cost(network_config, *clip)
-    return Workload(
-        network,
-        dataset,
-        whole.parameters,
-        whole.parameters_total,
-        whole.multiply_adds,
-        steps,
-        batch_size,
-    )
-
-
 class Pictures(NamedTuple):
-    """What the stored pictures of some videos were measured to take.
+    """What the stored pictures of some videos were measured to take."""
 
-    Attributes:
-      bytes: of a JPEG picture, mean.
-      frame_size: (height, width) of the frames: of flow, a picture is twice as wide.
-    """
-
-    bytes: int
-    frame_size: tuple[int, int]
+    bytes: int  # of a JPEG picture, mean
+    frame_size: tuple[int, int]  # of the frames: of flow, a picture is twice as wide
 
 
 # By modality and height of the videos. Measured with `data.encoding`, as conversion stores frames
@@ -168,19 +135,12 @@ def dataset_bytes(facts):
 
 
 class Disk(NamedTuple):
-    """What a dataset takes on disk.
+    """What a dataset takes on disk."""
 
-    Attributes:
-      dataset: its name, e.g. 'kinetics400/rgb'.
-      videos: number of them.
-      bytes: what they take, or will.
-      stored: whether it is there; what is not is an estimate.
-    """
-
-    dataset: str
+    dataset: str  # its name, e.g. 'kinetics400/rgb'
     videos: int
     bytes: int
-    stored: bool
+    stored: bool  # what is not there yet is an estimate
 
 
 def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSUMED_GPU_RATE):
@@ -202,8 +162,8 @@ def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSU
             one.dataset,
             f'{one.steps:,}',
             f'{one.clips:,}',
-            f'{one.multiply_adds / 1e9:.2f}',
-            f'{one.parameters / 1e6:.2f}',
+            f'{one.cost.multiply_adds / 1e9:.2f}',
+            f'{one.cost.parameters / 1e6:.2f}',
             _hours(one.gpu_hours(gpu_rate)),
         )
         for one in workloads

@@ -12,6 +12,7 @@ from experiments import benchmark
 from experiments.paper import workload
 from experiments.paper.workload import Disk, Workload
 from s3dg.config import NETWORKS
+from s3dg.cost import Cost
 from s3dg.program.entry import UsageError
 from s3dg.training import loop
 from s3dg.training.schedules import StepSchedule
@@ -20,19 +21,18 @@ from tests.s3dg.small import small_network
 PAPER_CLIP = (64, 224, 224)
 
 # A GPU-second at the assumed rate: 3 passes x 1e9 multiply-adds x 1000 clips = 3e12.
-SECOND = Workload('small', 'some/rgb', 2_500_000, 2_600_000, 10**9, 100, 10)
+SECOND = Workload('small', 'some/rgb', Cost(2_500_000, 2_600_000, 10**9), 100, 10)
 
 
 def test_i3d_on_kinetics_by_hand():
     # 336 clips of 3 x 111.15e9 multiply-adds, 115,000 times: 1.288e19; in units of 3e12 a second
     # 4.295e6 seconds, which are 1193 hours.
-    plan = workload.training_workload(
-        'i3d', 'kinetics400/rgb', NETWORKS['i3d'], PAPER_CLIP, 115_000, 336
-    )
+    cost = workload.forward_cost(NETWORKS['i3d'], *PAPER_CLIP)
+    plan = Workload('i3d', 'kinetics400/rgb', cost, 115_000, 336)
     assert plan.clips == 38_640_000
-    assert plan.parameters == pytest.approx(12.69e6, rel=1e-3)
-    assert plan.parameters_total > plan.parameters
-    assert plan.multiply_adds == pytest.approx(111.15e9, rel=1e-4)
+    assert cost.parameters == pytest.approx(12.69e6, rel=1e-3)
+    assert cost.parameters_total > cost.parameters
+    assert cost.multiply_adds == pytest.approx(111.15e9, rel=1e-4)
     assert plan.training_multiply_adds == pytest.approx(1.288e19, rel=0.01)
     assert plan.gpu_hours() == pytest.approx(1193, rel=0.01)
     assert plan.gpu_hours(gpu_rate=6.0) == pytest.approx(1193 / 2, rel=0.01)
@@ -64,7 +64,7 @@ def test_a_clip_that_is_too_small():
     config = NETWORKS['i2d'].replace(pool_padding='symmetric', width=0.1)
     message = '^--frames, --crop: a clip of 1x8x8 is too small: MaxPool_5a_2x2'
     with pytest.raises(UsageError, match=message):
-        workload.training_workload('odd', 'some/rgb', config, (1, 8, 8), 1, 1)
+        workload.forward_cost(config, 1, 8, 8)
 
 
 def test_checkpoints_are_as_large_as_those_of_a_training(tmp_path):
@@ -81,11 +81,8 @@ def test_checkpoints_are_as_large_as_those_of_a_training(tmp_path):
     network.save(tmp_path / 'model.keras')
     stored = [*(tmp_path / 'run' / 'checkpoints').iterdir(), tmp_path / 'model.keras']
     trainable = sum(v.numpy().size for v in network.trainable_weights)
-    plan = dataclasses.replace(
-        SECOND,
-        parameters=trainable,
-        parameters_total=trainable + sum(v.numpy().size for v in network.non_trainable_weights),
-    )
+    other = sum(v.numpy().size for v in network.non_trainable_weights)
+    plan = dataclasses.replace(SECOND, cost=Cost(trainable, trainable + other, 10**9))
     assert plan.checkpoint_bytes == pytest.approx(sum(p.stat().st_size for p in stored), rel=0.03)
 
 
@@ -157,7 +154,8 @@ def _with_classes(folder):
 
 
 def test_a_plan_in_words():
-    hour = dataclasses.replace(SECOND, network='large', parameters=12_690_000, steps=360_000)
+    cost = dataclasses.replace(SECOND.cost, parameters=12_690_000)
+    hour = dataclasses.replace(SECOND, network='large', cost=cost, steps=360_000)
     long = dataclasses.replace(hour, network='long', steps=360_000 * 1500)
     text = workload.describe(
         [SECOND, hour, long],
