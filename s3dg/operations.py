@@ -2,7 +2,9 @@
 
 A convolution or pool that spans only space, or only time, is computed as a 2D one on a reshaped
 view: the values are the same to the last bit, and the 2D kernels (oneDNN, cuDNN NHWC, TFLite) are
-the better ones.
+the better ones. One exception: on a CPU with AVX2 only, oneDNN's 2D gradients of a temporal
+convolution take three times as long as its 3D ones where a frame has 56x56 positions (measured; at
+16x16 they are the faster ones, and with AVX-512 there is no difference).
 
 `padding` is 'same' (TensorFlow's SAME, which the released code has throughout: slim nets/s3dg.py),
 'valid' (none: an incomplete last window is dropped), or how many rows (time, height, width) come
@@ -13,6 +15,9 @@ symmetric three.
 """
 
 import tensorflow as tf
+
+# Positions of a frame from which on a temporal convolution in float32 on a CPU is a 3D one.
+_WIDE = 512
 
 
 def known_shape(x):
@@ -74,9 +79,9 @@ def convolve(x, kernel, strides, padding='same'):
         if time_stride > 1:  # a kernel of 1 keeps the frames 0, stride, 2 * stride, ...
             x = x[:, ::time_stride]
         return on_frames(lambda frames: tf.nn.conv2d(frames, kernel[0], space_strides, padding), x)
-    if (height, width) == (1, 1) and space_strides == [1, 1]:
+    if (height, width) == (1, 1) and space_strides == [1, 1] and _suits_rows(x):
         return on_time(lambda rows: tf.nn.conv2d(rows, kernel[:, 0], [time_stride, 1], padding), x)
-    if x.dtype == tf.bfloat16 and not tf.config.list_logical_devices('GPU'):
+    if x.dtype == tf.bfloat16 and not _has_gpu():
         # Measured on TensorFlow 2.21: the CPU's gradient of a bfloat16 conv3d's kernel is NaN or
         # infinite now and then, for the same numbers that are finite in the next call.
         wide = tf.nn.conv3d(
@@ -84,6 +89,17 @@ def convolve(x, kernel, strides, padding='same'):
         )
         return tf.cast(wide, x.dtype)
     return tf.nn.conv3d(x, kernel, [1, *strides, 1], padding)
+
+
+def _suits_rows(x):
+    """Whether a temporal convolution of `x` is computed over (time, position): see the module."""
+    if x.dtype != tf.float32 or _has_gpu():
+        return True
+    return None not in x.shape[2:4] and x.shape[2] * x.shape[3] < _WIDE
+
+
+def _has_gpu():
+    return bool(tf.config.list_logical_devices('GPU'))
 
 
 def max_pool(x, size, strides, padding='same'):

@@ -34,6 +34,28 @@ def test_convolution_equals_numpy(shape, kernel, strides):
     np.testing.assert_allclose(y, reference.convolution(x, weights, strides), atol=2e-4)
 
 
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('size', [(15, 34), (16, 32)])  # positions: 510 and 512
+def test_temporal_convolutions_of_few_and_of_many_positions(size, stride):
+    """The two ways to compute one; a gradient is held against the finite difference in float64."""
+    x, weights, strides = _random(2, 5, *size, 3), _random(3, 1, 1, 3, 4), (stride, 1, 1)
+    narrow = [tf.constant(values, tf.float32) for values in (x, weights)]
+    with tf.GradientTape() as tape:
+        tape.watch(narrow)
+        y = operations.convolve(*narrow, strides)
+        loss = tf.reduce_sum(y**2)
+    np.testing.assert_allclose(y, reference.convolution(x, weights, strides), atol=2e-4)
+    for place, gradient in enumerate(tape.gradient(loss, narrow)):
+        moves = [0.0, 0.0]
+        moves[place] = _random(*gradient.shape)
+        ahead, behind = (
+            np.sum(reference.convolution(x + h * moves[0], weights + h * moves[1], strides) ** 2)
+            for h in (1e-4, -1e-4)
+        )
+        slope = np.sum(gradient * moves[place])
+        np.testing.assert_allclose(slope, (ahead - behind) / 2e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize(
     ('size', 'strides'),
