@@ -15,6 +15,7 @@ import pytest
 from tests import video_files
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')  # as the programs set it
 
 
 @pytest.fixture(scope='session')

@@ -8,8 +8,9 @@ import sys
 from s3dg.commands import VERBS
 
 ROOT = pathlib.Path(__file__).parents[1]
-# As users have it: the programs are to be quiet by themselves.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != 'TF_CPP_MIN_LOG_LEVEL'}
+# As users have it: the programs set these by themselves.
+_SET = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _SET}
 
 
 def command(program, *flags):

@@ -84,9 +84,28 @@ def test_a_signal_while_it_starts_ends_it_in_one_line(number, code, name, second
     assert (process.returncode, out, errors) == (code, '', f'stopped by {name}\n')
 
 
+@pytest.mark.parametrize('given', [{}, {'TF_ENABLE_ONEDNN_OPTS': '0'}])
+def test_programs_compute_with_onednn_unless_the_user_says_no(given):
+    """TensorFlow itself does only on CPUs with AVX512-VNNI or newer, on which this cannot fail."""
+    script = (
+        'from s3dg.program import startup; startup.prepare([]); '
+        'from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=programs.ROOT,
+        env=programs.ENVIRONMENT | {'S3DG_WITHOUT_TENSORFLOW': '1'} | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(not given)
+
+
 @pytest.mark.parametrize('way', ['-c', '-m'])
 def test_importing_the_library_leaves_everything_as_it_is(way, tmp_path):
     script = 'import os, signal, s3dg, experiments; print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"))'
+    script += '; print(os.environ.get("TF_ENABLE_ONEDNN_OPTS"))'
     script += '; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)'
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / '__init__.py').write_text(script)
@@ -99,4 +118,4 @@ def test_importing_the_library_leaves_everything_as_it_is(way, tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ['None', 'True']
+    assert done.stdout.split() == ['None', 'None', 'True']
