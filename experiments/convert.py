@@ -23,7 +23,7 @@ from data.example import CHANNELS
 from data.records import outcomes, verification
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
-from s3dg.program.flags import define_dataset_flags, define_workdir_flags, read, required
+from s3dg.program.flags import define_dataset_flags, define_workdir_flags, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import (
     MOST_PIXELS,
@@ -66,99 +66,72 @@ def define_flags():
     flags.DEFINE_multi_string('beam_option', [], 'Option of the Beam pipeline, e.g. region=here.')
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the flags say, each under the name of its flag; None where one is not given."""
-
-    dataset: str
-    config: str | None
-    data_dir: str
-    manual_dir: str | None
-    overwrite: bool
-    frames_per_second: float | None
-    frame_size: int | None
-    short_side: int | None
-    modality: str | None
-    flow_algorithm: str | None
-    validation_fraction: float | None
-    split_seed: int | None
-    max_skipped_fraction: float | None
-    processes: int | None
-    verify: bool
-    runner: str | None
-    beam_option: list[str]
-
-    @property
-    def config_fields(self):
-        """The fields of the dataset's configuration that the flags set, as a dict."""
-        fields = {}
-        if self.frames_per_second is not None:
-            fields['frames_per_second'] = self.frames_per_second or None
-        if self.frame_size is not None:
-            fields['frame_size'] = (self.frame_size, self.frame_size)
-        if self.short_side is not None:
-            fields |= {'short_side': self.short_side, 'frame_size': None}
-        for name in ('modality', 'flow_algorithm', 'validation_fraction', 'split_seed'):
-            if getattr(self, name) is not None:
-                fields[name] = getattr(self, name)
-        return fields
-
-    @property
-    def only_verifies(self):
-        """Whether nothing is to be done but to read a dataset that is there."""
-        return self.verify and self.manual_dir is None and not self.overwrite
-
-    def check(self):
-        """Refuses flags that cannot be, before anything is opened.
-
-        Raises:
-          UsageError: naming the flag.
-        """
-        builder_class = catalog.builder_class(self.dataset)
-        configs = builder_class.BUILDER_CONFIGS
-        if self.modality is not None and configs:
-            names = ', '.join(config.name for config in configs)
-            raise UsageError(f'--modality: the --config of {self.dataset} says it, one of {names}.')
-        known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
-        for name in ('validation_fraction', 'split_seed'):
-            if getattr(self, name) is not None and name not in known:
-                raise UsageError(f'--{name}: {self.dataset} has splits of its own.')
-        if self.frame_size is not None and self.short_side is not None:
-            raise UsageError('--frame_size and --short_side: give one of them.')
-        if self.only_verifies:
-            given = [name for name in ('runner', 'processes') if getattr(self, name)]
-            given = [*self.config_fields, *given]
-            if given:
-                raise UsageError(
-                    f'--{given[0]}: needs --manual_dir; without it, --verify only reads.'
-                )
-        elif self.dataset not in catalog.EMBEDDED:
-            required('manual_dir', self.manual_dir)
-        if self.runner is None and self.beam_option:
-            raise UsageError('--beam_option: needs --runner.')
-        if self.runner is not None and self.processes is not None:
-            raise UsageError('--processes: with --runner, that is for the runner to say.')
+def config_fields(values):
+    """The fields of the dataset's configuration that the parsed flags set, as a dict."""
+    fields = {}
+    if values.frames_per_second is not None:
+        fields['frames_per_second'] = values.frames_per_second or None
+    if values.frame_size is not None:
+        fields['frame_size'] = (values.frame_size, values.frame_size)
+    if values.short_side is not None:
+        fields |= {'short_side': values.short_side, 'frame_size': None}
+    for name in ('modality', 'flow_algorithm', 'validation_fraction', 'split_seed'):
+        if values[name].value is not None:
+            fields[name] = values[name].value
+    return fields
 
 
-def convert(options):
-    """Converts a dataset by checked `Options`: (builder, `Conversion`)."""
+def only_verifies(values):
+    """Whether nothing is to be done but to read a dataset that is there."""
+    return values.verify and values.manual_dir is None and not values.overwrite
+
+
+def check(values):
+    """Refuses parsed flags that cannot be, before anything is opened.
+
+    Raises:
+      UsageError: naming the flag.
+    """
+    dataset = required('dataset', values.dataset)
+    builder_class = catalog.builder_class(dataset)
+    configs = builder_class.BUILDER_CONFIGS
+    if values.modality is not None and configs:
+        names = ', '.join(config.name for config in configs)
+        raise UsageError(f'--modality: the --config of {dataset} says it, one of {names}.')
+    known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
+    for name in ('validation_fraction', 'split_seed'):
+        if values[name].value is not None and name not in known:
+            raise UsageError(f'--{name}: {dataset} has splits of its own.')
+    if values.frame_size is not None and values.short_side is not None:
+        raise UsageError('--frame_size and --short_side: give one of them.')
+    if only_verifies(values):
+        given = [name for name in ('runner', 'processes') if values[name].value]
+        given = [*config_fields(values), *given]
+        if given:
+            raise UsageError(f'--{given[0]}: needs --manual_dir; without it, --verify only reads.')
+    elif dataset not in catalog.EMBEDDED:
+        required('manual_dir', values.manual_dir)
+    if values.runner is None and values.beam_option:
+        raise UsageError('--beam_option: needs --runner.')
+    if values.runner is not None and values.processes is not None:
+        raise UsageError('--processes: with --runner, that is for the runner to say.')
+
+
+def convert(values):
+    """Converts a dataset by checked flags: (builder, `Conversion`)."""
     builder = catalog.make_builder(
-        options.dataset,
-        options.config,
-        options.data_dir,
-        options.manual_dir,
-        **options.config_fields,
+        values.dataset, values.config, values.data_dir, values.manual_dir, **config_fields(values)
     )
     write = None
-    if options.runner is not None:
-        words = [f'--{option.lstrip("-")}' for option in options.beam_option]
-        write = beam.writer(options.runner, words)
+    if values.runner is not None:
+        words = [f'--{option.lstrip("-")}' for option in values.beam_option]
+        write = beam.writer(values.runner, words)
     done = convert_dataset(
         builder,
-        processes=options.processes,
+        processes=values.processes,
         write=write,
-        max_skipped_fraction=options.max_skipped_fraction,
-        overwrite=options.overwrite,
+        max_skipped_fraction=values.max_skipped_fraction,
+        overwrite=values.overwrite,
         report=entry.report,
     )
     return builder, done
@@ -199,24 +172,20 @@ def verify(opened, listing):
 
 def main(arguments):
     del arguments
-    required('dataset', FLAGS.dataset)
-    options = read(Options, FLAGS)
-    options.check()
-    settings = {'dataset': options.dataset, 'config': options.config}
-    this = Run('convert', FLAGS.workdir, settings, options.overwrite, replaces=True, goes_on=True)
+    check(FLAGS)
+    settings = {'dataset': FLAGS.dataset, 'config': FLAGS.config}
+    this = Run('convert', FLAGS.workdir, settings, FLAGS.overwrite, replaces=True, goes_on=True)
     started = time.monotonic()
-    results, skipped, faults, problems, listing = {}, [], {}, [], None
-    if options.only_verifies:
-        opened = catalog.open_dataset(
-            options.dataset, options.config, options.data_dir, entry.report
-        )
-        results |= {'data_path': str(opened.data_path)}
+    skipped, faults, problems, listing = [], {}, [], None
+    if only_verifies(FLAGS):
+        opened = catalog.open_dataset(FLAGS.dataset, FLAGS.config, FLAGS.data_dir, entry.report)
+        results = {'data_path': str(opened.data_path)}
     else:
-        opened, done = convert(options)
+        opened, done = convert(FLAGS)
         report_conversion(done)
         seconds = time.monotonic() - started
-        skipped, faults = done.skipped, done.faults
-        results |= {
+        skipped, faults, listing = done.skipped, done.faults, done.listing
+        results = {
             'data_path': done.data_path,
             'found': done.found,
             'examples': done.examples,
@@ -227,10 +196,8 @@ def main(arguments):
             'frames_per_second': None if done.reused else done.frames_decoded / seconds,
             'seconds': seconds,
         }
-        if options.verify:
-            listing = done.listing
     name = opened.info.full_name
-    if options.verify:
+    if FLAGS.verify:
         found = verify(opened, listing)
         problems = found.problems
         results |= {'examples': found.examples, 'problems': len(problems)}

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from s3dg import files
@@ -31,7 +30,6 @@ def draw_class_counts(
     named = len(names) <= MOST_NAMED_CLASSES
     size = (3.2 + 3.2 * len(counts), 1.0 + 0.2 * len(names)) if named else (9, 2.6 * len(counts))
     figure = Figure(figsize=size, layout='constrained')
-    FigureCanvasAgg(figure)
     rows, columns = (1, len(counts)) if named else (len(counts), 1)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=named).ravel()
     for axes, (split, values) in zip(panels, counts.items(), strict=True):
@@ -74,7 +72,6 @@ def draw_lengths(
     width = max(-(-(max(every) - min(every) + 1) // _BINS), 1)
     edges = np.arange(min(every), max(every) + width + 1, width) - 0.5
     figure = Figure(figsize=(1 + 4 * len(lengths), 2.8), layout='constrained')
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(lengths), squeeze=False, sharex=True)[0]
     style = {'color': 'tab:green', 'edgecolor': 'white', 'linewidth': 0.5}
     for axes, (split, counts) in zip(panels, lengths.items(), strict=True):
