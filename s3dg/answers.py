@@ -25,11 +25,8 @@ def require_finite(values, what):
     """Refuses an answer that holds NaN or infinity.
 
     Args:
-      values: an array, or a tensor outside of graphs.
+      values: an array, or a tensor outside of graphs; it is returned.
       what: begins the message, saying what the answer is.
-
-    Returns:
-      `values`.
 
     Raises:
       NonFiniteAnswerError: saying how many of the numbers are NaN or infinite.

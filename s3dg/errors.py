@@ -12,8 +12,8 @@ LONGEST_LINE = 400  # characters of a message; names and values in it can be of 
 class S3dgError(Exception):
     """Base of all errors whose message is for the user.
 
-    As text it is one line of printable characters, cut in its middle where it is very long: what is
-    at fault stands at the beginning of a message, what to do at its end.
+    As text it is one line, cut in its middle where it is very long: what is at fault stands at the
+    beginning of a message, what to do at its end.
     """
 
     def __str__(self) -> str:
@@ -27,14 +27,11 @@ class VideoError(S3dgError, ValueError):
 def one_line(text: object, longest: int = LONGEST_LINE) -> str:
     """Text as one line of printable characters, cut in its middle to at most `longest` of them."""
     text = str(text)
-    if len(text) > 4 * longest:  # before the work on every character
+    far_too_long = len(text) > 4 * longest
+    if far_too_long:  # before the work on every character
         text = text[: 2 * longest] + text[-2 * longest :]
-        cut = True
-    else:
-        cut = False
-    words = ''.join(c if c.isprintable() else ' ' for c in text).split()
-    line = ' '.join(words)
-    if len(line) <= longest and not cut:
+    line = ' '.join(''.join(c if c.isprintable() else ' ' for c in text).split())
+    if len(line) <= longest and not far_too_long:
         return line
     end = longest // 4
     return f'{line[: longest - end - 5].rstrip()} ... {line[-end:].lstrip()}'
@@ -49,8 +46,7 @@ def reading(message: str, error: type[S3dgError]) -> Iterator[None]:
     own code must keep its traceback.
 
     Args:
-      message: begins the line: the file, and what it should have been; what the reader said, and of
-        which kind it was, is added.
+      message: the file, and what it should have been; what the reader said is added.
       error: the error to raise instead.
 
     Raises:

@@ -13,8 +13,7 @@ class ProgressLine:
       label: the work.
       unit: what is counted.
       report: takes a line.
-      total: how much there is to do; None: not known. The last line, at `total`, is always
-        reported.
+      total: how much there is to do, if that is known; the line at `total` is always reported.
       first: how much of it had been done before.
     """
 
@@ -37,13 +36,12 @@ class ProgressLine:
             return
         self._last = now
         rate = (done - self._first) / max(now - self._start, 1e-9)
-        line = f'{self._label}: {done}'
-        if self._total is not None:
-            line += f'/{self._total}'
-        line += f' {self._unit}, {rate:.1f}/s' if rate >= 1 else f' {self._unit}, {rate:.2g}/s'
+        count = done if self._total is None else f'{done}/{self._total}'
+        speed = f'{rate:.1f}' if rate >= 1 else f'{rate:.2g}'
+        line = f'{self._label}: {count} {self._unit}, {speed}/s'
         if self._total is not None and rate:
             line += f', {duration((self._total - done) / rate)} left'
-        self._report(f'{line}, {remark()}' if remark is not None else line)
+        self._report(line if remark is None else f'{line}, {remark()}')
 
 
 def duration(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """Files and folders that appear under their names only when they are whole.
 
-Everything that writes a file for the user, or for a later run, goes through `unfinished` here;
-`folders` makes and replaces whole folders, and says which ones nobody may replace; `locks` keeps
-two processes from writing the same.
+Whatever writes a file for the user, or for a later run, goes through `unfinished` here; `folders`
+makes and replaces whole folders, and says which ones nobody may replace; `locks` keeps two
+processes from writing the same.
 """
 
 import contextlib
@@ -14,8 +14,7 @@ from collections.abc import Iterator
 
 from s3dg.files import locks
 
-# What no other program's files are called.
-UNFINISHED = '.s3dg-unfinished-'
+UNFINISHED = '.s3dg-unfinished-'  # no other program's files are called so
 
 _swept = set()  # folders in which this process has removed what killed ones had left
 
@@ -41,11 +40,8 @@ def unfinished(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(name, path)
     except BaseException as error:
         pathlib.Path(name).unlink(missing_ok=True)
-        if (
-            isinstance(error, OSError)
-            and error.errno is not None
-            and error.filename in (None, name)
-        ):
+        nameless = isinstance(error, OSError) and error.filename in (None, name)
+        if nameless and error.errno is not None:
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
     finally:
@@ -54,10 +50,9 @@ def unfinished(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 def _locked_file(path: pathlib.Path) -> tuple[int, str]:
     """A new hidden file, locked as long as its descriptor is open."""
+    suffix = path.suffix[:16]
     while True:
-        descriptor, name = tempfile.mkstemp(
-            prefix=UNFINISHED, suffix=path.suffix[:16], dir=path.parent
-        )
+        descriptor, name = tempfile.mkstemp(suffix, UNFINISHED, path.parent)
         os.chmod(name, 0o644)  # mkstemp makes private files
         locks.try_lock(descriptor)
         if os.fstat(descriptor).st_nlink:  # else another process took it for a killed one's
@@ -71,16 +66,13 @@ def _sweep(folder: pathlib.Path) -> None:
     if place in _swept or not os.path.isdir(place):
         return
     _swept.add(place)
-    with os.scandir(place) as entries:
-        left = [entry.path for entry in entries if entry.name.startswith(UNFINISHED)]
-    for name in left:
-        with contextlib.suppress(FileNotFoundError, PermissionError, IsADirectoryError):
-            descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW)
-            try:
-                if locks.try_lock(descriptor):
-                    os.unlink(name)
-            finally:
-                os.close(descriptor)
+    for path in pathlib.Path(place).glob(f'{UNFINISHED}*'):
+        with (
+            contextlib.suppress(FileNotFoundError, PermissionError, IsADirectoryError),
+            open(os.open(path, os.O_RDWR | os.O_NOFOLLOW), 'rb') as file,
+        ):
+            if locks.try_lock(file.fileno()):
+                path.unlink()
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:

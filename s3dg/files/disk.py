@@ -16,9 +16,7 @@ class DiskError(S3dgError, RuntimeError):
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike, kept: str) -> Iterator[None]:
-    """Makes one line of what writers raise, many of whom do not say which file they were at.
-
-    Only what writes belongs in the block.
+    """Makes one line of what writers raise; only what writes belongs in the block.
 
     Args:
       path: what is written; another name that an error brings is taken instead.

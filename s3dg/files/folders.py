@@ -3,9 +3,9 @@
 A folder grows as `new` in a hidden one beside its place, `.s3dg-NAME-xxxxxxxx`, which carries our
 mark: a file that says what it is for, locked as long as its process lives. When it is whole, that
 is written down, and it changes places with the old one in one step; where the system cannot do
-that, the old one goes into the hidden folder first. Then the hidden folder is deleted with what it
-holds. So at any moment the old or the new folder is there, whole, in its place or in the hidden
-folder, and `finish_swap` completes what was cut off. Nothing but marked folders is ever deleted.
+that, the old one goes into the hidden folder first. Then the hidden folder is deleted. So at any
+moment the old or the new folder is there, whole, in its place or in the hidden folder, and
+`finish_swap` completes what was cut off. Nothing but marked folders is ever deleted.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from typing import BinaryIO
 
 from s3dg import files
 from s3dg.errors import S3dgError
@@ -53,9 +54,9 @@ def unfinished_folder(
     place.parent.mkdir(parents=True, exist_ok=True)
     finish_swap(place)
     check_replaceable(place, known)
-    hidden, descriptor = (_find_kept(place) if keep else None) or _make_hidden(place, keep)
-    try:
-        new, complete = hidden / 'new', hidden / _COMPLETE
+    hidden, mark = (_find_kept(place) if keep else None) or _make_hidden(place, keep)
+    new, complete = hidden / 'new', hidden / _COMPLETE
+    with mark:
         try:
             new.mkdir(exist_ok=True)
             yield new
@@ -73,28 +74,20 @@ def unfinished_folder(
                 _remove(hidden)
             raise
         _remove(hidden)
-    finally:
-        os.close(descriptor)
 
 
 def finish_swap(path: str | os.PathLike) -> bool:
     """Completes the making or replacing of a folder that a kill cut off, and removes its remains.
 
-    Hidden folders of processes that are at work are left alone.
-
     Returns:
       Whether a whole new folder is in its place that was not known to be there before.
     """
     place, finished = _place(path), False
-    for hidden, mark in _hidden_folders(place):
-        descriptor = _claim(hidden)
-        if descriptor is None:
-            continue
-        try:
-            if _finish(hidden, mark, place):
-                finished = True
-        finally:
-            os.close(descriptor)
+    for hidden, said in _hidden_folders(place):
+        mark = _claim(hidden)
+        if mark is not None:
+            with mark:
+                finished |= _finish(hidden, said, place)
     return finished
 
 
@@ -102,16 +95,17 @@ def clear(folder: pathlib.Path, keep: Collection[str] = ()) -> None:
     """Deletes what a folder that `unfinished_folder` gave holds, but for the names in `keep`."""
     if _read_mark(folder.parent) is None:
         raise ValueError(f'{folder} was not made by unfinished_folder')
+    _clear(folder, keep)
+
+
+def _clear(folder: pathlib.Path, keep: Collection[str]) -> None:
     for path in folder.iterdir():
-        if path.name not in keep:
-            _delete(path)
-
-
-def _delete(path: pathlib.Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        if path.name in keep:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def check_place(path: str | os.PathLike) -> None:
@@ -124,7 +118,7 @@ def check_place(path: str | os.PathLike) -> None:
     package = pathlib.Path(__file__).parents[1]
     for what, other in (
         ('the current folder', os.curdir),
-        ('the home folder', os.path.expanduser('~')),
+        ('the home folder', '~'),
         ('the folder of the code', package),
         ('the folder of the code', package.parent),
     ):
@@ -190,105 +184,103 @@ def _hidden_prefix(place: pathlib.Path) -> str:
     return f'{_PREFIX}{place.name[:40]}-'
 
 
-def _make_hidden(place: pathlib.Path, keep: bool) -> tuple[pathlib.Path, int]:
-    """A new hidden folder for a place, and the descriptor of its mark, which is locked."""
+def _make_hidden(place: pathlib.Path, keep: bool) -> tuple[pathlib.Path, BinaryIO]:
+    """A new hidden folder for a place, and its mark, locked."""
+    said = json.dumps({'made_by': 's3dg', 'becomes': place.name, 'keep': keep}) + '\n'
     while True:
         hidden = pathlib.Path(tempfile.mkdtemp(prefix=_hidden_prefix(place), dir=place.parent))
-        try:
-            descriptor = os.open(hidden / _MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        except FileNotFoundError:  # another process took it for what a killed one had left
-            continue
-        locks.try_lock(descriptor)
-        if os.fstat(descriptor).st_nlink:
-            mark = {'made_by': 's3dg', 'becomes': place.name, 'keep': keep}
-            os.write(descriptor, json.dumps(mark).encode() + b'\n')
-            return hidden, descriptor
-        os.close(descriptor)  # as above
+        # Another process may take what has no mark yet for what a killed one has left.
+        with contextlib.suppress(FileNotFoundError):
+            mark = _open(hidden / _MARK, os.O_CREAT | os.O_EXCL)
+            locks.try_lock(mark.fileno())
+            if os.fstat(mark.fileno()).st_nlink:
+                mark.write(said.encode())
+                return hidden, mark
+            mark.close()
+
+
+def _open(path: pathlib.Path, flags: int = 0) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDWR | flags, 0o644), 'r+b', buffering=0)
 
 
 def _read_mark(hidden: pathlib.Path) -> dict | None:
     """What the mark of a hidden folder says; None where it is not ours."""
-    mark = _read_json(hidden / _MARK)
-    return mark if mark is not None and mark.get('made_by') == 's3dg' else None
+    said = _read_json(hidden / _MARK)
+    return said if said.get('made_by') == 's3dg' else None
 
 
-def _read_json(path: pathlib.Path) -> dict | None:
+def _read_json(path: pathlib.Path) -> dict:
+    """The object that a file holds; an empty one where it holds none."""
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _hidden_folders(place: pathlib.Path) -> list[tuple[pathlib.Path, dict]]:
-    """The marked folders for a place, with their marks; those just begun have no mark yet: {}."""
+    """The marked folders for a place, with what their marks say."""
+    prefix, marked = _hidden_prefix(place), []
     try:
-        with os.scandir(place.parent) as entries:
-            found = sorted(
-                pathlib.Path(entry.path)
-                for entry in entries
-                if entry.name.startswith(_hidden_prefix(place))
-                and entry.is_dir(follow_symlinks=False)
-            )
+        found = sorted(path for path in place.parent.iterdir() if path.name.startswith(prefix))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    marked = []
     for hidden in found:
-        mark = _read_mark(hidden)
-        if mark is not None and mark.get('becomes') == place.name:
-            marked.append((hidden, mark))
-        elif mark is None:
+        if hidden.is_symlink():
+            continue
+        said = _read_mark(hidden)
+        if said is None:
             _remove_blank(hidden)
+        elif said.get('becomes') == place.name:
+            marked.append((hidden, said))
     return marked
 
 
 def _remove_blank(hidden: pathlib.Path) -> None:
     """Removes the empty folder of a process that was killed before it could leave its mark."""
     with contextlib.suppress(OSError):  # it holds something, so it is not ours
-        mark = hidden / _MARK
-        if os.path.lexists(mark) and not mark.stat().st_size:
-            descriptor = _claim(hidden)
-            if descriptor is None:
+        path = hidden / _MARK
+        if os.path.lexists(path) and not path.stat().st_size:
+            mark = _claim(hidden)
+            if mark is None:
                 return
-            try:
-                if not os.fstat(descriptor).st_size:
-                    mark.unlink()
-            finally:
-                os.close(descriptor)
+            with mark:
+                if not os.fstat(mark.fileno()).st_size:
+                    path.unlink()
         hidden.rmdir()
 
 
-def _claim(hidden: pathlib.Path) -> int | None:
-    """The descriptor of the mark, locked; None where its process is at work.
+def _claim(hidden: pathlib.Path) -> BinaryIO | None:
+    """The mark, locked; None where its process is at work.
 
     Where there are no locks, only what is complete is claimed: all that is left to do with it
     comes to the same, whoever does it.
     """
     try:
-        descriptor = os.open(hidden / _MARK, os.O_RDWR)
+        mark = _open(hidden / _MARK)
     except OSError:  # gone meanwhile, or not ours to write
         return None
-    locked = locks.try_lock(descriptor)
+    locked = locks.try_lock(mark.fileno())
     if locked or (locked is None and (hidden / _COMPLETE).exists()):
-        return descriptor
-    os.close(descriptor)
+        return mark
+    mark.close()
     return None
 
 
-def _find_kept(place: pathlib.Path) -> tuple[pathlib.Path, int] | None:
-    for hidden, mark in _hidden_folders(place):
-        if mark.get('keep') and not (hidden / _COMPLETE).exists():
-            descriptor = _claim(hidden)
-            if descriptor is not None:
-                return hidden, descriptor
+def _find_kept(place: pathlib.Path) -> tuple[pathlib.Path, BinaryIO] | None:
+    for hidden, said in _hidden_folders(place):
+        if said.get('keep') and not (hidden / _COMPLETE).exists():
+            mark = _claim(hidden)
+            if mark is not None:
+                return hidden, mark
     return None
 
 
-def _finish(hidden: pathlib.Path, mark: dict, place: pathlib.Path) -> bool:
+def _finish(hidden: pathlib.Path, said: dict, place: pathlib.Path) -> bool:
     """Goes on where the process of a hidden folder stopped: whether its new folder is in place."""
     complete = _read_json(hidden / _COMPLETE)
-    if complete is None:
-        if not mark.get('keep') or not (hidden / 'new').exists():
+    if not complete:
+        if not said.get('keep') or not (hidden / 'new').exists():
             _remove(hidden)
         return False
     if _number(hidden / 'new') == complete['new']:  # not yet in its place
@@ -337,12 +329,8 @@ def exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
 
 def _remove(hidden: pathlib.Path) -> None:
     """Deletes a hidden folder: what it holds first, and its mark last."""
-    last = (_COMPLETE, _MARK)
-    for path in hidden.iterdir():
-        if path.name not in last:
-            _delete(path)
-    for name in last:
-        _delete(hidden / name)
+    for still_there in ([_COMPLETE, _MARK], [_MARK], []):
+        _clear(hidden, still_there)
     hidden.rmdir()
 
 

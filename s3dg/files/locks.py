@@ -30,24 +30,23 @@ _locks = weakref.WeakValueDictionary()
 
 
 def lock(path: str | os.PathLike, waiting: Callable[[], None] | None = None) -> Lock:
-    """Takes the lock that the file `path` stands for, which is made and stays.
+    """Takes the lock that the file `path` stands for, which is made, with its folder, and stays.
 
     What one process holds, it may take again. On a file system without locks nothing is held.
 
     Args:
-      path: the file; its folder is made too.
-      waiting: called once if another process holds the lock, which is then waited for; without it
-        the lock is refused.
+      path: the file.
+      waiting: called once if another process holds the lock, which is then waited for.
 
     Raises:
-      InUseError: if another process holds the lock, and it is not waited for.
+      InUseError: if another process holds the lock, and there is no `waiting`.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     place = os.path.realpath(path)
-    held_already = _locks.get(place)
-    if held_already is not None:
-        return held_already
+    taken = _locks.get(place)
+    if taken is not None:
+        return taken
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     taken = Lock(descriptor)
     if try_lock(descriptor) is False:

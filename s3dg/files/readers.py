@@ -1,7 +1,8 @@
 """Readers of JSON, CSV and `.npz` files that may be damaged.
 
-Each returns what was asked for, or raises the caller's error: one line that names the file. What a
-file costs in memory is bounded by what it says of itself before it is read.
+Each returns what was asked for, or raises the caller's `error` for a damaged file: one line that
+names the file and ends with `remedy`, what to do then. What a file costs in memory is bounded by
+what it says of itself before it is read.
 """
 
 import csv
@@ -21,11 +22,6 @@ from s3dg.errors import S3dgError, reading
 def read_json(path: str | os.PathLike, error: type[S3dgError], remedy: str) -> dict:
     """The object that a JSON file holds.
 
-    Args:
-      path: the file.
-      error: raised where it is damaged.
-      remedy: what to do then, which the message ends with.
-
     Raises:
       error: where the file holds anything else, or is nested too deeply to be read.
       OSError: where it cannot be opened.
@@ -42,18 +38,9 @@ def read_json(path: str | os.PathLike, error: type[S3dgError], remedy: str) -> d
 def read_table(
     path: str | os.PathLike, columns: Sequence[str], error: type[S3dgError], remedy: str
 ) -> list[list[str]]:
-    """The rows of a CSV file below its header, each with a cell for every column.
+    """The rows of a CSV file below the header of `columns`; none where there is no such file.
 
     A last line without its end, which a kill leaves of a file that grows, does not count.
-
-    Args:
-      path: the file.
-      columns: what the header holds.
-      error: raised where the file is damaged.
-      remedy: what to do then, which the message ends with.
-
-    Returns:
-      The rows; none where there is no such file.
 
     Raises:
       error: where the header or the length of a row is another one, or a row cannot be read.
@@ -93,8 +80,7 @@ def read_npz(
       path: the file.
       arrays: by the names of the arrays, the kinds of dtype that each may have (as
         `numpy.dtype.kind`, 'iu' for integers) and its number of dimensions.
-      error: raised where the file is damaged.
-      remedy: what to do then, which the message ends with.
+      error, remedy: as above.
 
     Raises:
       error: where an array is missing, cannot be read, is of another kind, or would take more
@@ -103,11 +89,12 @@ def read_npz(
     """
     found = {}
     with open(path, 'rb') as file:
+        most_bytes = os.fstat(file.fileno()).st_size
         with reading(f'{path} is damaged, expected a .npz file; {remedy}', error):
             archive = zipfile.ZipFile(file)
         for name, (kinds, dimensions) in arrays.items():
             with reading(f'{path} is damaged: array {name!r} cannot be read; {remedy}', error):
-                array = _read_array(archive, f'{name}.npy', os.fstat(file.fileno()).st_size)
+                array = _read_array(archive, f'{name}.npy', most_bytes)
             if array.dtype.kind not in kinds or array.ndim != dimensions:
                 raise error(
                     f'{path} is damaged: array {name!r} is of {array.dtype} and shape '
@@ -117,6 +104,12 @@ def read_npz(
     return found
 
 
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
 def _read_array(archive, name, most_bytes):
     """An array of an archive in which, as NumPy's `savez` leaves it, nothing is compressed.
 
@@ -124,12 +117,7 @@ def _read_array(archive, name, most_bytes):
       ValueError: where the array claims more than `most_bytes`, or other bytes than it has.
     """
     with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = read_header(member)
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(member)](member)
         size = math.prod(shape) * dtype.itemsize
         if size > most_bytes or (dtype.itemsize == 0 and max(shape, default=0) > most_bytes):
             raise ValueError(f'it is of {dtype} and shape {shape}, the file of {most_bytes} bytes')
