@@ -102,10 +102,6 @@ class ArrowOfTime(Experiment):
 def measure(study, trained):
     """Top-1 in both orders, and the confusion matrices of the first seed.
 
-    Args:
-      study: the `Study`.
-      trained: dict from label to the `Trained` networks of all seeds.
-
     Returns:
       (dict from label to {'top1', 'top1_reversed', ...}, dict from title to confusion matrix).
     """

@@ -151,16 +151,10 @@ def groups_of(dataset, class_names):
 
 
 def choose_videos(labels, group_of, most, seed):
-    """Which videos are on the maps: up to `most` of those that have a group, drawn at random.
+    """Up to `most` of the videos that have a group, drawn at random: dict from id to group, sorted.
 
     Args:
-      labels: dict from id to label.
-      group_of: dict from label to group.
-      most: number of videos.
-      seed: of the draw.
-
-    Returns:
-      dict from id to group, in the order of the ids.
+      labels, group_of: dicts from id to label, and from label to group.
     """
     grouped = sorted(video for video, label in labels.items() if label in group_of)
     if len(grouped) > most:
@@ -170,13 +164,7 @@ def choose_videos(labels, group_of, most, seed):
 
 @functools.cache  # reads what all records of the split hold beside frames
 def shown_videos(study, dataset, most, neighbours, seed):
-    """The videos on the maps.
-
-    Args:
-      study: the `Study`.
-      dataset: its name.
-      most, seed: as of `choose_videos`.
-      neighbours: that are looked at.
+    """The videos on the maps; arguments as the flags, and as of `choose_videos`.
 
     Returns:
       (names of the groups, dict from id to group).
@@ -200,13 +188,8 @@ def shown_videos(study, dataset, most, neighbours, seed):
 def extract(study, trained, videos):
     """Features of the first clip of some videos at all levels, kept beside the network.
 
-    Args:
-      study: the `Study`.
-      trained: the `Trained` network.
-      videos: ids, sorted.
-
     Returns:
-      dict from level to float32 (videos, channels), in the order of `videos`.
+      dict from level to float32 (videos, channels), in the order of the ids `videos`, sorted.
     """
     path = trained.run / f'features_{trained.plan.splits[1]}.npz'
 

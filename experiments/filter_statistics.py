@@ -150,11 +150,7 @@ def over_networks(figures):
 
 
 def check_layers(recipe):
-    """Refuses a network whose layers of the figure are not all temporal, and dense.
-
-    Raises:
-      UsageError: naming one.
-    """
+    """Refuses, by UsageError, a network whose layers of the figure are not temporal and dense."""
     config = recipe.network_config(num_classes=1, channels=3)
     if config.separable:
         raise UsageError(

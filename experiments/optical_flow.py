@@ -120,11 +120,7 @@ class OpticalFlow(Experiment):
 
 
 def check_same_videos(study, dataset):
-    """Refuses streams of other classes, or whose evaluation splits do not hold the same videos.
-
-    Raises:
-      UsageError: saying which lacks what.
-    """
+    """Refuses, by UsageError, streams of other classes, or evaluated on other videos."""
     builders = {modality: study.builder(dataset, modality) for modality in MODALITIES}
     names = {modality: class_names(one) for modality, one in builders.items()}
     if names['flow'] != names['rgb']:
@@ -146,15 +142,7 @@ def check_same_videos(study, dataset):
 
 
 def fused_figures(study, rgb, flow, fusion):
-    """Top-1 and top-5 of both streams and of their fusion.
-
-    Args:
-      study: the `Study`.
-      rgb, flow: `Trained` networks.
-      fusion: a key of `two_stream.FUSIONS`.
-
-    Returns:
-      dict from each of `STREAMS` to {'top1', 'top5'}.
+    """Top-1 and top-5 of two `Trained` networks and of their fusion: {'top1', 'top5'} by stream.
 
     Raises:
       EvaluationError: where the streams are not of the same videos.

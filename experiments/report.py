@@ -79,11 +79,7 @@ def define_flags():
 
 
 def find_runs(folder):
-    """The runs in the folders of `folder`, at any depth, as dict from program to a list of `Found`.
-
-    Raises:
-      UsageError: where there is no such folder.
-    """
+    """The runs in the folders below `folder`, as dict from program to a list of `Found`."""
     folder = home_path(folder)
     if not folder.is_dir():
         raise UsageError(f'--runs_dir: {folder} is no folder.')
@@ -117,13 +113,7 @@ def _config_files(folder):
 
 
 def embed(one, runs_dir, this):
-    """The report of a run as part of the page: headings lowered, pictures copied beside the page.
-
-    Args:
-      one: a finished `Found` run.
-      runs_dir: the folder it was found in, at any depth.
-      this: the `Run` of the page.
-    """
+    """The report of a run as part of the page `this`: headings lowered, pictures copied there."""
 
     place = one.path.relative_to(home_path(runs_dir))
 
@@ -196,14 +186,7 @@ def missing_commands(section, runs, runs_dir):
 
 
 def write_section(section, runs, runs_dir, this):
-    """A section of the page, as paragraphs, and its row of the overview.
-
-    Args:
-      section: the `Section`.
-      runs: the `Found` runs of its program.
-      runs_dir: as of `missing_commands`.
-      this: the `Run` of the page.
-    """
+    """A section of the page `this`, as paragraphs, and its row of the overview."""
     finished = [one for one in runs if one.is_finished]
     paragraphs = [f'## {section.title}', *(embed(one, runs_dir, this) for one in finished)]
     missing = missing_commands(section, finished, runs_dir)

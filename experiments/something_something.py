@@ -55,13 +55,7 @@ class SomethingSomething(AccuracyTable):
 def write_submissions(study, trained, this):
     """Predicts the test split with every network and writes a submission file for each.
 
-    Args:
-      study: the `Study`.
-      trained: dict from label to the `Trained` network whose predictions they are.
-      this: the `Run` that they go to.
-
-    Returns:
-      Paragraphs of the report.
+    `trained` has one network by label. Returns paragraphs of the report.
     """
     written = []
     for label, one in trained.items():

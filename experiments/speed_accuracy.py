@@ -133,11 +133,7 @@ class SpeedAccuracy(Experiment):
 
 
 def check_endpoints(names):
-    """The names of endpoints as they are, where families can switch there.
-
-    Raises:
-      UsageError: for a name that is none, or comes twice.
-    """
+    """The names as they are; UsageError for one where no family switches, or that comes twice."""
     # At the first or last one, a family is a network of its own already.
     known = SPATIO_TEMPORAL_ENDPOINTS[1:-1]
     for name in names:

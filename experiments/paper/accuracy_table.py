@@ -12,12 +12,10 @@ from s3dg.program.markdown import markdown_table
 
 
 def network_costs(plan):
-    """What the network of a plan costs: for one clip of its size, and in the paper's size.
+    """What the network of a plan costs: for one clip as it is trained, and in full size.
 
-    Returns:
-      dict with 'parameters' (trainable) and 'multiply_adds' of the network and one clip as they are
-      trained; and 'full_size_parameters' and 'full_size_multiply_adds' of the same network at full
-      width, with 400 classes, for 64x224x224, which is the row of `cost_table`.
+    Full size is the row of `cost_table`: full width, 400 classes, 64x224x224. Parameters are the
+    trainable ones.
     """
     config, clip = plan.network, plan.video_format
     cost = workload.forward_cost(config, clip.clip_frames, *clip.crop_size)
@@ -49,15 +47,12 @@ def accuracies(trained):
 
 
 def accuracy_rows(results, printed, names):
-    """The rows of a report, and their header: ours beside the paper's.
+    """(header, rows) of a report: ours beside the paper's.
 
     Args:
       results: the value of `accuracies`.
       printed: dict from the paper's network names to a table of `paper_results`.
       names: dict from our networks to the paper's names where `PAPER_NAMES` is too coarse.
-
-    Returns:
-      (header, rows).
     """
     header = (
         'network',

@@ -113,11 +113,7 @@ class ConductOptions:
 
     @classmethod
     def of(cls, values):
-        """The options in parsed flags, which `define_experiment_flags` has defined.
-
-        Raises:
-          UsageError: naming the flag that cannot be.
-        """
+        """The options in parsed flags; raises UsageError, naming one that cannot be."""
         most = MOST_SEED - values.seed + 1
         if values.seeds > most:
             raise UsageError(f'--seeds must be from 1 to {most}, found {values.seeds}.')
@@ -132,10 +128,6 @@ class ConductOptions:
 
 def conduct(experiment, options):
     """Trains the networks of an experiment that are not there yet, and writes its report.
-
-    Args:
-      experiment: the `Experiment`.
-      options: the `ConductOptions`.
 
     Raises:
       UsageError: for flags that cannot be, or where a dataset is not there.
@@ -199,8 +191,8 @@ def check_fields(recipes, fields):
     """Refuses fields of --set in which the networks of an experiment differ: they tell them apart.
 
     Args:
-      recipes: a list of `Recipe`, without the flags' values.
-      fields: names of fields of `NetworkConfig`.
+      recipes: without the flags' values.
+      fields: their names.
 
     Raises:
       UsageError: naming one, and what two networks have there.

@@ -54,8 +54,7 @@ def family_table(networks, direction, field, text):
     Args:
       networks: the value of `table_rows`.
       direction: 'top_heavy' or 'bottom_heavy'.
-      field: 'parameters' or 'multiply_adds'.
-      text: function that writes it.
+      field, text: 'parameters' or 'multiply_adds', and the function that writes it.
     """
     families = [family for family in FAMILIES if family.startswith(direction)]
     word = {'top_heavy': 'temporal from', 'bottom_heavy': 'temporal until'}[direction]
@@ -105,13 +104,9 @@ def _paper_notes(scaled):
 
 
 def write_report(networks, clip, num_classes, scaled):
-    """The report as Markdown.
+    """The report as Markdown, of the values of `table_rows` and `scaled_paper`.
 
-    Args:
-      networks: the value of `table_rows`.
-      clip: (frames, height, width).
-      num_classes: of the networks.
-      scaled: the value of `scaled_paper`; None where the paper's figures do not hold.
+    `scaled` is None where the paper's figures do not hold; `clip` is (frames, height, width).
     """
     size = 'x'.join(map(str, clip))
     paragraphs = [

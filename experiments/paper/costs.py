@@ -56,18 +56,12 @@ def find_variants(**fields):
 
 
 def count(variants, clip, report=entry.report):
-    """Builds the variants and counts their layers.
+    """Builds the variants and counts their layers: dict from name to its list of `LayerCost`.
 
     Args:
       variants: a list of `Variant`.
-      clip: (frames, height, width).
+      clip: (frames, height, width); UsageError where it is too small.
       report: takes lines of progress.
-
-    Returns:
-      dict from name to its list of `LayerCost`.
-
-    Raises:
-      UsageError: for a clip that is too small.
     """
     progress = ProgressLine('counting', 'networks', report, len(variants))
     by_config, counted = {}, {}
@@ -91,18 +85,10 @@ def _count_network(variant, clip):
 
 
 def beside_paper(name, whole, compared=True):
-    """A network's cost beside what the paper says of it.
+    """The `Cost` of a network beside what the paper says of it; None where it says nothing.
 
-    Args:
-      name: of the network.
-      whole: its `Cost`.
-      compared: whether the paper's figures hold for what was counted.
-
-    Returns:
-      dict with 'parameters' (trainable), 'parameters_total' and 'multiply_adds'; 'paper_network',
-      'paper_parameters' and 'paper_multiply_adds' in the same units; and
-      'relative_difference_parameters' and 'relative_difference_multiply_adds', which are
-      (ours - paper) / paper. What the paper has no figure for is None.
+    'relative_difference_FIELD' is (ours - paper) / paper. `compared` says whether the paper's
+    figures hold for what was counted.
     """
     paper_network = paper_results.PAPER_NAMES.get(name) if compared else None
     if paper_network not in paper_results.COSTS:  # or the paper does not say what it costs
@@ -133,13 +119,7 @@ def _printed(paper_network):
 
 
 def table_rows(variants, layer_costs, compared):
-    """The rows of the table: dict from name to 'family', 'switching_endpoint' and `beside_paper`.
-
-    Args:
-      variants: a list of `Variant`.
-      layer_costs: the value of `count`.
-      compared: whether the paper's figures hold for what was counted.
-    """
+    """dict from name to 'family', 'switching_endpoint' and `beside_paper`; from that of `count`."""
     return {
         variant.name: {
             'family': variant.family,
@@ -157,9 +137,8 @@ def scaled_paper(networks):
       networks: the value of `table_rows`, with the paper's figures.
 
     Returns:
-      dict with 'ratio', the paper's I3D over ours, and 'networks': for every other network that the
-      paper has a figure of, a dict with 'network', 'paper_network', 'multiply_adds',
-      'paper_multiply_adds', 'scaled' and the 'relative_difference' of ours to it.
+      dict with 'ratio', the paper's I3D over ours, and 'networks', the rows of the others that the
+      paper has a figure of, with that figure 'scaled' and the 'relative_difference' of ours to it.
     """
     i3d = networks['i3d']
     ratio = i3d['paper_multiply_adds'] / i3d['multiply_adds']

@@ -9,11 +9,8 @@ from experiments.training.recipe import with_starts
 def describe(study, recipes, seeds, gpu_rate):
     """What of an experiment is still to be trained, as text.
 
-    Args:
-      study: the `Study`; networks that are finished there take nothing, nor do datasets on disk.
-      recipes: a list of `Recipe`, with what the flags give.
-      seeds: a range, of the trainings of each.
-      gpu_rate: as of `Workload.gpu_hours`.
+    Networks that are finished take nothing, nor do datasets on disk. `recipes` have what the flags
+    give; `gpu_rate` is that of `Workload.gpu_hours`.
 
     Raises:
       UsageError, ConfigError: for flags or fields that cannot be.

@@ -74,23 +74,13 @@ class Experiment(Section, abc.ABC):
     def check(self, study, recipes):
         """Refuses what `summarise` could not use, before hours of training.
 
-        Args:
-          study: the `Study`.
-          recipes: the `Recipe`s, with what the flags give.
-
         Raises:
           UsageError: naming the flag or the dataset at fault.
         """
 
     @abc.abstractmethod
     def summarise(self, study, trained, this):
-        """Draws the pictures; (results, report in Markdown).
-
-        Args:
-          study: the `Study`.
-          trained: dict from label to the `Trained` networks of every seed.
-          this: the `Run` that the pictures go to.
-        """
+        """Draws the pictures of the report into the run `this`; (results, report in Markdown)."""
 
     def page(self, trained, *paragraphs, heading=None):
         """A report in Markdown: the heading, `paragraphs`, and the networks behind them."""

@@ -7,10 +7,7 @@ from s3dg.program.markdown import markdown_table
 
 
 def over_seeds(rows):
-    """Figures of several seeds as one row.
-
-    Args:
-      rows: dicts with the same keys and numbers, one for every seed.
+    """Figures of several seeds, dicts with the same keys, as one row.
 
     Returns:
       dict from each key to the mean; with more than one row also 'KEY_deviation', the sample
@@ -58,11 +55,7 @@ def beside(ours, paper, **fields):
 
 
 def networks_table(trained):
-    """A Markdown table of the networks behind a report, what they started from, and where they lie.
-
-    Args:
-      trained: dict from label to a list of `Trained`.
-    """
+    """The networks behind a report, what they started from, and where they lie, in Markdown."""
     rows = {}
     for label, networks in trained.items():
         for one in networks:
@@ -85,11 +78,7 @@ def _network_row(label, one):
 
 
 def tiny_note(trained):
-    """What a reader of a report must know where it is of the embedded dataset; empty elsewhere.
-
-    Args:
-      trained: dict from label to a list of `Trained`.
-    """
+    """What a reader of a report must know where it is of the embedded dataset; empty elsewhere."""
     plan = next(iter(trained.values()))[0].plan
     if plan.dataset not in catalog.EMBEDDED:
         return ''
@@ -102,11 +91,7 @@ def tiny_note(trained):
 
 
 def changes_note(settings):
-    """What a reader must know of flags that override the preset; empty where none does.
-
-    Args:
-      settings: of the run.
-    """
+    """What the settings of a run have by flags that override the preset; empty without any."""
     changes = settings.get('overridden', {})
     if not changes:
         return ''

@@ -67,9 +67,7 @@ class Study:
 
     Args:
       networks_dir: `pathlib.Path` of the trained networks.
-      data_dir: of the datasets.
-      strategy: the `tf.distribute.Strategy`.
-      report: takes each line of progress.
+      data_dir, strategy, report: the datasets' folder, the devices, and what takes lines.
     """
 
     def __init__(self, networks_dir, data_dir, strategy, report):
@@ -78,11 +76,7 @@ class Study:
         self._builders, self._strange = {}, set()
 
     def builder(self, dataset, config):
-        """The builder of a dataset on disk.
-
-        Raises:
-          DatasetError: where it has not been converted.
-        """
+        """The builder of a dataset on disk; raises DatasetError where it has not been converted."""
         if (dataset, config) not in self._builders:
             self._builders[dataset, config] = catalog.open_dataset(
                 dataset, config, self.data_dir, self.report
@@ -150,11 +144,7 @@ class Study:
         return _decisive(settings) if settings.pop('program') == 'train' else None
 
     def train(self, recipe, seed):
-        """The `Trained` network of a recipe; trained, or trained on, where it is not finished.
-
-        Raises:
-          what training does.
-        """
+        """The `Trained` network of a recipe; trained, or trained on, where it is not finished."""
         before = recipe.start.trained
         start = None if before is None else self.train(before, seed)
         plan = self.plan(recipe, seed)
@@ -190,9 +180,6 @@ class Study:
           trained: the `Trained` network.
           split: by default the one that it was evaluated on.
           reverse: whether the frames come in reversed order.
-
-        Raises:
-          EvaluationError: where what was kept is damaged.
         """
         own = trained.plan.splits[1]
         split = split or own

@@ -47,8 +47,7 @@ def write_submission(path, ids, logits, class_names, row):
       path: `pathlib.Path` of the file.
       ids: ids of the videos, numbers in digits; the lines are sorted by number.
       logits: float (videos, classes).
-      class_names: names of the classes in the order of the logits, which for Something-Something
-        is that of the published indices.
+      class_names: in the order of the logits, which for Something-Something is the published one.
       row: a value of `ROWS`.
 
     Returns:

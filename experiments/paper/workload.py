@@ -78,10 +78,6 @@ class Workload:
 def forward_cost(network_config, frames, height, width):
     """The `Cost` of a network and of one clip in inference, counted from the built network.
 
-    Args:
-      network_config: a `NetworkConfig`.
-      frames, height, width: size of the clip.
-
     Raises:
       UsageError: for a clip that is too small.
     """
@@ -124,11 +120,7 @@ _AREA_EXPONENT = 2 / 3
 
 
 def dataset_bytes(facts):
-    """What a dataset will take on disk once it is converted, of all its published videos.
-
-    Args:
-      facts: the `data.datasets.facts.Facts`, which say whether it is of flow.
-    """
+    """What all published videos of a dataset, its `Facts`, take on disk once they are converted."""
     pictures = STORED_PICTURES[facts.modality, facts.source_height]
     area = math.prod(facts.frame_size) / math.prod(pictures.frame_size)
     return round(facts.count * facts.frames * pictures.bytes * area**_AREA_EXPONENT)
@@ -147,8 +139,7 @@ def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSU
     """What `--dry_run` prints: two Markdown tables, and what stands behind their figures.
 
     Args:
-      workloads: of every training, in order.
-      disks: of every dataset they need, each once.
+      workloads, disks: of every training, in order, and of every dataset they need, each once.
       gpu_rate: as of `Workload.gpu_hours`.
 
     Raises:
