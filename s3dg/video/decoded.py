@@ -42,11 +42,7 @@ class Converter:
 
 
 def _turn(frame: av.VideoFrame) -> tuple[bool, int, int]:
-    """How a picture is made upright, by quarter turns and mirroring, as the header says.
-
-    Returns:
-      (whether rows become columns, then the step through the columns, and through the rows).
-    """
+    """What makes a picture upright: whether rows become columns, steps through columns and rows."""
     matrix = frame.side_data.get('DISPLAYMATRIX')
     if matrix is None or frame.rotation % 90:
         return False, 1, 1
@@ -85,11 +81,7 @@ class Clock:
     """
 
     def __init__(self, tick: float, stated: bool):
-        """
-        Args:
-          tick: seconds of a unit of time.
-          stated: whether the file says when frames are shown.
-        """
+        """Takes the seconds of a unit of time, and whether the file says when frames are shown."""
         self._tick, self._stated = tick, stated
         self._waiting = []  # times of decoded packets whose frames have not been shown; a heap
 

@@ -32,9 +32,6 @@ def read_frames(
       source_frames_per_second: rate at which the images were taken from their video.
       frames_per_second: as in `reading.read_frames`, like the others.
 
-    Returns:
-      An iterator of uint8 arrays (height, width, 3), RGB or BGR.
-
     Raises:
       VideoError: while it is iterated, if the folder is missing, has no frame or only one, lacks
         the first frame or one between two others, has one twice, or holds an image that cannot be
@@ -67,14 +64,10 @@ def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
     numbers = {}
     try:
         entries = sorted(folder.iterdir())
-    except FileNotFoundError:
-        raise VideoError(reading.MISSING) from None
     except NotADirectoryError:
         raise VideoError('a file, not a folder of frames') from None
-    except PermissionError:
-        raise VideoError('no permission to read it') from None
     except OSError as error:
-        raise VideoError(error.strerror) from None
+        raise reading.unreadable(error) from None
     for entry in entries:
         match = re.search(r'[0-9]+\Z', entry.stem)
         hidden = entry.name.startswith('.')

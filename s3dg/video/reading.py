@@ -64,39 +64,22 @@ _MOST_ERRORS_IN_A_ROW = 1000  # of a file that cannot be read on
 
 
 class Frames(collections.abc.Iterator):
-    """The frames of a video, one after the other, and what reading them reveals about it.
-
-    An iterator of uint8 arrays (height, width, 3).
+    """The frames of a video, uint8 arrays (height, width, 3), one after the other.
 
     Attributes:
-      time: seconds from the file's start to the beginning of the latest frame.
       faults: what was wrong with the file and did not stop it from being used, in words; complete
         after the last frame.
     """
 
-    def __init__(
-        self, sampled: Iterator[tuple[np.ndarray, float]], video: 'VideoFile | None' = None
-    ):
-        """
-        Args:
-          sampled: as of `sampling.sample`.
-          video: where they come from, if that is a file.
-        """
+    def __init__(self, sampled: Iterator[np.ndarray], video: 'VideoFile | None' = None):
         self._sampled, self._video = sampled, video
-        self.time = 0.0
 
     def __next__(self) -> np.ndarray:
-        frame, time = next(self._sampled)
-        self.time = time + (self._video.start if self._video else 0.0)
-        return frame
+        return next(self._sampled)
 
     @property
     def faults(self) -> str:
         return self._video.faults if self._video else ''
-
-    def close(self) -> None:
-        """Closes a file that is not read to its end."""
-        self._sampled.close()
 
 
 def read_frames(
@@ -121,10 +104,7 @@ def read_frames(
         bilinear without antialiasing, which equals `tf.image.resize` within one level.
       short_side: length wanted for the shorter side, keeping the shape. At most one of the two;
         neither keeps the size.
-      bgr: return the colours in OpenCV's own order.
-
-    Returns:
-      An iterator of uint8 arrays (height, width, 3), RGB or BGR.
+      bgr: gives the colours in OpenCV's own order instead of RGB.
 
     Raises:
       VideoError: while it is iterated, if the file is missing, empty, not a video, cut off, damaged
@@ -147,17 +127,9 @@ class VideoFile:
     """
 
     def __init__(self, path: str | os.PathLike, bgr: bool = False):
-        """
-        Args:
-          path: the file, which is opened by `pictures`.
-          bgr: the order of colours of the pictures.
-        """
-        self._path = pathlib.Path(path)
-        self._bgr = bgr
-        self.start = 0.0
-        self.damaged = 0
-        self._packets = 0
-        self._cut = ''
+        self._path, self._bgr = pathlib.Path(path), bgr
+        self.start, self.damaged = 0.0, 0
+        self._packets, self._cut = 0, ''
 
     @property
     def faults(self) -> str:
@@ -184,10 +156,8 @@ class VideoFile:
 
     def _timed(self, container, stream):
         rate, tick = _nominal_rate(stream), float(stream.time_base)
-        convert, clock = (
-            decoded.Converter(self._bgr),
-            decoded.Clock(tick, not _is_unordered(container, stream)),
-        )
+        convert = decoded.Converter(self._bgr)
+        clock = decoded.Clock(tick, not _is_unordered(container, stream))
         jumps = container.format.name in _BROADCAST
         count, first, shown, start, length = 0, 0.0, None, 0.0, 0.0
         for frame in self._decode(container, stream, clock):
@@ -284,14 +254,10 @@ def _open(path: pathlib.Path):
             raise VideoError('not a regular file')  # a pipe would be waited for
         with path.open('rb') as file:
             begins = file.read(16)
-    except FileNotFoundError:
-        raise VideoError(MISSING) from None
     except IsADirectoryError:
         raise VideoError('a folder, not a file') from None
-    except PermissionError:
-        raise VideoError('no permission to read it') from None
-    except OSError as error:  # a name that is too long, links in a circle
-        raise VideoError(error.strerror) from None
+    except OSError as error:
+        raise unreadable(error) from None
     if not begins:
         raise VideoError('empty file (0 bytes)')
     if begins.startswith((b'ffconcat', b'#EXTM3U')):
@@ -307,6 +273,15 @@ def _open(path: pathlib.Path):
     except av.FFmpegError:
         truncation.check_index(path)
         raise VideoError('not a video: FFmpeg cannot open it') from None
+
+
+def unreadable(error: OSError) -> VideoError:
+    """What the user is told where the system cannot open a file or a folder."""
+    if isinstance(error, FileNotFoundError):
+        return VideoError(MISSING)
+    if isinstance(error, PermissionError):
+        return VideoError('no permission to read it')
+    return VideoError(error.strerror)  # a name that is too long, links in a circle
 
 
 @functools.cache

@@ -68,36 +68,20 @@ def sample(
     frames_per_second: float | None,
     frame_size: tuple[int, int] | None,
     short_side: int | None,
-) -> Iterator[tuple[np.ndarray, float]]:
-    """What `reading.read_frames` does after decoding.
-
-    Args:
-      source: pictures; one is asked for its pixels only where it is chosen, and once.
-      frames_per_second: as in `read_frames`, like the others.
-
-    Yields:
-      (uint8 array (height, width, 3), seconds after the first picture at which it begins).
-
-    Raises:
-      VideoError: as `read_frames`.
-    """
+) -> Iterator[np.ndarray]:
+    """What `reading.read_frames` does after decoding; makes the pixels of chosen pictures only."""
     resized_from, resized = None, None
-    for picture, time in choose(source, frames_per_second, frame_size is not None):
+    for picture, _ in choose(source, frames_per_second, frame_size is not None):
         if picture is not resized_from:  # a frame shown twice is resized once
             resized_from = picture
             resized = resize(picture.pixels(), frame_size, short_side)
-        yield resized, time
+        yield resized
 
 
 def choose(
     source: Timed, frames_per_second: float | None, any_size: bool
 ) -> Iterator[tuple[Picture, float]]:
-    """The pictures that are a video's frames at the rate wanted.
-
-    Args:
-      source: pictures.
-      frames_per_second: rate wanted; None takes them as they are.
-      any_size: whether their sizes may differ.
+    """The pictures that are a video's frames at the rate wanted, which may be of `any_size` or not.
 
     Yields:
       (picture, seconds after the first picture at which the frame begins).
@@ -144,13 +128,7 @@ def _resample(source, frames_per_second) -> Iterator[tuple[Picture, float, float
 def resize(
     frame: np.ndarray, frame_size: tuple[int, int] | None, short_side: int | None
 ) -> np.ndarray:
-    """A frame at the size wanted: bilinear, without antialiasing.
-
-    Args:
-      frame: uint8 (height, width, channels).
-      frame_size: (height, width) wanted, or None.
-      short_side: length wanted for the shorter side, or None. Where both are None, the frame stays
-        as it is.
+    """A uint8 frame (height, width, channels) at the size wanted: bilinear, no antialiasing.
 
     Raises:
       VideoError: if the shorter side wanted makes it one of more than MOST_PIXELS.
@@ -188,7 +166,7 @@ def scaled_side(side, short, short_side):
 
     Args:
       side, short: the side and the picture's shorter side, integers or integer tensors.
-      short_side: length wanted for the shorter side.
+      short_side: length wanted.
     """
     return (2 * side * short_side + short) // (2 * short)
 
@@ -227,8 +205,8 @@ def window_starts(length, frames: int, arange=np.arange):
 def strided_starts(length: int, frames: int, stride: int) -> np.ndarray:
     """First frames of windows that begin every `stride` frames, the last one ending with the video.
 
-    The last window is moved back to end at the last frame, and then overlaps the one before by more
-    than the others do. There is a single window for a video that is no longer than one.
+    So the last one may overlap the one before by more than the others do. There is a single window
+    for a video that is no longer than one.
 
     >>> strided_starts(23, 8, 6), strided_starts(5, 8, 8)
     (array([ 0,  6, 12, 15]), array([0]))

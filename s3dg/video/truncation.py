@@ -9,6 +9,7 @@ length of the sound. MPEG's transport and program streams hold no evidence; rare
 
 import dataclasses
 import os
+import re
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
@@ -24,19 +25,13 @@ _MOST_BOXES = 200_000  # a file of millions of empty ones would take hours
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """A file that is shorter than it says.
+    """A file that is shorter than it says."""
 
-    Attributes:
-      size: bytes that there are.
-      expected: bytes that there are at least in the whole file.
-      whole: whether `expected` is the size of the whole file.
-      fragmented: whether the file is a sequence of movie fragments, whose header states no length.
-    """
-
-    size: int
-    expected: int
+    size: int  # bytes that there are
+    expected: int  # bytes that there are at least in the whole file
+    # Whether `expected` is the size of the whole file. It is not that of an mp4 of movie fragments,
+    # whose header states no length.
     whole: bool
-    fragmented: bool = False
 
     @property
     def bytes_missing(self) -> bool:
@@ -47,11 +42,10 @@ def check(cut: Cut | None, container: str, stream, end: float, seconds: float) -
     """Compares what was read of a file with what it says of its length.
 
     Args:
-      cut: what `measure` says of the file.
-      container: FFmpeg's name of its format.
+      cut, container: what `measure` says of the file, and FFmpeg's name of its format.
       stream: the PyAV stream of its pictures.
-      end: when the last picture that was read ends, in seconds from the file's start.
-      seconds: the same from its first picture.
+      end, seconds: when the last picture that was read ends, from the file's start and from its
+        first picture.
 
     Returns:
       A description of the little that is missing; empty where nothing is.
@@ -81,18 +75,12 @@ def check(cut: Cut | None, container: str, stream, end: float, seconds: float) -
 
 
 def measure(path: str | os.PathLike, container: str) -> Cut | None:
-    """What the boxes of a file say about its size; None for formats that do not say it.
-
-    Args:
-      path: the file.
-      container: FFmpeg's name of its format.
-    """
+    """What the boxes of a file of the format that FFmpeg names say of its size, if anything."""
     walk = _WALKS.get(container)
     if walk is None:
         return None
-    size = os.path.getsize(path)
     with open(path, 'rb') as file:
-        return walk(file, size)
+        return walk(file, os.path.getsize(path))
 
 
 def check_index(path: str | os.PathLike) -> None:
@@ -115,7 +103,7 @@ def _stated_seconds(container, stream, cut: Cut | None) -> float | None:
     """The length of a picture stream as the file states it; None where it does not."""
     duration = stream.duration and float(stream.duration * stream.time_base)
     # Of an .avi, FFmpeg changes what its header states to what it finds.
-    if 'mp4' in container.split(',') and not (cut and cut.fragmented):
+    if 'mp4' in container.split(',') and (cut is None or cut.whole):
         return duration or None
     # Programs that copy a part of a stream may leave this tag as it was. So it only says how much
     # is missing where the bytes show that something is.
@@ -168,8 +156,7 @@ def _walk_boxes(file: BinaryIO, size: int) -> Cut | None:
     boxes = list(_boxes(file, size))
     if not boxes:
         return None
-    fragmented = any(kind == b'moof' for kind, _ in boxes)
-    return Cut(size, boxes[-1][1], not fragmented, fragmented)
+    return Cut(size, boxes[-1][1], whole=all(kind != b'moof' for kind, _ in boxes))
 
 
 # Elements of Matroska and WebM, by their identifiers.
@@ -245,9 +232,12 @@ def _walk_flv(file: BinaryIO, size: int) -> Cut | None:
     if len(header) < 9:
         return None
     position = int.from_bytes(header[5:9], 'big') + 4  # behind each tag stands its size
-    stated = _flv_file_size(file, position)
-    if stated is not None:
-        return Cut(size, stated, whole=True)
+    # "onMetaData", the first tag of most files, states the size of the file.
+    file.seek(position)
+    found = re.match(rb'\x12.*?\x00\x08filesize\x00(.{8})', file.read(11 + 4096), re.DOTALL)
+    (stated,) = struct.unpack('>d', found[1]) if found else (0,)
+    if 0 < stated < 2**62:
+        return Cut(size, int(stated), whole=True)
     for _ in range(_MOST_BOXES):
         file.seek(position)
         tag = file.read(11)
@@ -255,18 +245,6 @@ def _walk_flv(file: BinaryIO, size: int) -> Cut | None:
             break
         position += 11 + int.from_bytes(tag[1:4], 'big') + 4
     return Cut(size, position, whole=False)
-
-
-def _flv_file_size(file: BinaryIO, position: int) -> int | None:
-    """The file's size that "onMetaData", the first tag of most files, states."""
-    file.seek(position)
-    tag = file.read(11 + 4096)
-    key = b'\x00\x08filesize\x00'
-    place = tag.find(key)
-    if tag[:1] != b'\x12' or place < 0 or len(tag) < place + len(key) + 8:
-        return None
-    (stated,) = struct.unpack('>d', tag[place + len(key) :][:8])
-    return int(stated) if 0 < stated < 2**62 else None
 
 
 _ASF_HEADER = bytes.fromhex('3026b2758e66cf11a6d900aa0062ce6c')
@@ -279,9 +257,7 @@ def _walk_asf(file: BinaryIO, size: int) -> Cut | None:
     place = header.find(_ASF_FILE_PROPERTIES)
     if header[:16] != _ASF_HEADER or place < 0 or len(header) < place + 92:
         return None
-    stated, flags = (
-        struct.unpack_from(f'<{kind}', header, place + at)[0] for kind, at in (('Q', 40), ('I', 88))
-    )
+    stated, flags = struct.unpack_from('<Q40xI', header, place + 40)
     broadcast = flags & 1  # then no field of it is known
     return None if broadcast or not stated else Cut(size, stated, whole=True)
 
@@ -294,11 +270,11 @@ def _walk_ogg(file: BinaryIO, size: int) -> Cut | None:
     place = tail.rfind(b'OggS\0')
     if place < 0:
         return None
-    segments = tail[place + 26 : place + 27]
-    table = tail[place + 27 :][: segments[0]] if segments else b''
-    whole_table = bool(segments) and len(table) == segments[0]
-    end = begin + place + 27 + (segments[0] if segments else 1) + (sum(table) if whole_table else 1)
-    return Cut(size, end, whole=False)
+    page = tail[place:]
+    segments = page[26] if len(page) > 26 else 1
+    table = page[27 : 27 + segments]
+    content = sum(table) if len(table) == segments else 1
+    return Cut(size, begin + place + 27 + segments + content, whole=False)
 
 
 def _walk_gif(file: BinaryIO, size: int) -> Cut | None:

@@ -26,8 +26,7 @@ def frame_times(
       frame_size, short_side: as of `reading.read_frames`: a video that changes its frame size can
         be used only with a frame_size.
       progress: called with the number of frames counted so far, after each.
-      warn: called with a description of faults of the file that did not stop it from being used, if
-        there are any.
+      warn: called with the faults of the file, if any, that did not stop it from being used.
 
     Returns:
       float64 array (frames,), seconds from the file's start, rising.
@@ -64,8 +63,7 @@ def cut_windows(
       starts: first frames of the windows, rising; [0] for a video shorter than a window, which is
         looped.
       frames: frames of a window; as many are held.
-      crop_size: (height, width) cut from the middle of every frame, as evaluation does; None: all
-        of it.
+      crop_size: (height, width) cut from the middle of every frame; None: all of it.
       **options: `frames_per_second`, `frame_size`, `short_side` as of `reading.read_frames`.
 
     Yields:
@@ -101,8 +99,7 @@ def read_windows(
     Args:
       path: a video file.
       frames: frames of a window; a shorter video is looped.
-      warn: as of `frame_times`.
-      **options: `frames_per_second`, `frame_size`, `short_side` as of `reading.read_frames`.
+      warn, **options: as of `frame_times`.
 
     Yields:
       uint8 (frames, height, width, 3), RGB.

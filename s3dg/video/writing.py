@@ -1,5 +1,6 @@
 """Writes video files and encoded frames."""
 
+import itertools
 import os
 import pathlib
 from collections.abc import Iterable
@@ -59,33 +60,26 @@ def write_video(
     check_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.unfinished(path) as temporary:
-        _write_all(temporary, frames, frames_per_second, codec, path.suffix)
+        _write_all(temporary, iter(frames), frames_per_second, codec, path.suffix)
 
 
 def _write_all(path, frames, frames_per_second, codec, suffix):
-    writer, shape = None, None
+    first = next(frames, None)
+    if first is None:
+        raise VideoError('there are no frames to write')
+    shape, fourcc = first.shape, cv2.VideoWriter_fourcc(*codec)
+    size = (shape[1], shape[0])
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, frames_per_second, size)
     try:
-        for frame in frames:
-            if writer is None:
-                shape = frame.shape
-                writer = cv2.VideoWriter(
-                    str(path),
-                    cv2.CAP_FFMPEG,
-                    cv2.VideoWriter_fourcc(*codec),
-                    frames_per_second,
-                    (shape[1], shape[0]),
-                )
-                if not writer.isOpened():
-                    raise VideoError(f'OpenCV cannot write codec {codec!r} into a {suffix!r} file')
+        if not writer.isOpened():
+            raise VideoError(f'OpenCV cannot write codec {codec!r} into a {suffix!r} file')
+        for frame in itertools.chain([first], frames):
             if frame.dtype != np.uint8 or frame.shape != shape or frame.ndim != 3:
                 raise VideoError(
                     f'found a frame {frame.dtype} {frame.shape}, expected uint8 {shape}'
                 )
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     finally:
-        if writer is not None:
-            writer.release()
-    if writer is None:
-        raise VideoError('there are no frames to write')
+        writer.release()
     if not path.stat().st_size:
         raise VideoError(f'OpenCV wrote nothing with codec {codec!r} into a {suffix!r} file')
