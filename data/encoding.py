@@ -31,13 +31,12 @@ LONGEST_SIDE = 16384
 class Storage:
     """How videos are stored: fields of `datasets.builder.VideoConfig`, and of the builder.
 
+    A value that cannot be raises DatasetError, naming the field.
+
     Attributes:
       folder_frames_per_second: rate of videos that come as folders of images; None: there are none.
       read_annotation: reads the file that comes with a video; of a module that can be imported, and
         that leaves TensorFlow alone. None: there is none, or not one for each video.
-
-    Raises:
-      DatasetError: naming a field whose value cannot be.
     """
 
     frames_per_second: float | None
@@ -58,19 +57,15 @@ class Storage:
         rate = f'above 0 and at most {MOST_FRAMES_PER_SECOND}, or None'
         side = f'1 to {LONGEST_SIDE} pixels'
         is_short_side = self.short_side is None or _is_count(self.short_side, LONGEST_SIDE)
-        modalities, algorithms = list(CHANNELS), list(optical_flow.ALGORITHMS)
+        is_flow_algorithm = self.flow_algorithm in list(optical_flow.ALGORITHMS)
         for field, fits, expected in (
             ('frames_per_second', _is_rate(self.frames_per_second), rate),
             ('folder_frames_per_second', _is_rate(self.folder_frames_per_second), rate),
             ('frame_size', _is_size(self.frame_size), f'(height, width), each {side}'),
             ('short_side', is_short_side, side),
-            ('modality', self.modality in modalities, f'one of {", ".join(modalities)}'),
+            ('modality', self.modality in list(CHANNELS), f'one of {", ".join(CHANNELS)}'),
             ('jpeg_quality', _is_count(self.jpeg_quality, 100), '1 to 100'),
-            (
-                'flow_algorithm',
-                self.flow_algorithm in algorithms,
-                f'one of {", ".join(algorithms)}',
-            ),
+            ('flow_algorithm', is_flow_algorithm, f'one of {", ".join(optical_flow.ALGORITHMS)}'),
         ):
             if not fits:
                 raise DatasetError(f'found {field}={getattr(self, field)!r}, expected {expected}')
@@ -87,29 +82,21 @@ def _is_rate(value) -> bool:
 
 
 def _is_size(value) -> bool:
-    if value is None:
-        return True
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(_is_count(side, LONGEST_SIDE) for side in value)
-    )
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return value is None or (is_pair and all(_is_count(side, LONGEST_SIDE) for side in value))
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
     """What comes of a video.
 
-    Attributes:
-      frames: RGB: a colour picture per frame. Flow: a gray one per pair of neighbouring frames; it
-        holds the x components, (height, width), and the y components to the right of them.
-      faults: in words, what was wrong with a file that could be used nevertheless.
-      annotation: what `Storage.read_annotation` returns; None where there is none.
+    Frames are colour pictures or, of flow, a gray one per pair of neighbouring frames, which holds
+    the x components, (height, width), and the y components to the right of them.
     """
 
     frames: list[bytes]
-    faults: str = ''
-    annotation: Any = None
+    faults: str = ''  # in words, of a file that could be used nevertheless
+    annotation: Any = None  # what `Storage.read_annotation` returns, if anything
 
 
 def in_order(
@@ -121,25 +108,25 @@ def in_order(
     process is unusable, like one with an error.
     """
     work = functools.partial(try_video, storage=storage)
-    died = functools.partial(crash, storage)
-    return workers.in_order(work, sources, processes, died)
+    return workers.in_order(work, sources, processes, functools.partial(crash, storage))
 
 
 def encode_video(path: str, storage: Storage) -> Encoded:
     """Decodes a video and encodes its frames, or the flow between them, as JPEG.
 
-    Args:
-      path: a video file or, where `storage` has a rate for them, a folder of frames.
-      storage: what to make of it.
-
-    Returns:
-      The frames and what was wrong; the annotation is not read.
+    It is a file or, where `storage` has a rate for them, a folder of frames; the annotation is not
+    read.
 
     Raises:
       VideoError: if the video is unusable, or too long for a record.
       FlowError: if this OpenCV lacks the algorithm of the flow.
     """
-    frames = _read_frames(path, storage)
+    wanted = (storage.frames_per_second, storage.frame_size, storage.short_side)
+    folder_rate = storage.folder_frames_per_second
+    if folder_rate is not None and os.path.isdir(path):
+        frames = frame_folder.read_frames(path, folder_rate, *wanted, bgr=True)
+    else:
+        frames = reading.read_frames(path, *wanted, bgr=True)
     try:
         return Encoded(_encode(frames, storage), frames.faults)
     except cv2.error as error:  # a shape it cannot work on, or memory it cannot have
@@ -181,11 +168,3 @@ def crash(storage: Storage) -> VideoError:
     """In place of `try_video`'s value where the video killed its process."""
     what = 'decoding it' if storage.read_annotation is None else 'reading it or its annotation'
     return VideoError(f'{what} kills the process, or takes more memory than there is')
-
-
-def _read_frames(path, storage):
-    wanted = (storage.frames_per_second, storage.frame_size, storage.short_side)
-    if storage.folder_frames_per_second is not None and os.path.isdir(path):
-        rate = storage.folder_frames_per_second
-        return frame_folder.read_frames(path, rate, *wanted, bgr=True)
-    return reading.read_frames(path, *wanted, bgr=True)

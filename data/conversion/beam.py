@@ -34,8 +34,7 @@ from data.conversion.convert import Write
 from data.conversion.plan import ConversionError, Plan, Shard
 from data.conversion.write import Serializer
 from data.errors import DatasetError, Report
-from data.records import outcomes
-from data.records.outcomes import Skipped
+from data.records.outcomes import Outcomes, Skipped
 from s3dg import files
 
 
@@ -52,14 +51,21 @@ def writer(runner: str, options: Sequence[str] = ()) -> Write:
     """
     beam_runner, beam_options = _runner_and_options(runner, options)
 
-    def write(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes, report: Report) -> int:
+    def write(plan: Plan, folder: pathlib.Path, known: Outcomes, report: Report) -> int:
         left = _left(plan, folder, known)
         before = sum(known.frames.values())
         if left:
             report(f'{plan.name}: {len(left)} of {len(plan.shards)} shards go to {runner}')
-            work = _Work(folder, plan.examples, Serializer(plan.info))
+            work = _Work(folder, plan.builder.examples, Serializer(plan.info))
+            beam = tfds.core.lazy_imports.apache_beam
             try:
-                _run(beam_runner, beam_options, left, work)
+                with beam.Pipeline(runner=beam_runner, options=beam_options) as pipeline:
+                    _ = (
+                        pipeline
+                        | 'Shards' >> beam.Create(left)
+                        | 'Spread' >> beam.Reshuffle()  # else some runners leave all to one worker
+                        | 'Write' >> beam.Map(work.write)
+                    )
             finally:
                 undone = _left(plan, folder, known)
             if undone:
@@ -107,7 +113,7 @@ def _runner_and_options(name: str, options: Sequence[str]) -> tuple[Any, Any]:
     return pipeline.runner, parsed
 
 
-def _left(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes) -> list[Shard]:
+def _left(plan: Plan, folder: pathlib.Path, known: Outcomes) -> list[Shard]:
     """The shards that are not complete; what became of the videos of the others goes to `known`."""
     for shard in plan.shards:
         written = _outcomes_file(folder / shard.name)
@@ -127,23 +133,12 @@ def _left(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes) -> list[Sh
     return left
 
 
-def _run(runner, options, left: list[Shard], work: '_Work') -> None:
-    beam = tfds.core.lazy_imports.apache_beam
-    with beam.Pipeline(runner=runner, options=options) as pipeline:
-        _ = (
-            pipeline
-            | 'Shards' >> beam.Create(left)
-            | 'Spread' >> beam.Reshuffle()  # else some runners leave all to one worker
-            | 'Write' >> beam.Map(work.write)
-        )
-
-
 # What the workers do.
 
 
 @dataclasses.dataclass(frozen=True)
 class _Work:
-    """What a worker has to know besides the shard: see `Plan`."""
+    """What a worker has to know besides the shard."""
 
     folder: pathlib.Path
     examples: Callable[..., Iterator]

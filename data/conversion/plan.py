@@ -5,13 +5,11 @@ finished files are equal to the last byte.
 """
 
 import dataclasses
-import functools
 import hashlib
 import itertools
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator
 
 import tensorflow_datasets as tfds
 
@@ -27,8 +25,9 @@ LEAST_SHARDS = 8
 
 # Fields of tfds.core.BuilderConfig that say nothing about what is stored, and the place of the
 # videos, which does not either: the digest of the list of videos does.
-_NOT_SETTINGS = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)} | {
-    'manual_dir'
+_NOT_SETTINGS = {
+    'manual_dir',
+    *(field.name for field in dataclasses.fields(tfds.core.BuilderConfig)),
 }
 
 
@@ -38,58 +37,28 @@ class ConversionError(DatasetError):
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A shard: the name of its file, and the videos it is to hold, in order."""
+    """A file of records."""
 
     name: str
-    videos: list[Video]
+    split: str
+    videos: list[Video]  # that it is to hold, in order
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is converted, and where to.
+    """What is converted, and where to."""
 
-    Attributes:
-      name: of the dataset with its configuration and version, for messages.
-      place: folder of the finished dataset.
-      own_videos: whether the videos are the user's; others were made for the conversion.
-      layout: the shards of every split.
-      stored: what decides every byte of the dataset, in JSON types, for the file `plan.json`: see
-        `read_plan`.
-      info: the dataset's description, without splits.
-      examples: `VideoBuilder.examples` of the dataset.
-      most_skipped: share of unusable videos that still makes a dataset, 0 to 1.
-    """
-
-    name: str
-    place: pathlib.Path
-    own_videos: bool
-    layout: dict[str, list[Shard]]
-    stored: dict
-    info: tfds.core.DatasetInfo
-    examples: Callable[..., Iterator]
-    most_skipped: float
-
-    @functools.cached_property
-    def shards(self) -> list[Shard]:
-        """Those of all splits, in order."""
-        return [shard for shards in self.layout.values() for shard in shards]
-
-    @functools.cached_property
-    def splits(self) -> dict[str, list[Video]]:
-        """The videos of every split, in the order in which they are stored."""
-        return {
-            split: [item for shard in shards for item in shard.videos]
-            for split, shards in self.layout.items()
-        }
+    builder: VideoBuilder
+    name: str  # of the dataset with its configuration and version, for messages
+    splits: dict[str, list[Video]]  # in the order in which they are stored
+    shards: list[Shard]  # of all splits, in order
+    stored: dict  # what decides every byte of the dataset, for `plan.json`: see `read_plan`
+    info: tfds.core.DatasetInfo  # the dataset's description, without splits
+    most_skipped: float  # share of unusable videos that still makes a dataset, 0 to 1
 
 
 def make_plan(builder: VideoBuilder, most_skipped: float | None, report: Report) -> Plan:
-    """Plans a conversion. Every file is looked at once.
-
-    Args:
-      builder: which dataset, where to, and how.
-      most_skipped: as of `Plan`; None: the builder's.
-      report: takes lines: what is known to be unusable, and the progress.
+    """Plans a conversion. Every file is looked at once; `most_skipped` may be the builder's, None.
 
     Raises:
       ConversionError: if it is known already that too many videos are unusable.
@@ -103,14 +72,17 @@ def make_plan(builder: VideoBuilder, most_skipped: float | None, report: Report)
         most_skipped = builder.MAX_SKIPPED_FRACTION
     sources = Sources(builder, splits, report)
     _check_unusable(builder, splits, sources, most_skipped, report)
+    listing = sources.digest()
+    stored = {'settings': settings(builder), 'videos': listing}
+    if sources.folders:
+        stored |= {'videos': sources.digest_with_frames(), 'listing': listing}
     return Plan(
+        builder=builder,
         name=name,
-        place=pathlib.Path(builder.data_dir),
-        own_videos=has_own_videos(builder),
-        layout={split: _cut(builder.name, split, videos) for split, videos in splits.items()},
-        stored=_stored(builder, sources),
+        splits=splits,
+        shards=_cut(builder.name, splits),
+        stored=stored,
         info=builder.new_info(),
-        examples=builder.examples,
         most_skipped=most_skipped,
     )
 
@@ -146,22 +118,24 @@ def settings(builder: VideoBuilder) -> dict:
 # Shards.
 
 
-def boundaries(videos: int, videos_per_shard: int, least_shards: int) -> list[int]:
+def boundaries(videos: int) -> list[int]:
     """Where to cut a split into shards: shard i holds the videos from entry i to entry i + 1.
 
-    There are enough shards to hold `videos_per_shard` each, and at least `least_shards` where that
+    There are enough shards to hold `VIDEOS_PER_SHARD` each, and at least `LEAST_SHARDS` where that
     leaves as many videos in each, for the order of files to be worth shuffling.
     """
-    shards = max(-(-videos // videos_per_shard), min(least_shards, videos // least_shards), 1)
+    shards = max(-(-videos // VIDEOS_PER_SHARD), min(LEAST_SHARDS, videos // LEAST_SHARDS), 1)
     return [videos * index // shards for index in range(shards + 1)]
 
 
-def _cut(dataset, split, videos) -> list[Shard]:
-    pairs = list(itertools.pairwise(boundaries(len(videos), VIDEOS_PER_SHARD, LEAST_SHARDS)))
-    return [
-        Shard(f'{dataset}-{split}.tfrecord-{k:05d}-of-{len(pairs):05d}', videos[first:last])
-        for k, (first, last) in enumerate(pairs)
-    ]
+def _cut(dataset, splits) -> list[Shard]:
+    shards = []
+    for split, videos in splits.items():
+        pairs = list(itertools.pairwise(boundaries(len(videos))))
+        for k, (first, last) in enumerate(pairs):
+            name = f'{dataset}-{split}.tfrecord-{k:05d}-of-{len(pairs):05d}'
+            shards.append(Shard(name, split, videos[first:last]))
+    return shards
 
 
 # The stored plan.
@@ -170,20 +144,14 @@ def _cut(dataset, split, videos) -> list[Shard]:
 def read_plan(path: pathlib.Path) -> dict | None:
     """What a stored plan says; None if it is missing or damaged.
 
-    Returns:
-      "settings": those of the configuration; "videos": `Sources.digest_with_frames`; "listing",
-      where there are folders of frames: `Sources.digest`.
+    "settings" are those of the configuration, "videos" is `Sources.digest_with_frames`, "listing",
+    where there are folders of frames, `Sources.digest`.
     """
     try:
         plan = read_json(path, DatasetError, 'convert anew')
     except (FileNotFoundError, NotADirectoryError, DatasetError):  # a power cut can leave it empty
         return None
     return plan if {'settings', 'videos'} <= plan.keys() else None
-
-
-def is_same_plan(one: dict, other: dict) -> bool:
-    """Whether two stored plans lead to the same dataset."""
-    return all(one[key] == other[key] for key in ('settings', 'videos'))
 
 
 def has_same_videos(stored: dict, sources: Sources) -> bool:
@@ -198,37 +166,27 @@ def has_same_videos(stored: dict, sources: Sources) -> bool:
     return stored['videos'] == videos
 
 
-def _stored(builder, sources) -> dict:
-    """What `read_plan` returns of a plan."""
-    plan = {'settings': settings(builder), 'videos': sources.digest()}
-    if sources.folders:
-        plan |= {'videos': sources.digest_with_frames(), 'listing': plan['videos']}
-    return plan
-
-
 # What is known to be unusable before anything is decoded.
 
 
 def _check_unusable(builder, splits, sources, most_skipped, report) -> None:
     """Says how many videos cannot be used, and fails at once where that alone is too many."""
-    name = builder.info.full_name
-    missing, faults = [], []
+    name, count = builder.info.full_name, sum(map(len, splits.values()))
+    missing, faults, lines = [], [], []
     for split, videos in splits.items():
-        before = len(missing)
-        missing += [item for item in videos if not sources.has(item.path)]
-        if len(missing) - before == len(videos):
+        there = [item for item in videos if sources.has(item.path)]
+        if not there:
             raise ConversionError(
                 f'{name}: found none of the {len(videos)} videos of split {split!r}, expected for'
                 f' example {files.readable(videos[0].path)}'
             )
-        there = (item for item in videos if sources.has(item.path))
+        missing += [item.path for item in videos if not sources.has(item.path)]
         faults += [(item.id, fault) for item in there if (fault := _fault(builder, item, sources))]
-    count, lines = sum(map(len, splits.values())), []
     if missing:
-        path = files.readable(missing[0].path)
+        path = files.readable(missing[0])
         lines.append(f'{len(missing)} of {count} videos are not there, for example {path}')
     if faults:
-        (video_id, fault) = faults[0]
+        video_id, fault = faults[0]
         lines.append(
             f'{len(faults)} of {count} videos cannot be used, for example {video_id!r}: {fault}'
         )

@@ -8,30 +8,24 @@ import pathlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data.conversion import shards, staging
+from data.conversion import staging
 from data.conversion.plan import Plan
 from data.errors import Report
 from data.example import VIDEO
-from data.records import outcomes
-from data.records.outcomes import Skipped
+from data.records.outcomes import Outcomes, Skipped, describe_skipped
 from s3dg.progress import ProgressLine
 
 
 def write_shards(
     plan: Plan,
     folder: pathlib.Path,
-    known: outcomes.Outcomes,
+    known: Outcomes,
     report: Report,
     processes: int | None = None,
 ) -> int:
-    """Writes what is left to write.
+    """Writes what is left of a plan into the folder where the dataset grows.
 
-    Args:
-      plan: what to write.
-      folder: where the dataset grows.
-      known: what is known of the videos; what becomes of them is put there.
-      report: takes lines of progress.
-      processes: videos decoded at once, as of `convert_dataset`.
+    What becomes of the videos is put into `known`; `processes` is as of `convert_dataset`.
 
     Returns:
       The number of frames decoded.
@@ -46,9 +40,9 @@ def write_shards(
     serialize, frames_decoded = Serializer(plan.info), 0
     # One stream over all shards: no process waits for the last videos of a shard.
     videos = [item for part in remaining for item in part.videos]
-    with contextlib.closing(plan.examples(videos, processes)) as made:
+    with contextlib.closing(plan.builder.examples(videos, processes)) as made:
         for part in remaining:
-            with shards.ShardWriter(folder / part.shard.name, part.kept) as writer:
+            with staging.ShardWriter(folder / part.shard.name, part.kept) as writer:
                 for item, outcome, example in itertools.islice(made, len(part.videos)):
                     if example is None:
                         known.add_skipped(Skipped.of(item, outcome))
@@ -58,7 +52,7 @@ def write_shards(
                         writer.write(record)
                         frames_decoded += len(outcome.frames)
                     done += 1
-                    progress(done, known.describe_skipped)
+                    progress(done, lambda: describe_skipped(known.skipped.values()))
     return frames_decoded
 
 
@@ -77,8 +71,7 @@ class Serializer:
         others = {key: value for key, value in example.items() if key != VIDEO}
         encoded = self._others.encode_example(others)
         record = tf.train.Example.FromString(self._others.serialize_example(encoded))
-        frames = record.features.feature[VIDEO]
-        frames.bytes_list.value.extend(example[VIDEO])
+        record.features.feature[VIDEO].bytes_list.value.extend(example[VIDEO])
         # Protocol buffers write the features of an example in an order that differs from process
         # to process.
         return record.SerializeToString(deterministic=True)

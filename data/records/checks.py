@@ -12,7 +12,7 @@ from google.protobuf import message
 from data import boxes
 from data.errors import DatasetError
 from data.example import CHANNELS, ID, LABEL, UNKNOWN_LABEL, VIDEO
-from data.records.heads import box_columns
+from data.records.heads import box_columns, values_of
 from s3dg.errors import S3dgError
 
 # Records.
@@ -24,19 +24,12 @@ class RecordError(S3dgError, ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """What a record holds.
-
-    Attributes:
-      id: of the video.
-      label: None where there is not exactly one.
-      frames: encoded.
-      faults: whatever is wrong with the rest, a line each.
-    """
+    """What a record holds."""
 
     id: str
-    label: int | None
-    frames: list[bytes]
-    faults: list[str]
+    label: int | None  # None where there is not exactly one
+    frames: list[bytes]  # encoded
+    faults: list[str]  # whatever is wrong with the rest, a line each
 
 
 class Parser:
@@ -52,11 +45,7 @@ class Parser:
         self._frames_without_picture = int(modality(info) == 'flow')
 
     def parse(self, record: bytes) -> Content:
-        """Parses a record.
-
-        Raises:
-          RecordError: if it is no example, or one without an id.
-        """
+        """Parses a record. Raises RecordError if it is no example, or one without an id."""
         try:
             features = tf.train.Example.FromString(record).features.feature
         except message.DecodeError:
@@ -64,8 +53,8 @@ class Parser:
         video_id = _read_id(features)
         held = {name.partition('/')[0] for name in features}
         faults = [f'has no feature {name!r}' for name in self._names if name not in held]
-        frames = list(_values(features, VIDEO, 'bytes_list'))
-        labels = list(_values(features, LABEL, 'int64_list'))
+        frames = list(values_of(features, VIDEO, 'bytes_list'))
+        labels = list(values_of(features, LABEL, 'int64_list'))
         if not frames:
             faults.append('has no frames')
         if len(labels) != 1:
@@ -78,12 +67,8 @@ class Parser:
         return Content(video_id, labels[0] if len(labels) == 1 else None, frames, faults)
 
 
-def _values(features, name, kind):
-    return getattr(features[name], kind).value if name in features else ()
-
-
 def _read_id(features) -> str:
-    values = _values(features, ID, 'bytes_list')
+    values = values_of(features, ID, 'bytes_list')
     if len(values) != 1:
         raise RecordError(f'it has {len(values)} ids, expected one')
     try:
@@ -107,9 +92,10 @@ def _box_faults(features, length, classes) -> list[str]:
     faults = []
     for k, corners in enumerate(columns[boxes.BOX].reshape(-1, 4)):
         frame, label, tube = (columns[name][k] for name in (boxes.FRAME, boxes.LABEL, boxes.TUBE))
+        ymin, xmin, ymax, xmax = corners
         if not 0 <= frame < length:
             faults.append((k, f'is on frame {frame} of {length}'))
-        elif not _is_box(*corners):
+        elif not (0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1):
             numbers = ', '.join(f'{number:g}' for number in corners)
             faults.append((k, f'is ({numbers}), expected 0 <= ymin < ymax <= 1 and so for x'))
         elif not 0 <= label < classes:
@@ -117,10 +103,6 @@ def _box_faults(features, length, classes) -> list[str]:
         elif tube < 0:
             faults.append((k, f'is of tube {tube}'))
     return [summary('box', faults, count)] if faults else []
-
-
-def _is_box(ymin, xmin, ymax, xmax) -> bool:
-    return 0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1
 
 
 def summary(noun: str, faults: list[tuple[int, str]], count: int) -> str:
@@ -134,11 +116,7 @@ def summary(noun: str, faults: list[tuple[int, str]], count: int) -> str:
 
 
 class Picture:
-    """What the decoded frames of a dataset are to be, as far as it says so.
-
-    Raises:
-      DatasetError: if it does not say what they show.
-    """
+    """What decoded frames are to be, as far as the dataset says so; raises as `modality`."""
 
     def __init__(self, info: tfds.core.DatasetInfo):
         self._flow = modality(info) == 'flow'
@@ -174,11 +152,7 @@ class Picture:
 
 
 def modality(info: tfds.core.DatasetInfo) -> str:
-    """What the frames of a dataset show.
-
-    Raises:
-      DatasetError: if it does not say so.
-    """
+    """What the frames of a dataset show. Raises DatasetError if it does not say so."""
     found = (info.metadata or {}).get('modality')
     if found not in CHANNELS:
         raise DatasetError(

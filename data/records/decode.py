@@ -21,15 +21,12 @@ def stored_videos(
       {"video": uint8 array (time, height, width, channels), "label": int, "id": str}.
 
     Raises:
-      ClipError: if the split is unknown or empty.
+      ClipError: as `read.split_info`.
       DatasetError: naming the video or the shard, if one is damaged.
     """
     decoder = Decoder(builder)
-    records = iter(
-        read.records(stored_files(read.split_info(builder, split))).take(
-            -1 if limit is None else limit
-        )
-    )
+    files = stored_files(read.split_info(builder, split))
+    records = iter(read.records(files).take(-1 if limit is None else limit))
     while True:
         with faults.named(builder, [split]):
             try:
@@ -53,6 +50,7 @@ class Decoder:
     Attributes:
       channels: of the frames: 3, or 2 for flow.
       flow: whether the frames are flow.
+      frames: function of JPEG strings (time,): uint8 (time, height, width, channels).
 
     Raises:
       ClipError: if the dataset's modality is unknown.
@@ -71,15 +69,11 @@ class Decoder:
         self._stored_channels = STORED_CHANNELS[modality]
         # Compiled: a loop over pictures of two sizes ends in one of TensorFlow's errors, which
         # `faults.named` looks into. Run eagerly, it ends in a ValueError, which may be anybody's.
-        self._compiled_frames = tf.function(
+        self.frames = tf.function(
             self._frames, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
         )
 
-    def frames(self, encoded: tf.Tensor) -> tf.Tensor:
-        """JPEG strings (time,) to uint8 (time, height, width, channels)."""
-        return self._compiled_frames(encoded)
-
-    def _frames(self, encoded):
+    def _frames(self, encoded: tf.Tensor) -> tf.Tensor:
         pictures = tf.map_fn(
             lambda picture: tf.io.decode_jpeg(
                 picture, channels=self._stored_channels, dct_method='INTEGER_ACCURATE'

@@ -24,13 +24,8 @@ def named(
 ) -> Iterator[None]:
     """Turns TensorFlow's errors about stored records into one line that names a shard or a video.
 
-    The records are read once more, shard by shard, until the fault shows. Where none shows, the
-    error has another cause and is raised as it is.
-
-    Args:
-      opened: the dataset that is read in the block.
-      splits: those of its splits that are.
-      report: takes lines of progress.
+    The records of the splits that the block reads are read once more, shard by shard, until the
+    fault shows. Where none shows, the error has another cause and is raised as it is.
 
     Raises:
       DatasetError: with the fault.
@@ -42,12 +37,8 @@ def named(
     # The latter where a message of TensorFlow's quotes bytes of the record.
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         said = _ASSERTION.search(str(error))
-        fault = said[1] if said else _find(opened, splits, report)
+        problems = (verification.first_problem(opened, split, report) for split in splits)
+        fault = said[1] if said else next((found for found in problems if found is not None), None)
         if fault is None:
             raise
         raise DatasetError(f'{opened.info.full_name}: {fault}; {ADVICE}') from error
-
-
-def _find(opened, splits, report):
-    problems = (verification.first_problem(opened, split, report) for split in splits)
-    return next((problem for problem in problems if problem is not None), None)

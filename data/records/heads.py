@@ -6,7 +6,7 @@ Nothing is decoded, and no checksum of a content is compared; `verification` doe
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -30,35 +30,21 @@ _FIRST, _SECOND = 0x0A, 0x12
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Head:
-    """What is known of a stored video without its frames.
-
-    Attributes:
-      id: of the video.
-      label: index of its class, or `UNKNOWN_LABEL`.
-      frames: how many are stored.
-      boxes: what `box_columns` returns.
-      path: of the shard.
-      position: where its record begins.
-    """
+    """What is known of a stored video without its frames."""
 
     id: str
-    label: int
-    frames: int
-    boxes: dict[str, np.ndarray]
-    path: pathlib.Path
-    position: int
+    label: int  # index of its class, or `UNKNOWN_LABEL`
+    frames: int  # how many are stored
+    boxes: dict[str, np.ndarray]  # what `box_columns` returns
+    path: pathlib.Path  # of the shard
+    position: int  # where its record begins
 
 
 def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None) -> Iterator[Head]:
     """Yields the heads of a shard's records, in their order.
 
-    Args:
-      path: the shard.
-      lengths: {id: frames}, as far as they are known; the frames of other videos are counted, going
-        from one to the next.
-
-    Raises:
-      DatasetError: naming the file, if it holds anything but whole records of videos.
+    Frames are counted of the videos that `lengths`, {id: frames}, does not have. Raises
+    DatasetError, naming the file, if it holds anything but whole records of videos.
     """
     path, position = pathlib.Path(path), 0
     with path.open('rb') as file:
@@ -82,8 +68,7 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
 def stored_files(info: tfds.core.SplitInfo) -> list[str]:
     """Paths of the shards of a split that hold records, as far as their sizes tell.
 
-    Raises:
-      DatasetError: naming a shard that is not there, or too short for the records it should hold.
+    Raises DatasetError, naming a shard that is not there or too short for its records.
     """
     found = []
     for path, count in zip(info.filepaths, info.shard_lengths, strict=True):
@@ -98,21 +83,13 @@ def stored_files(info: tfds.core.SplitInfo) -> list[str]:
 
 
 def labels(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
-    """The label of every stored video of a split, by id, in the order of the records.
-
-    Raises:
-      DatasetError: naming the file, if it is damaged.
-    """
+    """The label of every stored video of a split, by id, in their order; raises as `read_heads`."""
     files = stored_files(builder.info.splits[split])
     return {head.id: head.label for path in files for head in read_heads(path)}
 
 
 def read_frames(head: Head) -> list[bytes]:
-    """The encoded frames of a video, at least one.
-
-    Raises:
-      DatasetError: naming the file, if its record is damaged.
-    """
+    """The encoded frames of a video, at least one; raises as `read_heads`."""
     try:
         with head.path.open('rb') as file:
             span = _enter_record(file, head.position)
@@ -126,22 +103,17 @@ def read_frames(head: Head) -> list[bytes]:
 
 
 def box_columns(features: Mapping[str, tf.train.Feature]) -> dict[str, np.ndarray]:
-    """The values of an example's boxes by their keys in `data.boxes`; empty where it has none.
-
-    Corners are four numbers a box, one after another.
-    """
-    kinds = {
-        boxes.FRAME: 'int64_list',
-        boxes.BOX: 'float_list',
-        boxes.LABEL: 'int64_list',
-        boxes.TUBE: 'int64_list',
-    }
+    """An example's boxes by the keys in `data.boxes`; corners are four numbers a box, in a row."""
     columns = {}
-    for name, kind in kinds.items():
-        key = f'{boxes.BOXES}/{name}'
-        values = getattr(features[key], kind).value if key in features else ()
-        columns[name] = np.array(values, np.float32 if name == boxes.BOX else np.int64)
+    for name in (boxes.FRAME, boxes.BOX, boxes.LABEL, boxes.TUBE):
+        kind, dtype = ('float_list', np.float32) if name == boxes.BOX else ('int64_list', np.int64)
+        columns[name] = np.array(values_of(features, f'{boxes.BOXES}/{name}', kind), dtype)
     return columns
+
+
+def values_of(features: Mapping[str, tf.train.Feature], name: str, kind: str) -> Sequence:
+    """The values of an example's feature; none where it has no such feature, or of another kind."""
+    return getattr(features[name], kind).value if name in features else ()
 
 
 def _damaged(path, position) -> DatasetError:
@@ -153,16 +125,13 @@ class _UnexpectedError(ValueError):
 
 
 def _enter_record(file: BinaryIO, position: int) -> tfrecord.Span:
-    """Goes to the content of the record at `position`."""
     span = tfrecord.find(file, position)
     if isinstance(span, tfrecord.Damage):
         raise _UnexpectedError
     return span
 
 
-def _read_features(
-    file: BinaryIO, end: int
-) -> tuple[Mapping[str, tf.train.Feature], tuple[int, int]]:
+def _read_features(file, end) -> tuple[Mapping[str, tf.train.Feature], tuple[int, int]]:
     """The features but the video, and from where to where that lies."""
     entries, video = [], (end, end)
     _enter(file, _FIRST, end)
@@ -179,7 +148,7 @@ def _read_features(
     return tf.train.Features.FromString(b''.join(entries)).feature, video
 
 
-def _count_frames(file: BinaryIO, start: int, end: int) -> int:
+def _count_frames(file, start, end) -> int:
     count = 0
     file.seek(start)
     for tag in (_SECOND, _FIRST):

@@ -1,5 +1,6 @@
 """What became of each video: the files `videos.csv` and `skipped.csv` beside the records."""
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -15,12 +16,10 @@ from s3dg.video import reading
 
 STORED_FILE = 'videos.csv'
 STORED_COLUMNS = ('id', 'frames', 'faults')
-_FIRST_STORED_COLUMNS = ('id', 'frames')  # of datasets converted by earlier versions
 SKIPPED_FILE = 'skipped.csv'
 SKIPPED_COLUMNS = ('id', 'path', 'reason')
 # Beside the two where `data.conversion` made the dataset.
 PLAN_FILE = 'plan.json'
-
 
 _REMEDY = (
     'delete it and convert again: it is written anew, at the end of a conversion that goes on from'
@@ -48,18 +47,14 @@ class Skipped:
 class Outcomes:
     """The two files of a folder, written row by row: a kill leaves one torn line at most.
 
-    Attributes:
-      frames: number of frames of every stored video, by its id.
-      faults: what was damaged in the files of stored videos, in words, by their ids.
-      skipped: the videos that could not be used, by their ids.
+    Attributes, by the ids of videos:
+      frames: number of frames of every stored one.
+      faults: what was damaged in the files of stored ones, in words.
+      skipped: those that could not be used.
     """
 
     def __init__(self, folder: str | os.PathLike):
-        """Reads what the folder has.
-
-        Raises:
-          OutcomesError: naming the file that is damaged.
-        """
+        """Reads what the folder has. Raises OutcomesError, naming the file that is damaged."""
         self._folder = pathlib.Path(folder)
         self.frames, self.faults = {}, {}
         stored = self._folder / STORED_FILE
@@ -75,8 +70,7 @@ class Outcomes:
                 self.faults[video_id] = faults[0]
         skipped = self._folder / SKIPPED_FILE
         rows = read_table(skipped, SKIPPED_COLUMNS, OutcomesError, _REMEDY)
-        kept = (Skipped(*cells.unescaped(row)) for row in rows)
-        self.skipped = {one.id: one for one in kept}
+        self.skipped = {one.id: one for one in (Skipped(*cells.unescaped(row)) for row in rows)}
 
     def add_stored(self, video_id: str, frames: int, faults: str = '') -> None:
         self.frames[video_id] = frames
@@ -88,15 +82,8 @@ class Outcomes:
         self.skipped[skipped.id] = skipped
         append_rows(self._folder / SKIPPED_FILE, SKIPPED_COLUMNS, [dataclasses.astuple(skipped)])
 
-    def describe_skipped(self) -> str:
-        """How many videos were skipped, the missing ones told apart: '3 skipped (1 missing)'."""
-        return describe_skipped(self.skipped.values())
-
     def replace(self, frames: dict[str, int], skipped: dict[str, Skipped]) -> None:
-        """Replaces all rows, each file at once, in the order of the dictionaries.
-
-        Faults are kept of the videos that are still stored.
-        """
+        """Replaces all rows, each file at once; faults stay those of videos still stored."""
         self.frames, self.skipped = frames, skipped
         self.faults = {key: faults for key, faults in self.faults.items() if key in frames}
         stored = ((key, count, self.faults.get(key, '')) for key, count in frames.items())
@@ -106,13 +93,11 @@ class Outcomes:
 
 
 def _stored_columns(path: pathlib.Path) -> Sequence[str]:
-    try:
-        with path.open('rb') as file:
-            header = file.readline(100)
-    except FileNotFoundError:
-        return STORED_COLUMNS
-    first = ','.join(_FIRST_STORED_COLUMNS).encode()
-    return _FIRST_STORED_COLUMNS if header.rstrip(b'\n') == first else STORED_COLUMNS
+    """Those of a file; earlier versions did not tell faults."""
+    with contextlib.suppress(FileNotFoundError), path.open('rb') as file:
+        if file.readline(100).rstrip(b'\n') == b'id,frames':
+            return STORED_COLUMNS[:2]
+    return STORED_COLUMNS
 
 
 def describe_skipped(skipped: Collection[Skipped]) -> str:

@@ -15,17 +15,11 @@ _IN_SCAN = frozenset((0x00, *range(0xD0, 0xD8), 0xFF))
 
 
 class Job(NamedTuple):
-    """Some frames of a record.
+    """Some frames of a record."""
 
-    Attributes:
-      record: its number, in the order in which records are read.
-      place: of the record, for messages.
-      frames: encoded.
-    """
-
-    record: int
-    place: str
-    frames: list[bytes]
+    record: int  # its number, in the order in which records are read
+    place: str  # of the record, for messages
+    frames: list[bytes]  # encoded
 
 
 def shapes(job: Job) -> list[tuple[int, ...] | str]:
@@ -36,8 +30,7 @@ def shapes(job: Job) -> list[tuple[int, ...] | str]:
 def decode(job: tuple[list[int], list[bytes], bool]) -> list[np.ndarray | None]:
     """Decodes frames (numbers, encoded, whether they are gray); None for one that is damaged.
 
-    Returns:
-      uint8 arrays (height, width, 3), RGB, or (height, width).
+    Frames are uint8 arrays (height, width, 3), RGB, or (height, width).
     """
     _, frames, gray = job
     mode = cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR_RGB

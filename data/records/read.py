@@ -17,11 +17,7 @@ class ClipError(S3dgError, ValueError):
 
 
 def split_info(builder: tfds.core.DatasetBuilder, split: str) -> tfds.core.SplitInfo:
-    """What is known of a split.
-
-    Raises:
-      ClipError: if the split is unknown or empty.
-    """
+    """What is known of a split. Raises ClipError if it is unknown or empty."""
     splits = builder.info.splits
     if split not in splits:
         raise ClipError(
@@ -59,21 +55,12 @@ def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def is_labelled(builder: tfds.core.DatasetBuilder, split: str) -> bool:
-    """Whether the labels of a split are known, by its first record.
-
-    Raises:
-      ClipError: if the split is unknown or empty.
-      DatasetError: naming the shard, if it is damaged.
-    """
+    """Whether the labels of a split are known; raises as `split_info` and `first_head`."""
     return first_head(split_info(builder, split)).label != UNKNOWN_LABEL
 
 
 def first_head(info: tfds.core.SplitInfo) -> Head:
-    """What the first record of a split holds besides its frames.
-
-    Raises:
-      DatasetError: naming the shard, if it is damaged.
-    """
+    """What the first record of a split holds besides its frames; raises as `read_heads`."""
     return next(read_heads(stored_files(info)[0]))
 
 

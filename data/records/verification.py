@@ -28,17 +28,11 @@ FRAMES_PER_JOB = 8
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-      examples: whole records of every split.
-      frames: of all of them.
-      problems: one line each: split, file, id or record (counted from 0, as frames are) and fault.
-    """
-
-    examples: dict[str, int]
-    frames: int
-    problems: list[str]
+    examples: dict[str, int]  # whole records of every split
+    frames: int  # of all of them
+    problems: list[str]  # each: split, file, id or record (from 0, as frames are) and fault
 
 
 def verify(
@@ -79,13 +73,7 @@ def first_problem(
 ) -> str | None:
     """What is wrong with the first faulty record of a split, as `verify` says it; None without one.
 
-    Args:
-      opened: as of `verify`.
-      split: name of the split, whose shards are read up to the one with the fault.
-      report: as of `verify`.
-
-    Raises:
-      DatasetError: as `verify`.
+    The shards are read up to the one with the fault. Raises DatasetError as `verify`.
     """
     verifier = _Verifier(opened, None)
     verifier.problems.clear()  # of the files beside the records
@@ -121,7 +109,7 @@ def _check_frames(verifier, records, processes, progress) -> Iterator[None]:
                 deadly = ['is among some of which one kills what decodes it'] * len(job.frames)
                 shapes += deadly if found is None else found
             verifier.check_frames(job.place, shapes)
-            progress(done, verifier.describe)
+            progress(done, lambda: f'{len(verifier.problems)} problems')
             yield
 
 
@@ -134,7 +122,8 @@ class _Verifier:
         self.problems = []
         self._folder = pathlib.Path(opened.data_dir)
         self._splits = opened.info.splits
-        self._label_names = opened.info.features[LABEL].names
+        self._label_names = dict(enumerate(opened.info.features[LABEL].names))
+        self._label_names[UNKNOWN_LABEL] = None
         self._parser = checks.Parser(opened.info)
         self._picture = checks.Picture(opened.info)
         self._listing = listing
@@ -145,13 +134,8 @@ class _Verifier:
         }
         self._lengths, self._skipped = self._read_outcomes()
         self._stored = {}  # {id: (split, file)}
-        self._labelled = collections.Counter()
         self._unlabelled = collections.Counter()
         self._first_unlabelled = {}
-
-    def describe(self) -> str:
-        """For a line of progress."""
-        return f'{len(self.problems)} problems'
 
     def _problem(self, *parts) -> None:
         self.problems.append(': '.join(parts))
@@ -173,11 +157,7 @@ class _Verifier:
     # Shards and records.
 
     def read_splits(self, splits: Iterable[str]) -> Iterator[tuple[str, list[bytes]]]:
-        """Reads shards and checks their records.
-
-        Yields:
-          (place of a record, for messages; its frames).
-        """
+        """Checks shards and records; yields a record's place, for messages, and its frames."""
         for split in splits:
             info = self._splits[split]
             for path, declared in zip(info.filepaths, info.shard_lengths, strict=True):
@@ -213,8 +193,7 @@ class _Verifier:
         place = f'{split}: {file}: {content.id!r}'
         for fault in content.faults:
             self._problem(place, fault)
-        self._check_id(split, file, place, content.id)
-        self._check_length(place, content)
+        self._check_files_beside(split, file, place, content)
         self._check_label(split, place, content)
         yield place, content.frames
 
@@ -224,18 +203,17 @@ class _Verifier:
         if faults:
             self._problem(place, checks.summary('frame', faults, len(decoded)))
 
-    def _check_id(self, split, file, place, video_id):
+    def _check_files_beside(self, split, file, place, content):
+        video_id = content.id
         if video_id in self._stored:
             before_split, before_file = self._stored[video_id]
             self._problem(place, f'stored before, in split {before_split!r}, {before_file}')
         self._stored[video_id] = (split, file)
         if video_id in self._skipped:
             self._problem(place, f'stored, but in {outcomes.SKIPPED_FILE} too')
-
-    def _check_length(self, place, content):
         if self._lengths is None:
             return
-        length = self._lengths.get(content.id)
+        length = self._lengths.get(video_id)
         if length is None:
             self._problem(place, f'stored, but not in {outcomes.STORED_FILE}')
         elif length != len(content.frames):
@@ -246,8 +224,6 @@ class _Verifier:
         if content.label == UNKNOWN_LABEL:
             self._unlabelled[split] += 1
             self._first_unlabelled.setdefault(split, place)
-        else:
-            self._labelled[split] += 1
         if self._listing is None:
             return
         if content.id not in self._listed:
@@ -256,31 +232,20 @@ class _Verifier:
         listed_split, listed_label = self._listed[content.id]
         if split != listed_split:
             self._problem(place, f'listed in split {listed_split!r}')
-        name = self._label_name(content.label)
+        name = self._label_names.get(content.label, content.label)
         if content.label is not None and name != listed_label:
             self._problem(place, f'has label {name!r}, listed with {listed_label!r}')
-
-    def _label_name(self, label):
-        if label == UNKNOWN_LABEL:
-            return None
-        names = self._label_names
-        return names[label] if label is not None and 0 <= label < len(names) else label
 
     # The whole.
 
     def check_whole(self) -> None:
         """What shows only when everything has been read."""
         for split, place in self._first_unlabelled.items():
-            labelled = self._labelled[split]
+            count = self._unlabelled[split]
+            labelled = self.examples[split] - count
             if labelled:
-                count = self._unlabelled[split]
                 others = f' (as have {count - 1} others)' if count > 1 else ''
                 self._problem(place, f'has no label (-1){others}, but {labelled} of its split have')
-        self._check_missing()
-        self._check_other_files()
-
-    def _check_missing(self):
-        """Videos that are stored nowhere."""
         for video_id, (split, _) in sorted(self._listed.items()):
             if video_id not in self._stored and video_id not in self._skipped:
                 fault = f'listed, but neither stored nor in {outcomes.SKIPPED_FILE}'
@@ -292,9 +257,7 @@ class _Verifier:
             for video_id in self._skipped:
                 if video_id not in self._listed:
                     self._problem(outcomes.SKIPPED_FILE, repr(video_id), 'not listed')
-
-    def _check_other_files(self):
-        """Shards that belong to no split: readers would not see them."""
+        # Readers do not see shards that belong to no split.
         declared = {path.name for info in self._splits.values() for path in info.filepaths}
         for path in sorted(self._folder.iterdir()):
             if '.tfrecord' in path.name and path.name not in declared:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data import catalog, encoding
-from data.conversion import shards
+from data.conversion import staging
 from data.conversion.plan import ConversionError, list_videos
 from data.errors import DatasetError
 from data.records import outcomes
@@ -252,7 +252,7 @@ def test_an_error_while_storing_stops_the_processes(folder, tmp_path, monkeypatc
     def full(writer, record):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(shards.ShardWriter, 'write', full)
+    monkeypatch.setattr(staging.ShardWriter, 'write', full)
     monkeypatch.setattr(encoding, 'try_video', jobs.encode_once)
     with pytest.raises(OSError, match='No space left') as error:
         convert(folder, tmp_path, processes=2)

@@ -28,11 +28,11 @@ def folder(tmp_path_factory, write_video_file, numbered):
 
 def test_boundaries_of_shards():
     boundaries = plans.boundaries
-    assert boundaries(1, 64, 8) == [0, 1]
-    assert boundaries(20, 64, 8) == [0, 10, 20]
-    assert boundaries(64, 64, 8) == [0, 8, 16, 24, 32, 40, 48, 56, 64]
-    assert len(boundaries(1600, 64, 8)) == 26
-    uneven = boundaries(1000, 64, 8)
+    assert boundaries(1) == [0, 1]
+    assert boundaries(20) == [0, 10, 20]
+    assert boundaries(64) == [0, 8, 16, 24, 32, 40, 48, 56, 64]
+    assert len(boundaries(1600)) == 26
+    uneven = boundaries(1000)
     assert uneven[0] == 0
     assert uneven[-1] == 1000
     assert {b - a for a, b in zip(uneven, uneven[1:], strict=False)} == {62, 63}
