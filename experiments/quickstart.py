@@ -56,11 +56,6 @@ def draw_samples(builder, names, predicted, path):
 def classify_new_videos(model, folder, seed):
     """Writes one new video file of every class and classifies it with the exported network.
 
-    Args:
-      model: the `ExportedNetwork`.
-      folder: where the files go.
-      seed: of the videos.
-
     Returns:
       a list of (what it shows, what it is taken for, with which probability).
     """
@@ -68,8 +63,7 @@ def classify_new_videos(model, folder, seed):
     rows = []
     for name in shapes.CLASSES:
         path = folder / f'{name}.avi'
-        frames = shapes.video('new', name, 0, seed=seed)
-        write_video(path, frames)
+        write_video(path, shapes.video('new', name, 0, seed=seed))
         probabilities = classify.video_probabilities(model, path)
         rows.append((name, *classify.most_probable(model, probabilities, 1)[0]))
     return rows
@@ -106,11 +100,10 @@ def main(arguments):
     saved_model = this / 'saved_model'
     entry.report(f'exporting to {saved_model}')
     _, difference = export.export_network(network, saved_model)
-    new_videos = classify_new_videos(ExportedNetwork(saved_model), this / 'new_videos', plan.seed)
+    folder = this / 'new_videos'
+    new_videos = classify_new_videos(ExportedNetwork(saved_model), folder, plan.seed)
     right = sum(name == taken for name, taken, _ in new_videos)
-    entry.report(
-        f'{this / "new_videos"}: {right} of {len(new_videos)} new video files named rightly'
-    )
+    entry.report(f'{folder}: {right} of {len(new_videos)} new video files named rightly')
 
     results = {
         'top1': metrics['normal'].top1,

@@ -58,19 +58,12 @@ def define_flags():
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-    """What the flags of this program say.
-
-    Attributes:
-      dataset, config, data_dir, network, workdir, overwrite: as the flags.
-      splits: (training, evaluation); None leaves it to the dataset.
-      preset: 'paper' or 'tiny'.
-      start, runtime, training: the `Start`, the `RuntimeOptions` and the `Options`.
-    """
+    """What the flags of this program say."""
 
     dataset: str
     config: str | None
     data_dir: str
-    splits: tuple[str | None, str | None]
+    splits: tuple[str | None, str | None]  # (training, evaluation); None leaves it to the dataset
     network: str
     preset: str
     start: Start
@@ -109,18 +102,18 @@ def _start(values):
     return Start(values.init, How.TAKEN_OVER)
 
 
-def resolve_plan(options, builder, strategy, report):
-    """The `Plan` that the options and the preset come to for a dataset.
+def prepare(options, program='train'):
+    """Starts TensorFlow, opens the dataset and the workdir: (strategy, builder, plan, the `Run`).
 
     Args:
       options: the `TrainOptions`.
-      builder: of the dataset.
-      strategy: the `tf.distribute.Strategy`.
-      report: takes a line.
+      program: whose run it is.
 
     Raises:
       UsageError, ConfigError: for flags that do not fit the dataset.
     """
+    strategy = start_runtime(options.runtime)
+    builder = catalog.open_dataset(options.dataset, options.config, options.data_dir, entry.report)
     splits = tuple(  # before hours of training, not after
         choose_split(builder, name, flag)
         for name, flag in zip(options.splits, ('train_split', 'eval_split'), strict=True)
@@ -134,23 +127,10 @@ def resolve_plan(options, builder, strategy, report):
         start=options.start,
     )
     replicas = strategy.num_replicas_in_sync
-    recipe = recipe.overridden(options.training, report)
+    recipe = recipe.overridden(options.training, entry.report)
     plan = recipe.plan(builder, splits, replicas, options.runtime.seed)
     for line in describe_steps(recipe, plan, replicas):
-        report(line)
-    return plan
-
-
-def prepare(options, program='train'):
-    """Starts TensorFlow, opens the dataset and the workdir: (strategy, builder, plan, the `Run`).
-
-    Args:
-      options: the `TrainOptions`.
-      program: whose run it is.
-    """
-    strategy = start_runtime(options.runtime)
-    builder = catalog.open_dataset(options.dataset, options.config, options.data_dir, entry.report)
-    plan = resolve_plan(options, builder, strategy, entry.report)
+        entry.report(line)
     this = training.open_run(plan, options.workdir, options.overwrite, options.data_dir, program)
     return strategy, builder, plan, this
 

@@ -33,14 +33,9 @@ def predict_split(
     """`Predictions` of all videos of a split.
 
     Args:
-      network: the `Network`; its `video_format` has the sizes of windows and crops.
-      builder: of the dataset.
-      split: its name.
-      strategy: the `tf.distribute.Strategy`.
       most_frames: that are seen of every video, from the first on; None: all.
       most_windows: as `most` of `batch_size`.
       reverse: whether the frames come in reversed order.
-      report: takes lines of progress; or None.
     """
     video_format = network.video_format
     at_once = batch_size(strategy, video_format, most_windows)

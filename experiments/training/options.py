@@ -21,22 +21,13 @@ from s3dg.training.schedules import StepSchedule
 class Options:
     """What the flags say of trainings; None leaves it to the preset, or the data.
 
-    Attributes:
-      network_fields: fields of `NetworkConfig`, of --set.
-      steps: of trainings that others do not start from.
-      pretraining_steps: of those that others start from.
-      learning_rate: the first one.
-      batch_size, micro_batch_size, momentum, weight_decay, frames, evaluation_frames, crop: as in
-        `Preset`.
-      flip: whether half of the clips are mirrored.
-      freeze_batch_norm, freeze_until, sync_batch_norm, dtype: as in `Plan`.
-      jit, deterministic, checkpoint_every, log_every, evaluate_every: as in `TrainingConfig`.
+    They mean what the fields of `Preset`, `Plan` and `TrainingConfig` with their names do.
     """
 
-    network_fields: dict = dataclasses.field(default_factory=dict)
-    steps: int | None = None
-    pretraining_steps: int | None = None
-    learning_rate: float | None = None
+    network_fields: dict = dataclasses.field(default_factory=dict)  # of --set
+    steps: int | None = None  # of trainings that others do not start from
+    pretraining_steps: int | None = None  # of those that others start from
+    learning_rate: float | None = None  # the first one
     batch_size: int | None = None
     micro_batch_size: int | None = None
     momentum: float | None = None
@@ -101,14 +92,14 @@ _MACHINE = ('dtype', 'deterministic', 'micro_batch_size')
 # Fields of `NetworkConfig` that a network may have otherwise than the one that it starts from.
 _FINE_TUNED_FIELDS = ('dropout_rate', 'batch_norm_decay', 'kernel_initializer')
 # Options that stand for a field of `Preset` as they are.
-_PRESET_FIELDS = [
+_PRESET_FIELDS = (
     'micro_batch_size',
     'frames',
     'evaluation_frames',
     'crop',
     'momentum',
     'weight_decay',
-]
+)
 
 # Flags that are numbers from 1 on: name, the most, and what they are.
 _COUNTS = (
@@ -152,11 +143,6 @@ def define_training_flags():
 
 def override(preset, options, report):
     """The preset with what the flags give; reports how the rate was scaled.
-
-    Args:
-      preset: a `Preset`.
-      options: the `Options`.
-      report: takes a line.
 
     Raises:
       UsageError, ConfigError: for a value that cannot be.

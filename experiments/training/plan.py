@@ -21,36 +21,22 @@ FREE_SETTINGS = (
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Everything that decides the result of a training, and of its evaluation.
-
-    Attributes:
-      dataset, config, splits: what is trained on and evaluated: `splits` is (training, evaluation).
-      videos, stored_bytes: of these splits, which tell other data of the same name.
-      network: the `NetworkConfig`.
-      video_format: the `VideoFormat`, which holds the sizes of clip, window and crop.
-      training: the `TrainingConfig`.
-      flip: whether half of the training clips are mirrored.
-      seed: of clips, crops, flips, order and initial weights.
-      start: the `Start`, resolved.
-      evaluated_frames: from the first on, that are evaluated of every video; None: all.
-      batch_norm_clips: clips whose statistics batch norm takes together; None where it is frozen.
-      freeze_batch_norm, freeze_until, sync_batch_norm: as the flags of `train`.
-      dtype, deterministic: as the flags.
-    """
+    """Everything that decides the result of a training, and of its evaluation."""
 
     dataset: str
     config: str
-    splits: tuple[str, str]
-    videos: tuple[int, int]
+    splits: tuple[str, str]  # (training, evaluation)
+    videos: tuple[int, int]  # of these splits; with their bytes they tell other data of that name
     stored_bytes: tuple[int, int]
     network: NetworkConfig
-    video_format: VideoFormat
+    video_format: VideoFormat  # which holds the sizes of clip, window and crop
     training: TrainingConfig
-    flip: bool
-    seed: int
-    start: Start = Start()
-    evaluated_frames: int | None = None
-    batch_norm_clips: int | None = None
+    flip: bool  # whether half of the training clips are mirrored
+    seed: int  # of clips, crops, flips, order and initial weights
+    start: Start = Start()  # resolved
+    evaluated_frames: int | None = None  # of every video, from the first one on; None: all
+    batch_norm_clips: int | None = None  # whose statistics it takes together; None: it is frozen
+    # As the flags.
     freeze_batch_norm: bool = False
     freeze_until: str | None = None
     sync_batch_norm: bool = False

@@ -8,27 +8,16 @@ from s3dg.training.schedules import SCHEDULES, CosineSchedule, StepSchedule
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """How networks are trained and evaluated on a dataset.
+    """How networks are trained and evaluated on a dataset."""
 
-    Attributes:
-      schedule: rates and length.
-      batch_size: clips per step.
-      micro_batch_size: clips that one replica sees at once, at most.
-      frames: frames of a training clip.
-      evaluation_frames: frames that a video is looped to, or cut into windows of.
-      crop: height and width of the crop, pixels.
-      network: fields of `NetworkConfig` that differ from the named network's.
-      momentum, weight_decay: as in `TrainingConfig`.
-    """
-
-    schedule: StepSchedule | CosineSchedule
-    batch_size: int
-    micro_batch_size: int
-    frames: int = 64
-    evaluation_frames: int = 250
-    crop: int = 224
-    network: dict = dataclasses.field(default_factory=dict)
-    momentum: float = 0.9
+    schedule: StepSchedule | CosineSchedule  # rates and length
+    batch_size: int  # clips per step
+    micro_batch_size: int  # clips that one replica sees at once, at most
+    frames: int = 64  # of a training clip
+    evaluation_frames: int = 250  # that a video is looped to, or cut into windows of
+    crop: int = 224  # height and width, pixels
+    network: dict = dataclasses.field(default_factory=dict)  # where it differs from the named one
+    momentum: float = 0.9  # as in `TrainingConfig`, like the next
     weight_decay: float = 1e-7
 
     def with_steps(self, steps):
@@ -99,18 +88,13 @@ _PAPER = {
     'ucf101_24': _FINE_TUNING,
 }
 
-# By preset and dataset.
-PRESETS = {'paper': _PAPER, 'tiny': dict.fromkeys(_PAPER, _TINY)}
 # Where flow is trained otherwise than RGB.
-_FLOW = {'paper': {'kinetics400': _KINETICS_FLOW}, 'tiny': {}}
+_PAPER_FLOW = {'kinetics400': _KINETICS_FLOW}
 
 # By preset, steps where I3D, I2D and what lies between them are compared; None: as many as
 # elsewhere. Dense networks must settle too: after 800 steps a bottom-heavy I3D was seen at 0.88, an
 # I3D at 0.97.
 _FAMILIES_STEPS = {'paper': None, 'tiny': 1200}
-
-# What an experiment runs on instead of its dataset, by preset.
-_STAND_INS = {'tiny': 'moving_shapes'}
 
 # Frames of a video, from its first on, that are evaluated on some datasets: "the first 250 frames",
 # as I3D's authors did (issue 28 of deepmind/kinetics-i3d). On all others every video is seen whole.
@@ -119,8 +103,10 @@ EVALUATED_FRAMES = {'ucf101': 250, 'hmdb51': 250}
 
 def find_preset(name, dataset, modality='rgb'):
     """The `Preset` called `name` ('paper' or 'tiny') for videos of `dataset` in a modality."""
-    flow = _FLOW[name] if modality == 'flow' else {}
-    return flow.get(dataset, PRESETS[name][dataset])
+    if name == 'tiny':
+        return _TINY
+    flow = _PAPER_FLOW if modality == 'flow' else {}
+    return flow.get(dataset, _PAPER[dataset])
 
 
 def find_families_preset(name, dataset):
@@ -130,4 +116,4 @@ def find_families_preset(name, dataset):
 
 def choose_dataset(preset, dataset):
     """What an experiment on `dataset` runs on: itself, or moving_shapes for the tiny preset."""
-    return _STAND_INS.get(preset, dataset)
+    return 'moving_shapes' if preset == 'tiny' else dataset

@@ -16,26 +16,17 @@ from s3dg.weights import inherited_fields
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A network and how it is trained, before the data on disk and the replicas are known.
+    """A network and how it is trained, before the data on disk and the replicas are known."""
 
-    Attributes:
-      label: what an experiment's tables call it; unique in the experiment.
-      network: its name in `NETWORKS`.
-      dataset, config: what it is trained on.
-      preset: the `Preset`.
-      fields: fields of `NetworkConfig` that differ from the preset's and the named network's.
-      start: the `Start`.
-      options: the `Options`, once `overridden` has given them.
-    """
-
-    label: str
-    network: str
+    label: str  # what an experiment's tables call it; unique in the experiment
+    network: str  # its name in `NETWORKS`
     dataset: str
     config: str | None
     preset: Preset
+    # Fields of `NetworkConfig` that differ from the preset's and the named network's.
     fields: dict = dataclasses.field(default_factory=dict)
     start: Start = Start()
-    options: Options = Options()
+    options: Options = Options()  # the flags', once `overridden` has given them
 
     @property
     def name(self):
@@ -44,12 +35,7 @@ class Recipe:
         return pathlib.Path(start.source).stem if start.names_network else self.network
 
     def overridden(self, options, report):
-        """The recipe with what the flags give in its preset and its network's fields.
-
-        Args:
-          options: the `Options`.
-          report: takes a line.
-        """
+        """The recipe with what the flags give in its preset and its network's fields."""
         own, start = options, self.start
         if start.how is How.STRUCTURE:
             # The layers that would be frozen know nothing.
@@ -105,13 +91,9 @@ class Recipe:
         )
 
     def plan(self, builder, splits, replicas, seed, find=None):
-        """The `Plan` of its training.
+        """The `Plan` of its training on a dataset's splits, (training, evaluation), on disk.
 
         Args:
-          builder: of the dataset, as it is on disk.
-          splits: (training, evaluation).
-          replicas: on how many it will run.
-          seed: as in `Plan`.
           find: as of `Start.resolved`; needed where it starts from another training.
 
         Raises:
@@ -123,7 +105,6 @@ class Recipe:
         flag = '--init' if self.start.names_network else '--set'
         datasets.require_channels(network, builder, flag)
         config = self.training_config(replicas)
-        usual_flip = metadata['flip_left_right']
         infos = [builder.info.splits[split] for split in splits]
         together = config.micro_batch_size(replicas) * (replicas if options.sync_batch_norm else 1)
         return Plan(
@@ -137,7 +118,7 @@ class Recipe:
                 metadata['frames_per_second'], metadata['frame_size'], metadata['short_side']
             ),
             training=config,
-            flip=usual_flip if options.flip is None else options.flip,
+            flip=metadata['flip_left_right'] if options.flip is None else options.flip,
             seed=seed,
             start=self.start.resolved(find),
             evaluated_frames=EVALUATED_FRAMES.get(builder.name),
@@ -165,13 +146,7 @@ def with_starts(recipes):
 
 
 def describe_steps(recipe, plan, replicas):
-    """Lines that say how a step is divided, where a replica does not take its share at once.
-
-    Args:
-      recipe: the `Recipe`, with what the flags give.
-      plan: its `Plan`.
-      replicas: on how many it runs.
-    """
+    """Lines that say how a step is divided, where a replica does not take its share at once."""
     config, usual = plan.training, recipe.preset.micro_batch_size
     at_once = config.micro_batch_size(replicas)
     lines = []

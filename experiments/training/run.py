@@ -30,12 +30,7 @@ _GO_ON = 'make room and run the same command again'
 def open_run(plan, workdir, overwrite=False, data_dir=None, program='train'):
     """The `Run` of a plan's training in a folder.
 
-    Args:
-      plan: the `Plan`.
-      workdir: the folder.
-      overwrite: whether to delete what it holds; `data_dir` and the start may not lie there.
-      data_dir: of the datasets; None where `overwrite` is not given.
-      program: that trains.
+    With `overwrite`, what it holds is deleted; `data_dir` and the start may not lie there.
 
     Raises:
       UsageError: where the folder holds a run with other settings.
@@ -62,13 +57,7 @@ def alone(folder, report):
 
 
 def create_network(plan, names, report):
-    """The network that a plan starts from.
-
-    Args:
-      plan: the `Plan`.
-      names: of the classes; where the file that it starts from has others, the classifier is fresh.
-      report: takes a line.
-    """
+    """The network that a plan starts from, for classes of these names."""
     network = Network(plan.network, names, plan.video_format)
     plan.start.fill(network, report)
     if plan.freeze_until is not None:
@@ -155,22 +144,7 @@ def train_and_evaluate(builder, plan, this, strategy, report):
     """
     network, row = train(builder, plan, this.path, strategy, report)
     metrics, predictions = evaluate(network, builder, plan, strategy, report)
-    return publish(plan, this, class_names(builder), row, metrics, predictions)
-
-
-def publish(plan, this, names, row, metrics, predictions):
-    """Writes what a training came to: `predictions.npz`, a picture, the report and the results.
-
-    Args:
-      plan: the `Plan`.
-      this: the `Run`.
-      names: of the classes.
-      row: last of the history.
-      metrics, predictions: of the evaluation.
-
-    Returns:
-      The results.
-    """
+    names = class_names(builder)
     kept = f'the trained network is kept; {_GO_ON}'
     with writing(this / PREDICTIONS_FILE, kept):
         predictions.save(this / PREDICTIONS_FILE)
@@ -193,14 +167,12 @@ def publish(plan, this, names, row, metrics, predictions):
 
 
 def _markdown(plan, results):
-    per_class = [(name, *figures.values()) for name, figures in results['per_class'].items()]
-    rows = [
-        (k, results[k]) for k in ('step', 'loss', 'top1', 'top5', 'videos_seen', 'clips_per_second')
-    ]
+    figures = ('step', 'loss', 'top1', 'top5', 'videos_seen', 'clips_per_second')
+    per_class = [(name, *values.values()) for name, values in results['per_class'].items()]
     return '\n'.join(
         [
             f'# {plan.dataset}/{plan.config}: training\n',
-            markdown_table(('figure', 'value'), rows),
+            markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
             '![curves](curves.png)\n',
             f'## {plan.splits[1]}, by class\n',
             markdown_table(('class', 'top-1', 'videos'), per_class),

@@ -23,18 +23,12 @@ class How(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """Where a network starts.
+    """Where a network starts."""
 
-    Attributes:
-      source: the `Recipe` of another training, the path of a .keras file, or None: random weights.
-      how: what is taken from it; None without a source.
-      digest: what tells its weights from others, wherever their file lies. Known once a `Plan` is
-        made; None before.
-    """
-
+    # The `Recipe` of another training, the path of a .keras file, or None: random weights.
     source: object = None
-    how: How | None = None
-    digest: str | None = None
+    how: How | None = None  # what is taken from it; None without a source
+    digest: str | None = None  # tells its weights from others, wherever they lie; `resolved` has it
 
     @property
     def is_file(self):
@@ -63,8 +57,7 @@ class Start:
     def resolved(self, find=None):
         """As a `Plan` holds it: the path of a file with its digest, or nothing for random weights.
 
-        Args:
-          find: a function from a `Recipe` to the path and the digest of what it trains.
+        `find` is a function from a `Recipe` to the path and the digest of what it trains.
         """
         if self.source is None or self.how is How.STRUCTURE:
             return Start()
@@ -75,10 +68,6 @@ class Start:
 
     def fill(self, network, report):
         """Gives a network the weights of the file, if there is one.
-
-        Args:
-          network: the `Network`, with random weights.
-          report: takes a line.
 
         Raises:
           WeightsError, ConfigError: naming the file, where its network does not fit.
