@@ -15,19 +15,14 @@ class Source(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """One item of a split: where a video lies, and what is known of it beforehand.
+    """One item of a split: where a video lies, and what is known of it beforehand."""
 
-    Attributes:
-      id: stable, free of local folders, unique within the dataset.
-      path: a video file, or a folder of numbered frame images. A missing one is skipped and listed.
-      label: name of the class; None where it is not published.
-      annotation: file that more is read from when the video is stored (masks, boxes), if any; a
-        change of it, like one of the video, makes another dataset.
-    """
-
-    id: str
+    id: str  # stable, free of local folders, unique within the dataset
+    # A video file, or a folder of numbered frame images. A missing one is skipped and listed.
     path: str
-    label: str | None
+    label: str | None  # name of the class; None where it is not published
+    # File that more is read from when the video is stored (masks, boxes), if any; a change of it,
+    # like one of the video, makes another dataset.
     annotation: str | None = None
 
     @property

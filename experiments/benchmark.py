@@ -83,17 +83,12 @@ def define_flags():
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """One side of a comparison.
+    """One side of a comparison."""
 
-    Attributes:
-      name: what it is called.
-      work: does it once, with what `prepare` has returned, and returns how many units it did.
-      prepare: what comes before every turn and is not timed.
-    """
-
-    name: str
+    name: str  # what it is called
+    # Does it once, with what `prepare` has returned, and returns how many units it did.
     work: Callable[[object], int]
-    prepare: Callable[[], object] = lambda: None
+    prepare: Callable[[], object] = lambda: None  # what comes before every turn and is not timed
 
 
 def compare(sides, unit, repeats, report=entry.report):

@@ -57,13 +57,7 @@ AGREEMENT = 'neighbour_agreement'
 
 @dataclasses.dataclass(frozen=True)
 class FeatureEmbedding(Experiment):
-    """Figure 7; its networks are some of Figure 4's.
-
-    Attributes:
-      videos: on the maps, at most.
-      neighbours: nearest ones that are looked at.
-      seed: of the choice of the videos, and of the maps.
-    """
+    """Figure 7; its networks are some of Figure 4's."""
 
     name = 'feature_embedding'
     title = 'Figure 7: t-SNE of activations'
@@ -72,9 +66,9 @@ class FeatureEmbedding(Experiment):
     decisive = ('videos', 'neighbours')
 
     paper_dataset: str
-    videos: int
-    neighbours: int
-    seed: int
+    videos: int  # on the maps, at most
+    neighbours: int  # nearest ones that are looked at
+    seed: int  # of the choice of the videos, and of the maps
 
     @staticmethod
     def define_flags():

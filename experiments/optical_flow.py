@@ -50,11 +50,7 @@ STEPS = {'paper': {}, 'tiny': {'rgb': 250, 'flow': 100}}
 
 @dataclasses.dataclass(frozen=True)
 class OpticalFlow(Experiment):
-    """Table 4.
-
-    Attributes:
-      fusion: a key of `two_stream.FUSIONS`.
-    """
+    """Table 4."""
 
     name = 'optical_flow'
     title = 'Table 4: optical flow and two streams'
@@ -69,7 +65,7 @@ class OpticalFlow(Experiment):
     paper_dataset = DATASET
     decisive = ('fusion',)
 
-    fusion: str
+    fusion: str  # a key of `two_stream.FUSIONS`
 
     @staticmethod
     def define_flags():

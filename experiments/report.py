@@ -59,17 +59,11 @@ SECTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A run that was found.
+    """A run that was found."""
 
-    Attributes:
-      path: its folder.
-      settings: its `config.json`.
-      is_finished: whether it has its results.
-    """
-
-    path: object
-    settings: dict
-    is_finished: bool
+    path: object  # its folder
+    settings: dict  # its `config.json`
+    is_finished: bool  # whether it has its results
 
 
 def define_flags():

@@ -60,11 +60,7 @@ _PRINTED = {
 
 @dataclasses.dataclass(frozen=True)
 class SpeedAccuracy(Experiment):
-    """Figure 4.
-
-    Attributes:
-      endpoints: at which the families switch between 2D and 3D.
-    """
+    """Figure 4."""
 
     name = 'speed_accuracy'
     title = 'Figure 4: accuracy against multiply-adds'
@@ -73,7 +69,7 @@ class SpeedAccuracy(Experiment):
     decisive = ('paper_dataset',)
 
     paper_dataset: str
-    endpoints: tuple[str, ...]
+    endpoints: tuple[str, ...]  # at which the families switch between 2D and 3D
 
     @staticmethod
     def define_flags():

@@ -56,13 +56,7 @@ SCRATCH = 'from_scratch'
 
 @dataclasses.dataclass(frozen=True)
 class Transfer(Experiment):
-    """Table 5, on several datasets.
-
-    Attributes:
-      network: name of the network; of no account with `init`.
-      init: path of a trained network; None: one is trained.
-      from_scratch: whether every split is also trained from random weights.
-    """
+    """Table 5, on several datasets."""
 
     name = 'transfer'
     title = 'Table 5: transfer'
@@ -74,9 +68,9 @@ class Transfer(Experiment):
         }
     }
 
-    network: str
-    init: str | None
-    from_scratch: bool
+    network: str  # name of the network; of no account with `init`
+    init: str | None  # path of a trained network; None: one is trained
+    from_scratch: bool  # whether every split is also trained from random weights
 
     pretraining = True
 

@@ -22,14 +22,10 @@ def non_finite_weight(network):
 
 
 def require_finite(values, what):
-    """Refuses an answer that holds NaN or infinity.
-
-    Args:
-      values: an array, or a tensor outside of graphs; it is returned.
-      what: begins the message, saying what the answer is.
+    """Returns an answer, an array or a tensor outside of graphs, that has no NaN or infinity.
 
     Raises:
-      NonFiniteAnswerError: saying how many of the numbers are NaN or infinite.
+      NonFiniteAnswerError: saying of `what`, which is the answer, how much is NaN or infinite.
     """
     finite = np.isfinite(np.asarray(values, 'float32'))
     if not finite.all():

@@ -25,35 +25,21 @@ class CostError(S3dgError, ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a network, or a part of it, costs.
+    """What a network, or a part of it, costs."""
 
-    Attributes:
-      parameters: trainable ones, as Keras counts them: those of frozen layers are left out.
-      parameters_total: all that are saved as weights, so with batch norm's moving statistics.
-      multiply_adds: of one clip in inference.
-    """
-
-    parameters: int
-    parameters_total: int
-    multiply_adds: int
+    parameters: int  # trainable ones, as Keras counts them: those of frozen layers are left out
+    parameters_total: int  # all that are saved as weights, so with batch norm's moving statistics
+    multiply_adds: int  # of one clip in inference
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """What one layer with weights costs; its batch norm is part of it.
+    """What one layer with weights costs; its batch norm is part of it. Figures are as in `Cost`."""
 
-    Attributes:
-      endpoint: the layer of the network that it belongs to: an endpoint or 'logits'.
-      path: names from the endpoint down, e.g. 'Mixed_3b/Branch_1/Conv2d_0b_3x3/spatial'.
-      kind: 'convolution', 'gate' or 'dense'.
-      output_shape: without the batch: (time, height, width, channels), or (classes,).
-      parameters, parameters_total, multiply_adds: as in `Cost`.
-    """
-
-    endpoint: str
-    path: str
-    kind: str
-    output_shape: tuple[int, ...]
+    endpoint: str  # the layer of the network that it belongs to: an endpoint or 'logits'
+    path: str  # names from there down, e.g. 'Mixed_3b/Branch_1/Conv2d_0b_3x3/spatial'
+    kind: str  # 'convolution', 'gate' or 'dense'
+    output_shape: tuple[int, ...]  # (time, height, width, channels) or (classes,)
     parameters: int
     parameters_total: int
     multiply_adds: int

@@ -12,11 +12,7 @@ _register = keras.saving.register_keras_serializable(package='s3dg')
 
 
 def head_dtype(policy=None):
-    """'float64' under a policy that computes in it, else 'float32'.
-
-    Args:
-      policy: what Keras takes for a policy; None: the global one.
-    """
+    """'float64' under a policy (None: the global one) that computes in it, else 'float32'."""
     policy = keras.config.dtype_policy() if policy is None else keras.dtype_policies.get(policy)
     return 'float64' if policy.compute_dtype == 'float64' else 'float32'
 
@@ -133,11 +129,7 @@ class Dropout(keras.layers.Layer):
 
 @_register
 class Classifier(keras.layers.Layer):
-    """The mean over time of the logits of every window: float32 (B, T, C) to (B, classes).
-
-    Args:
-      num_classes: number of logits, or of an embedding's dimensions.
-    """
+    """The mean over time of the logits of every window: float32 (B, T, C) to (B, num_classes)."""
 
     def __init__(self, num_classes, **kwargs):
         super().__init__(**{**kwargs, 'dtype': head_dtype(kwargs.get('dtype'))})

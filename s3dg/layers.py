@@ -307,11 +307,7 @@ class SelfGating(keras.layers.Layer):
 
 @_register
 class Branch(_Composite):
-    """One branch of an Inception block: layers applied one after the other.
-
-    Args:
-      parts: the layers.
-    """
+    """One branch of an Inception block: layers, `parts`, applied one after the other."""
 
     def __init__(self, parts, **kwargs):
         super().__init__(**kwargs)

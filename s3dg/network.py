@@ -245,9 +245,7 @@ class Network(keras.Model):
 def copy_weights(source, target, skip=()):
     """Copies the variables of one network into another of the same structure.
 
-    Args:
-      source, target: `Network`s.
-      skip: names of layers (`endpoint`s, 'logits') that keep their own weights.
+    Layers named in `skip` (endpoints, 'logits') keep their own weights.
 
     Raises:
       ConfigError: where a layer's variables differ in name or shape.

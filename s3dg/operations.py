@@ -29,11 +29,7 @@ def known_shape(x):
 def output_sizes(sizes, windows, strides, padding):
     """Output (time, height, width) of a convolution or pool, None where the input's is unknown.
 
-    Args:
-      sizes: the input's (time, height, width), each an int or None.
-      windows: of the kernel or pool.
-      strides: of its steps.
-      padding: see the module.
+    All are (time, height, width), and `padding` may be a word: see the module.
     """
     valid = padding == 'valid'
     return tuple(

@@ -19,24 +19,15 @@ class Order:
     time, a record of each in turn; then records are shuffled through a buffer. Where all pipelines
     must see the same order, each takes every num_shards-th record of it; else each reads files of
     its own.
-
-    Attributes:
-      files: paths of the TFRecord files of a split.
-      lengths: how many records each holds.
-      seed: of the order.
-      buffer: records held for shuffling.
-      num_shards: number of pipelines.
-      shard_index: which of them this is.
-      deterministic: whether the order must be the same in every run.
     """
 
-    files: tuple[str, ...]
-    lengths: tuple[int, ...]
-    seed: int
-    buffer: int
-    num_shards: int
-    shard_index: int
-    deterministic: bool
+    files: tuple[str, ...]  # paths of the TFRecord files of a split
+    lengths: tuple[int, ...]  # how many records each holds
+    seed: int  # of the order
+    buffer: int  # records held for shuffling
+    num_shards: int  # number of pipelines
+    shard_index: int  # which of them this is
+    deterministic: bool  # whether the order must be the same in every run
 
     @property
     def _by_file(self) -> bool:

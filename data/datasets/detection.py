@@ -30,18 +30,12 @@ LAST_FRAME = 2**31 - 1  # frame numbers are stored in 32 bits
 
 @dataclasses.dataclass
 class DetectionConfig(SplitConfig):
-    """Defaults are the paper's for action detection (section 5.3): 320x400.
+    """Defaults are the paper's for action detection (section 5.3): 320x400."""
 
-    Attributes:
-      ANNOTATIONS: of the dataset; the first one is the default.
-      frames_per_second: None, for boxes belong to the video's own frames.
-      annotations: whose boxes, one of ANNOTATIONS.
-    """
-
-    ANNOTATIONS: ClassVar[tuple[str, ...]] = ()
-    frames_per_second: float | None = None
+    ANNOTATIONS: ClassVar[tuple[str, ...]] = ()  # of the dataset; the first one is the default
+    frames_per_second: float | None = None  # None, for boxes belong to the video's own frames
     frame_size: tuple[int, int] | None = (320, 400)
-    annotations: str = ''
+    annotations: str = ''  # whose boxes, one of ANNOTATIONS
 
     def __post_init__(self):
         super().__post_init__()
@@ -101,17 +95,11 @@ def check_video_name(name: object, label_names: Sequence[str], path: str | os.Pa
 
 @dataclasses.dataclass(frozen=True)
 class Tube:
-    """The boxes of one actor.
+    """The boxes of one actor."""
 
-    Attributes:
-      label: its class.
-      frames: int64 [n], numbers of frames, from 0.
-      corners: float64 [n, 4], finite: (ymin, xmin, ymax, xmax) in pixels, continuous.
-    """
-
-    label: str
-    frames: np.ndarray
-    corners: np.ndarray
+    label: str  # its class
+    frames: np.ndarray  # int64 [n], numbers of frames, from 0
+    corners: np.ndarray  # float64 [n, 4], finite: (ymin, xmin, ymax, xmax) in pixels, continuous
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,37 +6,24 @@ from collections.abc import Mapping
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """Facts of a dataset as published.
+    """Facts of a dataset as published."""
 
-    Attributes:
-      classes: number of them.
-      videos: number of videos of every split, by split, or by split number and split; some videos
-        are always gone or broken.
-      seconds: mean length of a video.
-      source: of `seconds`.
-      source_height: of the videos, in pixels; 256 also stands for higher ones.
-    """
-
-    classes: int
+    classes: int  # number of them
+    # Number of videos of every split, by split, or by split number and split; some videos are
+    # always gone or broken.
     videos: Mapping
-    seconds: float
-    source: str
-    source_height: int
+    seconds: float  # mean length of a video
+    source: str  # of `seconds`
+    source_height: int  # of the videos, in pixels; 256 also stands for higher ones
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts(Published):
-    """A configuration of a dataset as it will be when it is converted; `videos` are by split.
+    """A configuration of a dataset as it will be when it is converted; `videos` are by split."""
 
-    Attributes:
-      frames_per_second: stored, which is the videos' own where they are not resampled.
-      frame_size: stored (height, width); of flow, that of the frames it is of.
-      modality: "rgb" or "flow".
-    """
-
-    frames_per_second: float
-    frame_size: tuple[int, int]
-    modality: str
+    frames_per_second: float  # stored, which is the videos' own where they are not resampled
+    frame_size: tuple[int, int]  # stored (height, width); of flow, that of the frames it is of
+    modality: str  # "rgb" or "flow"
 
     @property
     def frames(self) -> float:

@@ -45,22 +45,15 @@ _TUBE_COLOURS = [
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A video of a sheet.
+    """A video of a sheet."""
 
-    Attributes:
-      id: of the video.
-      label: of its class; None where it is not known.
-      length: how long it is, in words.
-      numbers: of the frames shown.
-      frames: those, uint8 (height, width, 3) each, or of flow float32 (height, width, 2) in pixels.
-      boxes: of every frame shown, a list of (corners, name of the class, number of the tube).
-    """
-
-    id: str
-    label: str | None
-    length: str
-    numbers: list[int]
+    id: str  # of the video
+    label: str | None  # of its class; None where it is not known
+    length: str  # how long it is, in words
+    numbers: list[int]  # of the frames shown
+    # Those, uint8 (height, width, 3) each, or of flow float32 (height, width, 2) in pixels.
     frames: list[np.ndarray]
+    # Of every frame shown, a list of (corners, name of the class, number of the tube).
     boxes: list[list[tuple[np.ndarray, str, int]]]
 
 

@@ -30,21 +30,15 @@ class BoxCounts:
 
 @dataclasses.dataclass
 class SplitSurvey:
-    """What there is in a split.
+    """What there is in a split."""
 
-    Attributes:
-      labels: number of videos of every class, by its index, which is -1 where it is unknown.
-      lengths: number of videos of every number of frames.
-      bytes: of its shards.
-      boxes: None where the dataset has no such feature.
-      chosen: some videos, by class and id.
-    """
-
+    # Number of videos of every class, by its index, which is -1 where it is unknown.
     labels: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    # Number of videos of every number of frames.
     lengths: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    bytes: int = 0
-    boxes: BoxCounts | None = None
-    chosen: list[Head] = dataclasses.field(default_factory=list)
+    bytes: int = 0  # of its shards
+    boxes: BoxCounts | None = None  # None where the dataset has no such feature
+    chosen: list[Head] = dataclasses.field(default_factory=list)  # some videos, by class and id
 
     @property
     def videos(self) -> int:

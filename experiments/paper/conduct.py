@@ -87,29 +87,17 @@ def define_experiment_flags(experiment):
 
 @dataclasses.dataclass(frozen=True)
 class ConductOptions:
-    """What the flags that all experiments share say.
+    """What the flags that all experiments share say."""
 
-    Attributes:
-      workdir: folder of the report; None: the preset's.
-      overwrite: whether to write the report anew.
-      data_dir: folder of the datasets.
-      networks_dir: folder of the trained networks; None: beside the workdir.
-      seeds: a range.
-      dry_run: whether only to say what would be trained.
-      gpu_rate: as of `Workload.gpu_hours`.
-      runtime: the `RuntimeOptions`.
-      training: the `Options`.
-    """
-
-    workdir: str | None
-    overwrite: bool
-    data_dir: str
-    networks_dir: str | None
-    seeds: range
-    dry_run: bool
-    gpu_rate: float
-    runtime: RuntimeOptions
-    training: Options
+    workdir: str | None  # folder of the report; None: the preset's
+    overwrite: bool  # whether to write the report anew
+    data_dir: str  # folder of the datasets
+    networks_dir: str | None  # folder of the trained networks; None: beside the workdir
+    seeds: range  # a range
+    dry_run: bool  # whether only to say what would be trained
+    gpu_rate: float  # as of `Workload.gpu_hours`
+    runtime: RuntimeOptions  # the `RuntimeOptions`
+    training: Options  # the `Options`
 
     @classmethod
     def of(cls, values):

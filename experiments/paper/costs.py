@@ -25,19 +25,12 @@ MORE_NETWORKS = {
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A network of the table.
+    """A network of the table."""
 
-    Attributes:
-      name: the row's.
-      config: its `NetworkConfig`.
-      family: a key of `FAMILIES`, or None.
-      switching_endpoint: of one of a family, the first (top-heavy) or last (bottom-heavy) temporal
-        endpoint.
-    """
-
-    name: str
-    config: NetworkConfig
-    family: str | None = None
+    name: str  # the row's
+    config: NetworkConfig  # its `NetworkConfig`
+    family: str | None = None  # a key of `FAMILIES`, or None
+    # Of one of a family, the first (top-heavy) or last (bottom-heavy) temporal endpoint.
     switching_endpoint: str | None = None
 
 

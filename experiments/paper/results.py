@@ -9,17 +9,11 @@ import typing
 
 
 class Cost(typing.NamedTuple):
-    """What the paper says a network costs.
+    """What the paper says a network costs."""
 
-    Attributes:
-      parameters: millions, with `CLASSES` classes.
-      multiply_adds: billions ("GFLOPS") for one 64x224x224 clip.
-      source: where it is printed.
-    """
-
-    parameters: float | None
-    multiply_adds: float
-    source: str
+    parameters: float | None  # millions, with `CLASSES` classes
+    multiply_adds: float  # billions ("GFLOPS") for one 64x224x224 clip
+    source: str  # where it is printed
 
 
 # Of the networks in `COSTS`: those of Kinetics.
@@ -58,15 +52,10 @@ class Accuracy(typing.NamedTuple):
 
 
 class Quoted(typing.NamedTuple):
-    """A figure that stands in the text and in no table.
+    """A figure that stands in the text and in no table."""
 
-    Attributes:
-      top1: percent of the validation videos.
-      section: where it is printed.
-    """
-
-    top1: float
-    section: str
+    top1: float  # percent of the validation videos
+    section: str  # where it is printed
 
 
 class Reproduction(typing.NamedTuple):

@@ -37,17 +37,12 @@ def kinetics_labels(num_classes):
 
 @dataclasses.dataclass(frozen=True)
 class Imported:
-    """A network with released weights, and what became of the file's variables.
-
-    Attributes:
-      variables_used: how many of them are in the network.
-      variables_left_out: names of those that have no place in it.
-      layers_kept: layers that the file has nothing for and that are as they were initialised.
-    """
+    """A network with released weights, and what became of the file's variables."""
 
     network: Network
-    variables_used: int
-    variables_left_out: list[str]
+    variables_used: int  # how many of them are in the network
+    variables_left_out: list[str]  # names of those that have no place in it
+    # Layers that the file has nothing for and that are as they were initialised.
     layers_kept: list[str]
 
 

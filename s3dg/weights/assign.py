@@ -13,22 +13,15 @@ class WeightsError(S3dgError, ValueError):
 
 
 class Address(NamedTuple):
-    """Where a variable stands in a `Network`; the sources translate it into names of their own.
+    """Where a variable stands in a `Network`; the sources translate it into names of their own."""
 
-    Attributes:
-      endpoint: one of `ENDPOINTS`, or 'logits'.
-      branch: 0-3 in an Inception block, else None.
-      layer: 'convolution' before the blocks, 'Conv2d_0a_1x1' and the like in them, 'self_gating',
-        or '' for the classifier.
-      part: 'spatial' or 'temporal' in a separable convolution, else None.
-      leaf: 'kernel', 'bias', or batch norm's 'gamma', 'beta', 'moving_mean', 'moving_variance'.
-    """
-
-    endpoint: str
-    branch: int | None
+    endpoint: str  # one of `ENDPOINTS`, or 'logits'
+    branch: int | None  # 0-3 in an Inception block, else None
+    # 'convolution' before the blocks, 'Conv2d_0a_1x1' and the like in them, 'self_gating', or ''
+    # for the classifier.
     layer: str
-    part: str | None
-    leaf: str
+    part: str | None  # 'spatial' or 'temporal' in a separable convolution, else None
+    leaf: str  # 'kernel', 'bias', or batch norm's 'gamma', 'beta', 'moving_mean', 'moving_variance'
 
     @classmethod
     def of(cls, path):

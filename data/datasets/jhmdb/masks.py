@@ -20,22 +20,15 @@ _MOST_VALUES = 2**25
 
 @dataclasses.dataclass(frozen=True)
 class Extents:
-    """Where the masks of a video are.
+    """Where the masks of a video are."""
 
-    Attributes:
-      frames: int64 [n], numbers of the masks that cover anything, from 0.
-      corners: float64 [n, 4], (ymin, xmin, ymax, xmax) of what each of them covers, in pixels: one
-        from column a to column b, both included, reaches from x = a to x = b + 1.
-      height: of the masks, in pixels.
-      width: likewise.
-      count: of all masks.
-    """
-
-    frames: np.ndarray
+    frames: np.ndarray  # int64 [n], numbers of the masks that cover anything, from 0
+    # float64 [n, 4], (ymin, xmin, ymax, xmax) of what each of them covers, in pixels: one from
+    # column a to column b, both included, reaches from x = a to x = b + 1.
     corners: np.ndarray
-    height: int
-    width: int
-    count: int
+    height: int  # of the masks, in pixels
+    width: int  # likewise
+    count: int  # of all masks
 
 
 def read(path: str | os.PathLike) -> Extents:

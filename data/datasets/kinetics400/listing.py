@@ -35,35 +35,24 @@ _ID_LENGTH = 11
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
-    """A row of the CSVs: some seconds of a YouTube video.
+    """A row of the CSVs: some seconds of a YouTube video."""
 
-    Attributes:
-      youtube_id: of the video; 11 letters, digits, "-" and "_".
-      name: of the clip's file as published, without suffix; unique, also where two clips come from
-        one video.
-      label: None where it is not published.
-      split: of Kinetics-400, a key of SPLIT_WORDS.
-    """
-
-    youtube_id: str
+    youtube_id: str  # of the video; 11 letters, digits, "-" and "_"
+    # Of the clip's file as published, without suffix; unique, also where two clips come from one
+    # video.
     name: str
-    label: str | None
-    split: str
+    label: str | None  # None where it is not published
+    split: str  # of Kinetics-400, a key of SPLIT_WORDS
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """The videos of every split.
+    """The videos of every split."""
 
-    Attributes:
-      splits: the videos, in the order of the clips.
-      files: number of videos of every split whose file is there.
-      other_seconds: files that were taken although their names tell of other seconds of the video,
-        relative to the folder.
-    """
-
-    splits: dict[str, list[Video]]
-    files: dict[str, int]
+    splits: dict[str, list[Video]]  # the videos, in the order of the clips
+    files: dict[str, int]  # number of videos of every split whose file is there
+    # Files that were taken although their names tell of other seconds of the video, relative to the
+    # folder.
     other_seconds: list[str]
 
     def describe(self) -> str:

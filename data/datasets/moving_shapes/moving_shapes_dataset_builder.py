@@ -31,24 +31,18 @@ POOL = 'pool'
 
 @dataclasses.dataclass
 class MovingShapesConfig(VideoConfig):
-    """Size and seed of the dataset, stored at 72x72 for training crops of 64x64 (ours).
-
-    Attributes:
-      train_per_class: training videos of each class.
-      validation_per_class: validation videos of each class.
-      seed: of all random numbers; another seed gives a dataset with other videos.
-      classes: names of classes of `shapes.CLASSES`, in the order of their labels.
-      split_number: None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both
-        are of one pool, which no other configuration draws from; split k validates on every third
-        video, from number k - 1 on, and trains on the others, of which there are twice as many.
-    """
+    """Size and seed of the dataset, stored at 72x72 for training crops of 64x64 (ours)."""
 
     frames_per_second: float | None = float(shapes.FRAMES_PER_SECOND)
     frame_size: tuple[int, int] | None = (72, 72)
-    train_per_class: int = 160
-    validation_per_class: int = 40
-    seed: int = 0
+    train_per_class: int = 160  # training videos of each class
+    validation_per_class: int = 40  # validation videos of each class
+    seed: int = 0  # of all random numbers; another seed gives a dataset with other videos
+    # Names of classes of `shapes.CLASSES`, in the order of their labels.
     classes: tuple[str, ...] = shapes.CLASSES
+    # None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both are of one pool,
+    # which no other configuration draws from; split k validates on every third video, from number
+    # k - 1 on, and trains on the others, of which there are twice as many.
     split_number: int | None = None
 
     def __post_init__(self):

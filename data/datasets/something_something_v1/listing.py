@@ -22,17 +22,11 @@ _LIST_FOLDERS = ('', 'labels/', 'annotations/')
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A video as a list names it.
+    """A video as a list names it."""
 
-    Attributes:
-      where: the list, and the line or entry of it, for error messages.
-      id: as published, a number in digits.
-      label: name of its class; None where it is not published.
-    """
-
-    where: str
-    id: str
-    label: str | None
+    where: str  # the list, and the line or entry of it, for error messages
+    id: str  # as published, a number in digits
+    label: str | None  # name of its class; None where it is not published
 
 
 def find_list(folder: str, *names: str) -> pathlib.Path:

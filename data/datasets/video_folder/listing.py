@@ -38,15 +38,14 @@ def list_videos(
     Args:
       folder: holds folders, which hold videos; deeper ones are ignored, as are hidden files and
         other suffixes.
-      validation_fraction: share kept for validation, 0 (then there is no such split) to below 1.
+      validation_fraction: 0 (then there is no such split) to below 1.
       seed: of the split.
 
     Returns:
       The splits, "train" first, each sorted by id. Ids are paths relative to `folder`, with "/".
 
     Raises:
-      DatasetError: if the folder is empty, has no class folders, or the splits do not
-        fit together.
+      DatasetError: if the folder is empty or has no class folders, or splits do not fit together.
     """
     folder = pathlib.Path(folder)
     entries = _visible(folder)

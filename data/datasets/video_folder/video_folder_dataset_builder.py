@@ -13,16 +13,12 @@ from data.listing import Video
 
 @dataclasses.dataclass
 class VideoFolderConfig(VideoConfig):
-    """Which folder, and how to split it; the configuration's name is the user's word for it.
+    """Which folder, and how to split it; the configuration's name is the user's word for it."""
 
-    Attributes:
-      validation_fraction: share of every class's videos that is kept for validation, where the
-        folder has no `train` and `validation` folders of its own; 0 for none.
-      split_seed: of the choice which ones.
-    """
-
+    # Share of every class's videos that is kept for validation, where the folder has no `train` and
+    # `validation` folders of its own; 0 for none.
     validation_fraction: float = 0.2
-    split_seed: int = 0
+    split_seed: int = 0  # of the choice which ones
 
     def __post_init__(self):
         super().__post_init__()
