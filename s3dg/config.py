@@ -288,6 +288,12 @@ class VideoFormat(Record):
     clip_frames: int = checked(64, count(_MOST_FRAMES))
     evaluation_frames: int = checked(250, count(_MOST_FRAMES))
 
+    @property
+    def reading(self):
+        """The arguments of `video.reading.read_frames` that bring a video to rate and size."""
+        names = ('frames_per_second', 'frame_size', 'short_side')
+        return {name: getattr(self, name) for name in names}
+
     def __post_init__(self):
         super().__post_init__()
         if self.frame_size is not None:

@@ -4,14 +4,13 @@
 
     extractor = Extractor(network, 'Mixed_5c')       # one vector per window
     found = extractor.of_video('holiday.mp4')
-    found.feature_times                              # seconds, (windows,)
     found.read()                                     # float32 (windows, channels)
+    found.feature_times                              # then: seconds, (windows,)
 
 A video is brought to the network as in evaluation: resampled, resized, centre-cropped, looped where
 it is shorter than a window.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 
@@ -22,7 +21,7 @@ from s3dg.answers import require_finite
 from s3dg.config import ENDPOINTS, ConfigError
 from s3dg.inference import InBatches
 from s3dg.network import POOLED_FEATURES
-from s3dg.video import sampling, windows
+from s3dg.video import reading, sampling, windows
 
 # The network's own output: logits, or an embedding where its head says so.
 LOGITS = 'logits'
@@ -55,22 +54,21 @@ def step_weights(frames, steps, positions):
     return share / share.sum(axis=1, keepdims=True)
 
 
-@dataclasses.dataclass(frozen=True)
 class VideoFeatures:
-    """Features of one video, which are computed while they are read.
+    """Features of one video, which are computed while they are read, once.
 
-    Attributes:
+    Attributes, known when all features have been read:
+      shape: of all features, (windows, ...).
+      frames_per_second: of the frames that the network sees.
       frame_times: float64 (windows, frames), seconds from the start of the file at which each frame
         appears; where a video is looped they repeat.
       feature_times: float64 (windows,), or (windows, time) where the features have a temporal axis:
         the mean time of the frames that a feature stands for.
     """
 
-    frames_per_second: float  # of the frames that the network sees
-    frame_times: np.ndarray
-    feature_times: np.ndarray
-    shape: tuple[int, ...]  # of all features, (windows, ...)
-    blocks: Iterator[np.ndarray]  # the features, float32, some windows at a time; to be read once
+    def __init__(self, extractor, frames, stride, warn):
+        self._extractor, self._frames, self._warn = extractor, frames, warn
+        self._stride = stride or extractor.window
 
     def read(self) -> np.ndarray:
         """All features, float32 of `shape`.
@@ -79,7 +77,29 @@ class VideoFeatures:
           VideoError: where the video cannot be used to its end.
           NonFiniteAnswerError: where the network answers with NaN or infinity.
         """
-        return np.concatenate(list(self.blocks))
+        return np.concatenate(list(self.blocks()))
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yields the features, some windows at a time, in place of `read`; errors as of it."""
+        extractor, times = self._extractor, []
+
+        def timed():
+            for frame in self._frames:
+                times.append(self._frames.time)
+                yield frame
+
+        clips = windows.cut_windows(timed(), extractor.window, self._stride)
+        while batch := list(itertools.islice(clips, extractor.batch_size)):
+            yield extractor(batch)
+        if self._frames.faults and self._warn is not None:
+            self._warn(self._frames.faults)
+        times = np.array(times)
+        starts = sampling.window_starts(len(times), extractor.window, self._stride)
+        self.shape = (len(starts), *extractor.shape)
+        rate = extractor.video_format.frames_per_second
+        self.frames_per_second = float(rate or sampling.mean_frames_per_second(times))
+        self.frame_times = times[sampling.frame_numbers(len(times), starts, extractor.window)]
+        self.feature_times = self.frame_times @ extractor.time_weights.T
 
 
 class Extractor:
@@ -87,6 +107,8 @@ class Extractor:
 
     Attributes:
       shape: of the features of a clip.
+      batch_size: clips at a time, of all devices.
+      reading: the arguments of `reading.read_frames` that make frames of a clip of a video.
       time_weights: float64 (steps, frames) as of `step_weights`, or (frames,) where the features
         have no temporal axis: a feature's time is the mean of the frames' times with these weights.
 
@@ -104,7 +126,8 @@ class Extractor:
 
     def __init__(self, network, endpoint, pool='all', window=None, batch_size=1, strategy=None):
         strategy = strategy or tf.distribute.get_strategy()
-        self._video_format = video_format = network.video_format
+        self.video_format = video_format = network.video_format
+        self.reading = {**video_format.reading, 'crop_size': video_format.crop_size}
         self.window = window or video_format.clip_frames
         height, width = video_format.crop_size
         pixels = batch_size * self.window * height * width
@@ -135,47 +158,25 @@ class Extractor:
             activations = tf.cast(model(clips, training=False), 'float32')
             return tf.reduce_mean(activations, axes) if axes else activations
 
-        self._in_batches = InBatches(features, batch_size * strategy.num_replicas_in_sync, strategy)
+        self.batch_size = batch_size * strategy.num_replicas_in_sync
+        self._in_batches = InBatches(features, self.batch_size, strategy)
 
     def __call__(self, clips):
         """Features, float32 (clips, *shape), of uint8 (clips, T, H, W, C); errors as of `read`."""
         return require_finite(self._in_batches(clips), 'features')
 
-    def of_video(self, path, stride=None, *, progress=None, warn=None):
+    def of_video(self, path, stride=None, *, frames=None, warn=None):
         """The `VideoFeatures` of a file; memory is bounded by a batch, however long it is.
 
-        It is decoded twice: here, to count its frames, and while the features are read.
-
         Args:
-          path: a video file.
+          path: a video file. It is decoded once, by this process, when the network wants its
+            frames.
           stride: frames from the start of a window to the next, the last one ending with the
             video; default the window.
-          progress, warn: as of `windows.frame_times`, while frames are counted.
-
-        Raises:
-          VideoError: where the video cannot be used.
+          frames: in place of the file, what `ahead.Reader.videos` yields of it with the options
+            `self.reading`: another process decodes it while the network computes.
+          warn: called with the faults of the file, if any, that did not stop it from being used.
         """
-        video_format, window = self._video_format, self.window
-        options = {
-            'frames_per_second': video_format.frames_per_second,
-            'frame_size': video_format.frame_size,
-            'short_side': video_format.short_side,
-        }
-        times = windows.frame_times(path, progress=progress, warn=warn, **options)
-        starts = sampling.strided_starts(len(times), window, stride or window)
-        clips = windows.cut_windows(
-            path, len(times), starts, window, crop_size=video_format.crop_size, **options
-        )
-        frame_times = times[sampling.frame_numbers(len(times), starts, window)]
-        rate = video_format.frames_per_second or sampling.mean_frames_per_second(times)
-        return VideoFeatures(
-            frames_per_second=float(rate),
-            frame_times=frame_times,
-            feature_times=frame_times @ self.time_weights.T,
-            shape=(len(starts), *self.shape),
-            blocks=self._blocks(clips),
-        )
-
-    def _blocks(self, clips):
-        while batch := list(itertools.islice(clips, self._in_batches.batch_size)):
-            yield self(batch)
+        if frames is None:
+            frames = reading.read_frames(path, **self.reading)
+        return VideoFeatures(self, frames, stride, warn)

@@ -8,6 +8,8 @@ import av
 import cv2
 import numpy as np
 
+from s3dg.video import reading
+
 
 def write_with_opencv(path: pathlib.Path, frames, frames_per_second, codec='FFV1') -> None:
     """Writes RGB frames; FFV1 in .avi is lossless."""
@@ -37,6 +39,12 @@ def stepped_frames(count: int, height: int = 48, width: int = 64) -> list[np.nda
 def steps_of(frames) -> list[int]:
     """The numbers of frames of `stepped_frames`."""
     return [round((float(np.mean(frame)) - 10) / LEVELS_APART) for frame in frames]
+
+
+def frame_times(path: pathlib.Path, frames_per_second=None) -> np.ndarray:
+    """When the frames of a video begin, in seconds from the start of the file."""
+    frames = reading.read_frames(path, frames_per_second)
+    return np.array([frames.time for _ in frames])
 
 
 def write_with_ffmpeg(

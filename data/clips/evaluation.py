@@ -1,7 +1,5 @@
 """Windows for evaluation: read, cut, decode, batch; every video once, in a fixed order."""
 
-import functools
-
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -28,7 +26,7 @@ def evaluation_windows(
 ) -> tf.data.Dataset:
     """Every video of a split once, cropped in the middle, in windows that cover it.
 
-    Windows begin where `sampling.window_starts` says.
+    They follow each other, and the last one ends with the video (`sampling.window_starts`).
 
     Args:
       builder: an opened dataset.
@@ -82,10 +80,9 @@ def evaluation_windows(
 def _cut(example, frames, most_frames) -> tf.data.Dataset:
     """(encoded frames, example without its frames, window, windows) for every window of a video."""
     encoded = example.pop(VIDEO)[:most_frames]
-    # int64: products of frame numbers pass 2**31 in a video of hours.
-    length, arange = tf.size(encoded, tf.int64), functools.partial(tf.range, dtype=tf.int64)
-    starts = sampling.window_starts(length, frames, arange)
-    numbers = sampling.frame_numbers(length, starts, frames, arange)
+    length = tf.size(encoded)
+    starts = sampling.window_starts(length, frames, arange=tf.range)
+    numbers = sampling.frame_numbers(length, starts, frames, tf.range)
     count = tf.size(starts)
 
     def window(index, chosen):

@@ -3,8 +3,9 @@
   s3dg classify --model=runs/quickstart/saved_model video.mp4 another.mov
 
 Videos may have any size, rate and length: they are resampled to the network's rate, resized, and
-seen in windows as in evaluation. The model is a `.keras` file or a SavedModel; both answer alike. A
-file that cannot be read is named, the others are classified, and the exit code is 1.
+seen in windows as in evaluation, while a process of its own decodes them. The model is a `.keras`
+file or a SavedModel; both answer alike. A file that cannot be read is named, the others are
+classified, and the exit code is 1.
 """
 
 import json
@@ -19,8 +20,9 @@ from s3dg.program import entry
 from s3dg.program.flags import required
 from s3dg.program.loading import load_model, require_classes, require_rgb
 from s3dg.program.number_flags import define_count
+from s3dg.video import ahead
 from s3dg.video.sampling import check_crop
-from s3dg.video.windows import read_windows
+from s3dg.video.windows import cut_windows
 
 FLAGS = flags.FLAGS
 
@@ -32,24 +34,16 @@ def define_flags():
     flags.DEFINE_bool('json', False, 'Print one JSON object per line and video instead of text.')
 
 
-def video_probabilities(model, path):
-    """Probabilities, float32 (classes,), that a model gives a file; warns where that is damaged.
+def video_probabilities(model, frames):
+    """Probabilities, float32 (classes,), that a model gives the frames of a video.
 
     Raises:
       VideoError: if it cannot be used.
       NonFiniteAnswerError: if the network answers with NaN or infinity.
     """
     video_format = model.video_format
-    windows = read_windows(
-        path,
-        video_format.evaluation_frames,
-        frames_per_second=video_format.frames_per_second,
-        frame_size=video_format.frame_size,
-        short_side=video_format.short_side,
-        warn=lambda faults: print(f'warning: {path}: {faults}', file=sys.stderr, flush=True),
-    )
     answers = []
-    for window in windows:
+    for window in cut_windows(frames, video_format.evaluation_frames):
         check_crop(window.shape[1:3], video_format.crop_size)
         answers.append(model.serve(window[None])['logits'].numpy()[0])
     logits = np.mean(answers, axis=0)
@@ -68,13 +62,22 @@ def main(arguments):
     required('model', FLAGS.model)
     if not arguments:
         raise entry.UsageError('No video given: s3dg classify --model=MODEL VIDEO...')
-    model = load_model(FLAGS.model)
-    require_rgb(model, FLAGS.model)
-    require_classes(model, FLAGS.model)
+    with ahead.Reader() as reader:  # starts while the model is loaded
+        model = load_model(FLAGS.model)
+        require_rgb(model, FLAGS.model)
+        require_classes(model, FLAGS.model)
+        return _classify(model, arguments, reader)
+
+
+def _classify(model, paths, reader):
     failed = 0
-    for path in arguments:
+    video_format = model.video_format
+    videos = reader.videos(paths, 2 * video_format.evaluation_frames, **video_format.reading)
+    for path, frames in zip(paths, videos, strict=True):
         try:
-            classes = most_probable(model, video_probabilities(model, path), FLAGS.top)
+            classes = most_probable(model, video_probabilities(model, frames), FLAGS.top)
+            if frames.faults:
+                print(f'warning: {path}: {frames.faults}', file=sys.stderr, flush=True)
         except (VideoError, NonFiniteAnswerError) as error:
             failed += 1
             entry.report_error(f'{path}: {error}')

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import shutil
+import tempfile
 import zipfile
 
 import numpy as np
@@ -145,32 +147,34 @@ def source_arrays(source):
     return {name: source[key] for key, name in _SOURCE_ARRAYS.items()}
 
 
-def write_npz(path, arrays, name, shape, blocks):
+def write_npz(path, name, blocks, other_arrays):
     """Writes a `.npz` with one array that is never in memory whole; missing folders are made.
 
     Args:
       path: the file, which appears when it is complete.
-      arrays: the other arrays, numbers or strings, by name.
-      name, shape: of the large array.
-      blocks: its rows in order, float32 (rows, *shape[1:]), any number at a time.
+      name: of the large array.
+      blocks: its rows in order, float32, at least one at a time. How many there are is known at the
+        end only, so they wait in a nameless file beside.
+      other_arrays: called after the last block; the other arrays, numbers or strings, by name.
 
     Raises:
-      ValueError: if the blocks do not add up to `shape`.
       OSError: with the name of the file, where it cannot be written (a full disk).
     """
-    header = {'descr': '<f4', 'fortran_order': False, 'shape': tuple(map(int, shape))}
-    rows = 0
+    header, count = {'descr': '<f4', 'fortran_order': False}, 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.unfinished(path) as temporary, zipfile.ZipFile(temporary, 'w') as file:
-        for key, value in arrays.items():
+    with (
+        files.unfinished(path) as temporary,
+        tempfile.TemporaryFile(dir=path.parent) as rows,
+        zipfile.ZipFile(temporary, 'w') as file,
+    ):
+        for block in blocks:
+            rows.write(np.ascontiguousarray(block, '<f4').data)
+            count += len(block)
+            header['shape'] = (count, *block.shape[1:])
+        rows.seek(0)
+        for key, value in other_arrays().items():
             with file.open(f'{key}.npy', 'w') as member:
                 np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
         with file.open(f'{name}.npy', 'w', force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
-            for block in blocks:
-                if block.shape[1:] != header['shape'][1:]:
-                    raise ValueError(f'found rows of {block.shape[1:]}, expected {shape[1:]}')
-                member.write(np.ascontiguousarray(block, '<f4').data)
-                rows += len(block)
-        if rows != shape[0]:
-            raise ValueError(f'found {rows} rows, expected {shape[0]}')
+            shutil.copyfileobj(rows, member)

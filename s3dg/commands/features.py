@@ -27,7 +27,8 @@ A file holds
   endpoint, pool, frames_per_second, model, video, video_bytes, video_changed: what the features are
                  of.
 
-Memory is bounded by --batch_size windows, however long the video is. A video that cannot be read is
+A process of its own decodes the videos while the network computes. Memory is bounded by
+--batch_size windows, however long the video is. A video that cannot be read is
 named with the reason, the others are done, and the exit code is 1. The same command again does what
 is missing, and videos that have changed since; more videos may be added to the same workdir.
 """
@@ -52,6 +53,7 @@ from s3dg.program.number_flags import MOST_CLIPS, MOST_FRAMES, define_count
 from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.workdir import Run, file_identity
 from s3dg.progress import ProgressLine
+from s3dg.video import ahead
 
 FLAGS = flags.FLAGS
 
@@ -78,8 +80,10 @@ def define_flags():
     define_count('batch_size', 1, batch_size, MOST_CLIPS)
 
 
-def extract_video(extractor, target, stride, arrays, label):
+def extract_video(extractor, target, frames, stride, arrays, label):
     """Writes the features, with further `arrays`, of one `Target`; returns the number of windows.
+
+    Its `frames` come from an `ahead.Reader`.
 
     Raises:
       VideoError, NonFiniteAnswerError: as `Extractor`; nothing is written then.
@@ -88,20 +92,23 @@ def extract_video(extractor, target, stride, arrays, label):
     found = extractor.of_video(
         target.video.path,
         stride,
-        progress=ProgressLine(f'{label}: counting', 'frames', entry.report),
+        frames=frames,
         warn=lambda faults: entry.report(f'{label}: {faults}'),
     )
-    arrays = {
-        **arrays,
-        **feature_file.source_arrays(source),
-        'frames_per_second': found.frames_per_second,
-        'frame_times': found.frame_times,
-        'feature_times': found.feature_times,
-    }
-    count = found.shape[0]
-    blocks = _counted(found.blocks, ProgressLine(label, 'windows', entry.report, count))
-    feature_file.write_npz(target.path, arrays, 'features', found.shape, blocks)
-    return count
+    blocks = _counted(found.blocks(), ProgressLine(label, 'windows', entry.report))
+    feature_file.write_npz(
+        target.path,
+        'features',
+        blocks,
+        lambda: {
+            **arrays,
+            **feature_file.source_arrays(source),
+            'frames_per_second': found.frames_per_second,
+            'frame_times': found.frame_times,
+            'feature_times': found.feature_times,
+        },
+    )
+    return found.shape[0]
 
 
 def _counted(blocks, progress):
@@ -112,7 +119,7 @@ def _counted(blocks, progress):
         yield block
 
 
-def extract_all(extractor, targets, stride, arrays):
+def extract_all(extractor, targets, reader, stride, arrays):
     """Extracts the features of all videos that are not done, naming those that cannot be read.
 
     Returns:
@@ -120,11 +127,13 @@ def extract_all(extractor, targets, stride, arrays):
     """
     windows, skipped = 0, {}
     todo = [target for target in targets if not target.is_done]
-    for number, target in enumerate(todo, 1):
+    paths = [target.video.path for target in todo]
+    videos = reader.videos(paths, 2 * extractor.window, **extractor.reading)
+    for number, (target, frames) in enumerate(zip(todo, videos, strict=True), 1):
         name = readable(target.video.path)
         label = f'{name} ({number} of {len(todo)})'
         try:
-            count = extract_video(extractor, target, stride, arrays, label)
+            count = extract_video(extractor, target, frames, stride, arrays, label)
         except (VideoError, NonFiniteAnswerError) as error:
             skipped[name] = str(error)
             entry.report_error(f'{name}: {error}')
@@ -146,6 +155,11 @@ def main(arguments):
     if not arguments:
         raise entry.UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
     videos = feature_file.find_videos(arguments)
+    with ahead.Reader() as reader:  # starts while the network is loaded
+        return _run(videos, reader)
+
+
+def _run(videos, reader):
     strategy = start_runtime(RuntimeOptions.of(FLAGS))
     with strategy.scope():
         network = load_network(FLAGS.model)
@@ -173,7 +187,7 @@ def main(arguments):
         entry.report(f'{this.path}: {before} of {len(targets)} videos are done already')
     arrays = {'endpoint': FLAGS.endpoint, 'pool': FLAGS.pool, 'model': settings['model']['path']}
     started = time.monotonic()
-    windows, skipped = extract_all(extractor, targets, stride, arrays)
+    windows, skipped = extract_all(extractor, targets, reader, stride, arrays)
     files = {readable(target.video.path): str(target.path) for target in targets}
     files = {name: path for name, path in files.items() if name not in skipped}
     results = {

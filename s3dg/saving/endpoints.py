@@ -8,11 +8,9 @@ Endpoints, all with any number of frames of any size at the network's frame rate
   jpeg (RGB networks): string `frames` (time,), encoded frames of one video -> as serve, without
     batch.
 Inside, a video is treated as in evaluation: frames are resized and their middle is cropped. A video
-shorter than `evaluation_frames` is looped, a longer one is cut into windows of that many frames,
-over which logits are averaged. Memory is bounded by the window.
+shorter than `evaluation_frames` is looped, a longer one is cut into windows of that many frames, of
+which the last ends with the video; logits are averaged over them. Memory is bounded by the window.
 """
-
-import functools
 
 import tensorflow as tf
 
@@ -24,10 +22,9 @@ def window_indices(length, frames):
     """Frame numbers, int32 (windows, frames), of windows that cover a video, which has a frame."""
     check = tf.debugging.assert_positive(length, 'The video has no frames.')
     with tf.control_dependencies([check]):
-        length = tf.cast(tf.identity(length), tf.int64)
-    arange = functools.partial(tf.range, dtype=tf.int64)
-    starts = sampling.window_starts(length, frames, arange)
-    return tf.cast(sampling.frame_numbers(length, starts, frames, arange), tf.int32)
+        length = tf.identity(length)
+    starts = sampling.window_starts(length, frames, arange=tf.range)
+    return sampling.frame_numbers(length, starts, frames, tf.range)
 
 
 def prepare_frames(frames, video_format):

@@ -67,15 +67,21 @@ class Frames(collections.abc.Iterator):
     """The frames of a video, uint8 arrays (height, width, 3), one after the other.
 
     Attributes:
+      time: seconds from the start of the file at which the last frame begins that was given.
       faults: what was wrong with the file and did not stop it from being used, in words; complete
         after the last frame.
     """
 
-    def __init__(self, sampled: Iterator[np.ndarray], video: 'VideoFile | None' = None):
+    def __init__(
+        self, sampled: Iterator[tuple[np.ndarray, float]], video: 'VideoFile | None' = None
+    ):
         self._sampled, self._video = sampled, video
+        self.time = 0.0
 
     def __next__(self) -> np.ndarray:
-        return next(self._sampled)
+        frame, time = next(self._sampled)
+        self.time = time + (self._video.start if self._video else 0.0)
+        return frame
 
     @property
     def faults(self) -> str:
@@ -87,6 +93,7 @@ def read_frames(
     frames_per_second: float | None = None,
     frame_size: tuple[int, int] | None = None,
     short_side: int | None = None,
+    crop_size: tuple[int, int] | None = None,
     *,
     bgr: bool = False,
 ) -> Frames:
@@ -104,17 +111,21 @@ def read_frames(
         bilinear without antialiasing, which equals `tf.image.resize` within one level.
       short_side: length wanted for the shorter side, keeping the shape. At most one of the two;
         neither keeps the size.
+      crop_size: (height, width) cut from the middle of every frame then; None: all of it.
       bgr: gives the colours in OpenCV's own order instead of RGB.
 
     Raises:
       VideoError: while it is iterated, if the file is missing, empty, not a video, cut off, damaged
-        in more than MOST_DAMAGED of its packets, or changes its frame size on the way when no
-        frame_size is given. Those found at the end come after the last frame.
+        in more than MOST_DAMAGED of its packets, has frames smaller than the crop, or changes its
+        frame size on the way when no frame_size is given. Those found at the end come after the
+        last frame.
       ValueError: if both frame_size and short_side are given, or a value is not positive.
     """
     sampling.check_arguments(frames_per_second, frame_size, short_side)
     video = VideoFile(path, bgr)
-    sampled = sampling.sample(video.pictures(), frames_per_second, frame_size, short_side)
+    sampled = sampling.sample(
+        video.pictures(), frames_per_second, frame_size, short_side, crop_size
+    )
     return Frames(sampled, video)
 
 

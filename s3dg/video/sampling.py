@@ -1,16 +1,14 @@
 """Every rule by which frames are chosen, resized, cropped and put into windows.
 
 From a video to what a network sees: the frames at the rate wanted (`choose`), at the size wanted
-(`resize`), their middle (`crop_centre`), and windows: as few as cover the video (`window_starts`,
-evaluation and `classify`) or one every few frames (`strided_starts`, features). A video that is
-shorter than a window is looped (`frame_numbers`).
+(`resize`), their middle (`crop_centre`), and windows: one every few frames, the last one ending
+with the video (`window_starts`). A video that is shorter than a window is looped (`frame_numbers`).
 
 Times are in seconds after the first frame, and what a viewer would see on the screen at a given
 moment decides which frame is taken.
 
 Rules that TensorFlow graphs need too are integer arithmetic, and take integer tensors as well:
-`scaled_side`, `centre`, and with another `arange` `window_starts` and `frame_numbers`. Make tensors
-of lengths int64: products of frame numbers pass 2**31.
+`scaled_side`, `centre`, and with another `arange` `window_starts` and `frame_numbers`.
 """
 
 import math
@@ -68,14 +66,21 @@ def sample(
     frames_per_second: float | None,
     frame_size: tuple[int, int] | None,
     short_side: int | None,
-) -> Iterator[np.ndarray]:
-    """What `reading.read_frames` does after decoding; makes the pixels of chosen pictures only."""
+    crop_size: tuple[int, int] | None = None,
+) -> Iterator[tuple[np.ndarray, float]]:
+    """What `reading.read_frames` does after decoding; makes the pixels of chosen pictures only.
+
+    Yields:
+      (frame, seconds after the first picture at which it begins).
+    """
     resized_from, resized = None, None
-    for picture, _ in choose(source, frames_per_second, frame_size is not None):
+    for picture, time in choose(source, frames_per_second, frame_size is not None):
         if picture is not resized_from:  # a frame shown twice is resized once
             resized_from = picture
             resized = resize(picture.pixels(), frame_size, short_side)
-        yield resized
+            if crop_size is not None:  # a copy, so that the rest of the frame is not held
+                resized = crop_centre(resized, crop_size).copy()
+        yield resized, time
 
 
 def choose(
@@ -180,47 +185,34 @@ def mean_frames_per_second(times: np.ndarray) -> float:
     return (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else math.nan
 
 
-def window_starts(length, frames: int, arange=np.arange):
-    """First frames of the windows in which evaluation sees a video.
-
-    As few windows of `frames` frames as cover every frame, evenly spaced from the first frame to
-    the last; a single one for a video that is shorter, which is looped.
-
-    >>> window_starts(20, 8), window_starts(16, 8), window_starts(3, 8)
-    (array([ 0,  6, 12]), array([0, 8]), array([0]))
-
-    Args:
-      length: frames of the video, at least 1; an integer or an int64 tensor.
-      frames: frames of a window.
-      arange: the numbers below its argument, as an array or a tensor.
-
-    Returns:
-      int64 (windows,), of the kind that `arange` makes.
-    """
-    windows = -(-length // frames)
-    # A single window begins at 0, whatever it is divided by: `1 // windows` is 1 for it alone.
-    return arange(windows) * (length - frames) // (windows - 1 + 1 // windows)
-
-
-def strided_starts(length: int, frames: int, stride: int) -> np.ndarray:
+def window_starts(length, frames: int, stride: int | None = None, arange=np.arange):
     """First frames of windows that begin every `stride` frames, the last one ending with the video.
 
     So the last one may overlap the one before by more than the others do. There is a single window
-    for a video that is no longer than one.
+    for a video that is no longer than one; a shorter one is looped.
 
-    >>> strided_starts(23, 8, 6), strided_starts(5, 8, 8)
-    (array([ 0,  6, 12, 15]), array([0]))
+    >>> window_starts(20, 8), window_starts(23, 8, 6), window_starts(3, 8)
+    (array([ 0,  8, 12]), array([ 0,  6, 12, 15]), array([0]))
 
     Args:
-      length: frames of the video, at least 1.
+      length: frames of the video, at least 1; an integer or an integer tensor.
       frames: frames of a window.
-      stride: frames from one start to the next; more than `frames` leaves frames out.
+      stride: frames from one start to the next, more than `frames` leaves frames out; default
+        `frames`, as in evaluation, which makes as few windows as cover every frame.
+      arange: the numbers below its argument, as an array or a tensor.
 
     Returns:
-      int64 array (windows,), rising.
+      Integers (windows,), rising, of the kind that `arange` makes.
     """
-    last = max(length - frames, 0)
-    return np.append(np.arange(0, last, stride), last)
+    stride = stride or frames
+    last = _positive_part(length - frames)
+    starts = arange(-(-last // stride) + 1) * stride
+    return last - _positive_part(last - starts)
+
+
+def _positive_part(number):
+    """What tensors and numbers know no common function for."""
+    return (number + abs(number)) // 2
 
 
 def frame_numbers(length, starts, frames: int, arange=np.arange):
@@ -231,12 +223,12 @@ def frame_numbers(length, starts, frames: int, arange=np.arange):
 
     Args:
       length: frames of the video, as of `window_starts`.
-      starts: first frames of the windows, an array or an int64 tensor.
+      starts: first frames of the windows, an array or an integer tensor.
       frames: frames of a window.
       arange: as of `window_starts`.
 
     Returns:
-      int64 (windows, frames), of the kind of `starts`.
+      Integers (windows, frames), of the kind of `starts`.
     """
     return (starts[:, None] + arange(frames)) % length
 

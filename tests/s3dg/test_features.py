@@ -8,6 +8,7 @@ from s3dg import features
 from s3dg import network as networks
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.config import ConfigError
+from s3dg.video import ahead, reading
 from tests.closeness import assert_close
 from tests.s3dg.feature_videos import (
     FORMAT,
@@ -65,6 +66,7 @@ def test_features_are_the_endpoints_of_the_windows(
 def test_times_of_frames_and_features(network, long_video):
     path, _ = long_video
     found = _extract(network, path, 'Mixed_3b', 'space')
+    found.read()
     assert found.frames_per_second == 10
     assert found.frame_times.dtype == found.feature_times.dtype == np.float64
     tenths = [range(start, start + 8) for start in LONG_STARTS]
@@ -74,7 +76,33 @@ def test_times_of_frames_and_features(network, long_video):
     np.testing.assert_allclose(10 * found.feature_times, middles)
     for endpoint in ('Mixed_3b', 'logits'):
         found = _extract(network, path, endpoint, 'all')
+        found.read()
         np.testing.assert_allclose(10 * found.feature_times, [start + 3.5 for start in LONG_STARTS])
+
+
+def test_a_video_is_decoded_once(network, long_video, monkeypatch):
+    opened, open_file = [], reading._open
+    monkeypatch.setattr(reading, '_open', lambda path: opened.append(path) or open_file(path))
+    _extract(network, long_video[0], 'Conv2d_1a_7x7', 'all').read()
+    assert opened == [long_video[0]]
+
+
+@pytest.mark.parametrize('length', [1, 7, 8, 9, 14, 15, 16, 17, 20])
+def test_features_of_another_process_s_frames(network, tmp_path, length):
+    path = tmp_path / 'v.avi'
+    frames = write(path, length, length)
+    extractor = features.Extractor(network, 'Conv2d_1a_7x7', 'all', 8, batch_size=2)
+    with ahead.Reader() as reader:
+        (found,) = [
+            (one, one.read())
+            for video in reader.videos([path], 3, **extractor.reading)
+            for one in [extractor.of_video(path, 6, frames=video)]
+        ]
+    starts = [k for k in range(0, length - 8, 6)] + [max(length - 8, 0)]
+    expected = network.endpoint('Conv2d_1a_7x7')(clips_at(frames, starts), training=False)
+    assert_close(found[1], expected.numpy().mean((1, 2, 3)), 1e-5)
+    tenths = [[(start + k) % length for k in range(8)] for start in starts]
+    np.testing.assert_allclose(10 * found[0].frame_times, tenths)
 
 
 def test_a_short_video_is_looped(network, tmp_path):
@@ -128,6 +156,7 @@ def test_videos_without_a_rate_wanted_keep_their_own(network, tmp_path):
     write(tmp_path / 'v.avi', 6, 2)
     own = networks.Network(network.config, video_format=FORMAT.replace(frames_per_second=None))
     found = _extract(own, tmp_path / 'v.avi', 'Conv2d_1a_7x7', 'all')
+    found.read()
     assert found.frames_per_second == 20
     np.testing.assert_allclose(20 * found.frame_times, [range(8), range(4, 12)])
 
@@ -150,9 +179,10 @@ def test_batches_too_large_for_the_memory_are_refused(network):
 
 def test_windows_follow_each_other_where_nothing_else_is_asked_for(network, long_video):
     found = features.Extractor(network, 'Conv2d_1a_7x7').of_video(long_video[0])
+    shape = found.read().shape
     starts = np.array([0, 8, 15])
     np.testing.assert_allclose(10 * found.frame_times, starts[:, None] + np.arange(8))
-    assert found.shape == found.read().shape == (3, 16)
+    assert found.shape == shape == (3, 16)
 
 
 def test_answers_that_are_no_numbers_are_refused(network):

@@ -13,6 +13,7 @@ from s3dg.commands import export as export_program
 from s3dg.errors import LONGEST_LINE, VideoError
 from s3dg.program import loading
 from s3dg.saving import export
+from s3dg.video import reading
 from s3dg.video.writing import write_video
 from tests import in_process
 
@@ -23,7 +24,7 @@ def test_frames_smaller_than_the_crop_are_refused(tmp_path):
     video_format = s3dg.VideoFormat(frame_size=None, crop_size=(56, 56), evaluation_frames=8)
     model = SimpleNamespace(video_format=video_format)
     with pytest.raises(VideoError, match='frames of 48x64 .* at least the crop of 56x56'):
-        classify.video_probabilities(model, path)
+        classify.video_probabilities(model, reading.read_frames(path))
 
 
 def test_every_window_counts_and_frames_come_at_the_network_s_rate(tmp_path):
@@ -41,7 +42,8 @@ def test_every_window_counts_and_frames_come_at_the_network_s_rate(tmp_path):
         frames_per_second=5.0, frame_size=None, crop_size=(32, 32), evaluation_frames=4
     )
     model = SimpleNamespace(video_format=video_format, serve=serve)
-    found = classify.video_probabilities(model, tmp_path / 'video.avi')
+    frames = reading.read_frames(tmp_path / 'video.avi', **video_format.reading)
+    found = classify.video_probabilities(model, frames)
     assert len(seen) == 2
     np.testing.assert_array_equal(seen[0][2:], seen[1][:2])
     assert [np.diff(one).tolist() for one in seen] == [[2, 2, 2]] * 2
@@ -72,13 +74,17 @@ def models(tmp_path_factory):
     return folder / 'model.keras', folder / 'saved_model'
 
 
+def _frames(model, path):
+    return reading.read_frames(path, **model.video_format.reading)
+
+
 @pytest.mark.parametrize('frames', [5, 8, 21])
 def test_a_saved_network_answers_as_its_saved_model(models, frames, tmp_path):
     video = np.random.default_rng(frames).integers(0, 256, (frames, 50, 70, 3)).astype('uint8')
     write_video(tmp_path / 'video.mp4', video, 25)
     one, other = (
-        classify.video_probabilities(loading.load_model(path), tmp_path / 'video.mp4')
-        for path in models
+        classify.video_probabilities(model, _frames(model, tmp_path / 'video.mp4'))
+        for model in map(loading.load_model, models)
     )
     np.testing.assert_allclose(one, other, atol=1e-4)
     assert one.sum() == pytest.approx(1)

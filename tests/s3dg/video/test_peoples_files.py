@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from s3dg.errors import VideoError
-from s3dg.video import reading, windows
+from s3dg.video import reading
 from tests import fuzzing, video_files
 
 COUNT = 40
@@ -69,7 +69,7 @@ def test_pictures_that_begin_late(tmp_path, name):
     times = 1.2 + np.arange(COUNT) / 25
     write(path, sound=(CONTAINERS[name][2], 3.0), times=times)
     assert read(path)[0] == STEPS
-    np.testing.assert_allclose(windows.frame_times(path), times, atol=0.05)
+    np.testing.assert_allclose(video_files.frame_times(path), times, atol=0.05)
 
 
 @pytest.mark.parametrize('name', WITH_TIMES)
@@ -79,7 +79,7 @@ def test_variable_rate(tmp_path, name):
     times = np.arange(COUNT) / 25 + 2.0 * (np.arange(COUNT) > 20)
     write(path, times=times)
     assert read(path)[0] == STEPS
-    np.testing.assert_allclose(windows.frame_times(path) - times, 0, atol=0.05)
+    np.testing.assert_allclose(video_files.frame_times(path) - times, 0, atol=0.05)
     expected = [*range(20), *[20] * 51, *range(21, COUNT)]
     found = read(path, 25)[0]
     assert abs(len(found) - len(expected)) <= 1
@@ -396,7 +396,7 @@ def test_a_last_picture_of_endless_length(tmp_path):
             packet.stream = stream
             packet.duration = 10_000_000 if packet.pts == last else 40  # milliseconds
             output.mux(packet)
-    assert len(windows.frame_times(endless, 25)) == 4
+    assert len(video_files.frame_times(endless, 25)) == 4
 
 
 def test_strips_take_no_memory(tmp_path):
@@ -418,6 +418,6 @@ def test_b_frames_in_avi_follow_each_other_evenly(tmp_path, codec, options):
     video_files.write_with_ffmpeg(
         path, video_files.stepped_frames(COUNT), 25, codec, options=options
     )
-    np.testing.assert_allclose(np.diff(windows.frame_times(path)), 0.04, atol=1e-6)
+    np.testing.assert_allclose(np.diff(video_files.frame_times(path)), 0.04, atol=1e-6)
     frames = list(reading.read_frames(path, 25))
     assert video_files.steps_of(frames) == STEPS
