@@ -96,7 +96,7 @@ class VideoFeatures:
         times = np.array(times)
         starts = sampling.window_starts(len(times), extractor.window, self._stride)
         self.shape = (len(starts), *extractor.shape)
-        rate = extractor.video_format.frames_per_second
+        rate = extractor.reading['frames_per_second']
         self.frames_per_second = float(rate or sampling.mean_frames_per_second(times))
         self.frame_times = times[sampling.frame_numbers(len(times), starts, extractor.window)]
         self.feature_times = self.frame_times @ extractor.time_weights.T
@@ -126,7 +126,7 @@ class Extractor:
 
     def __init__(self, network, endpoint, pool='all', window=None, batch_size=1, strategy=None):
         strategy = strategy or tf.distribute.get_strategy()
-        self.video_format = video_format = network.video_format
+        video_format = network.video_format
         self.reading = {**video_format.reading, 'crop_size': video_format.crop_size}
         self.window = window or video_format.clip_frames
         height, width = video_format.crop_size

@@ -42,10 +42,16 @@ class Video:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A video, the file for its features, and whether that is there and up to date."""
+    """A video, the file for its features, and whether that is there and up to date.
+
+    Attributes:
+      source: the `video_source` when the video was found: one that changes later, before it is read
+        or after, is not up to date.
+    """
 
     video: Video
     path: pathlib.Path
+    source: dict | None
     is_done: bool
 
 
@@ -99,7 +105,8 @@ def choose_targets(videos, folder):
             owner = owners.get(path, found and found['path'])
             if owner in (None, str(video.absolute)):
                 owners[path] = str(video.absolute)
-                targets.append(Target(video, path, found is not None and found == source))
+                is_done = found is not None and found == source
+                targets.append(Target(video, path, source, is_done))
                 break
         else:
             raise UsageError(f'{video.path}: {folder} has a file for every end of its path.')
@@ -142,8 +149,9 @@ def read_source(path):
     return {key: arrays[name].item() for key, name in _SOURCE_ARRAYS.items()}
 
 
-def source_arrays(source):
-    """The arrays by which `read_source` recognises the video."""
+def source_arrays(target):
+    """The arrays by which `read_source` recognises the video, which may have come just now."""
+    source = target.source or video_source(target.video)
     return {name: source[key] for key, name in _SOURCE_ARRAYS.items()}
 
 

@@ -28,9 +28,9 @@ A file holds
                  of.
 
 A process of its own decodes the videos while the network computes. Memory is bounded by
---batch_size windows, however long the video is. A video that cannot be read is
-named with the reason, the others are done, and the exit code is 1. The same command again does what
-is missing, and videos that have changed since; more videos may be added to the same workdir.
+--batch_size windows, however long the video is. A video that cannot be read is named with the
+reason, the others are done, and the exit code is 1. The same command again does what is missing,
+and videos that have changed since; more videos may be added to the same workdir.
 """
 
 import time
@@ -83,12 +83,11 @@ def define_flags():
 def extract_video(extractor, target, frames, stride, arrays, label):
     """Writes the features, with further `arrays`, of one `Target`; returns the number of windows.
 
-    Its `frames` come from an `ahead.Reader`.
+    Its `frames` are an `ahead.Reader`'s.
 
     Raises:
       VideoError, NonFiniteAnswerError: as `Extractor`; nothing is written then.
     """
-    source = feature_file.video_source(target.video)
     found = extractor.of_video(
         target.video.path,
         stride,
@@ -102,7 +101,7 @@ def extract_video(extractor, target, frames, stride, arrays, label):
         blocks,
         lambda: {
             **arrays,
-            **feature_file.source_arrays(source),
+            **feature_file.source_arrays(target),
             'frames_per_second': found.frames_per_second,
             'frame_times': found.frame_times,
             'feature_times': found.feature_times,

@@ -13,9 +13,9 @@ from s3dg.commands import export as export_program
 from s3dg.errors import LONGEST_LINE, VideoError
 from s3dg.program import loading
 from s3dg.saving import export
-from s3dg.video import reading
+from s3dg.video import ahead, reading
 from s3dg.video.writing import write_video
-from tests import in_process
+from tests import in_process, video_files
 
 
 def test_frames_smaller_than_the_crop_are_refused(tmp_path):
@@ -133,6 +133,31 @@ def test_an_answer_that_is_no_number_is_an_error(tmp_path, monkeypatch, capsys):
     assert code == 1
     assert written.err == f'error: {paths[0]}: logits: 2 of 2 numbers are NaN or infinite\n'
     assert written.out == f'{paths[1]}\n   50.00%  run\n   50.00%  jump\n'
+
+
+_CRASHING = """
+import os
+from s3dg.video import ahead, reading
+read, serve = reading.read_frames, ahead.serve
+reading.read_frames = lambda path, **how: (
+    os.abort() if path.endswith("crash.mp4") else read(path, **how)
+)
+"""
+
+
+def test_a_crash_of_the_decoder_and_damage_are_told(models, tmp_path, monkeypatch, capfd):
+    (tmp_path / 'crashing.py').write_text(_CRASHING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ahead, '__name__', 'crashing')
+    paths = [tmp_path / 'crash.mp4', tmp_path / 'damaged.mp4']
+    frames = video_files.stepped_frames(30, 50, 70)
+    video_files.write_with_ffmpeg(paths[1], frames, 25, options={'g': '5'})
+    video_files.damage_packet(paths[1], 12)
+    assert in_process.call(classify, f'--model={models[0]}', '--top=1', *paths) == 1
+    written = capfd.readouterr()
+    crash, damage = f'error: {paths[0]}: its decoder crashed', '1 of 30 packets damaged'
+    assert written.err.splitlines() == [crash, f'warning: {paths[1]}: {damage}']
+    assert written.out.splitlines()[0] == str(paths[1])
 
 
 def test_a_damaged_export_is_made_again(models, tmp_path):

@@ -67,7 +67,7 @@ def _videos(root, *names):
 
 
 def _mark_done(target):
-    source = feature_file.source_arrays(feature_file.video_source(target.video))
+    source = feature_file.source_arrays(target)
     feature_file.write_npz(target.path, 'features', [np.zeros(1, 'f4')], lambda: source)
 
 
@@ -124,7 +124,7 @@ def test_damaged_features_are_of_no_video_or_of_the_right_kind(tmp_path, example
         assert found is None or list(map(type, found.values())) == [str, int, float]
 
     path = tmp_path / 'a.mp4.npz'
-    arrays = feature_file.source_arrays(source)
+    arrays = feature_file.source_arrays(SimpleNamespace(source=source))
     feature_file.write_npz(path, 'features', [np.ones((2, 3), 'f4')], lambda: arrays)
     fuzzing.check(read, path.read_bytes(), path, examples)
 
@@ -179,7 +179,9 @@ def test_a_disk_that_is_full_is_named(tmp_path):
 
 def test_what_was_written_before_the_disk_was_full_is_kept(tmp_path, monkeypatch):
     targets = [
-        feature_file.Target(feature_file.Video(tmp_path / name), tmp_path / f'{name}.npz', False)
+        feature_file.Target(
+            feature_file.Video(tmp_path / name), tmp_path / f'{name}.npz', None, False
+        )
         for name in ('a', 'b')
     ]
 
