@@ -66,27 +66,24 @@ def main(arguments):
         model = load_model(FLAGS.model)
         require_rgb(model, FLAGS.model)
         require_classes(model, FLAGS.model)
-        return _classify(model, arguments, reader)
-
-
-def _classify(model, paths, reader):
-    failed = 0
-    video_format = model.video_format
-    videos = reader.videos(paths, 2 * video_format.evaluation_frames, **video_format.reading)
-    for path, frames in zip(paths, videos, strict=True):
-        try:
-            classes = most_probable(model, video_probabilities(model, frames), FLAGS.top)
-            if frames.faults:
-                print(f'warning: {path}: {frames.faults}', file=sys.stderr, flush=True)
-        except (VideoError, NonFiniteAnswerError) as error:
-            failed += 1
-            entry.report_error(f'{path}: {error}')
-            continue
-        if FLAGS.json:
-            top = [{'class': name, 'probability': p} for name, p in classes]
-            print(json.dumps({'video': path, 'classes': top}), flush=True)
-        else:
-            print(path)
-            for name, probability in classes:
-                print(f'  {probability:7.2%}  {name}', flush=True)
+        video_format, failed = model.video_format, 0
+        videos = reader.videos(
+            arguments, 2 * video_format.evaluation_frames, **video_format.reading
+        )
+        for path, frames in zip(arguments, videos, strict=True):
+            try:
+                classes = most_probable(model, video_probabilities(model, frames), FLAGS.top)
+                if frames.faults:
+                    print(f'warning: {path}: {frames.faults}', file=sys.stderr, flush=True)
+            except (VideoError, NonFiniteAnswerError) as error:
+                failed += 1
+                entry.report_error(f'{path}: {error}')
+                continue
+            if FLAGS.json:
+                top = [{'class': name, 'probability': p} for name, p in classes]
+                print(json.dumps({'video': path, 'classes': top}), flush=True)
+            else:
+                print(path)
+                for name, probability in classes:
+                    print(f'  {probability:7.2%}  {name}', flush=True)
     return 1 if failed else 0

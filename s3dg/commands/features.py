@@ -155,38 +155,40 @@ def main(arguments):
         raise entry.UsageError('No video given: s3dg features --model=FILE.keras VIDEO...')
     videos = feature_file.find_videos(arguments)
     with ahead.Reader() as reader:  # starts while the network is loaded
-        return _run(videos, reader)
-
-
-def _run(videos, reader):
-    strategy = start_runtime(RuntimeOptions.of(FLAGS))
-    with strategy.scope():
-        network = load_network(FLAGS.model)
-    require_rgb(network, FLAGS.model)
-    try:
-        extractor = Extractor(
-            network, FLAGS.endpoint, FLAGS.pool, FLAGS.window, FLAGS.batch_size, strategy
+        strategy = start_runtime(RuntimeOptions.of(FLAGS))
+        with strategy.scope():
+            network = load_network(FLAGS.model)
+        require_rgb(network, FLAGS.model)
+        try:
+            extractor = Extractor(
+                network, FLAGS.endpoint, FLAGS.pool, FLAGS.window, FLAGS.batch_size, strategy
+            )
+        except ConfigError as error:
+            raise entry.UsageError(f'--{error}') from error
+        stride = FLAGS.stride or extractor.window
+        settings = {
+            'model': file_identity(FLAGS.model),
+            'endpoint': FLAGS.endpoint,
+            'window': extractor.window,
+            'stride': stride,
+            'pool': FLAGS.pool,
+            'dtype': FLAGS.dtype,
+        }
+        inputs = [('--model', FLAGS.model), *(('video', one.path) for one in videos)]
+        this = Run(
+            'features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs, goes_on=True
         )
-    except ConfigError as error:
-        raise entry.UsageError(f'--{error}') from error
-    stride = FLAGS.stride or extractor.window
-    settings = {
-        'model': file_identity(FLAGS.model),
-        'endpoint': FLAGS.endpoint,
-        'window': extractor.window,
-        'stride': stride,
-        'pool': FLAGS.pool,
-        'dtype': FLAGS.dtype,
-    }
-    inputs = [('--model', FLAGS.model), *(('video', one.path) for one in videos)]
-    this = Run('features', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs, goes_on=True)
-    targets = feature_file.choose_targets(videos, this / 'features')
-    before = sum(target.is_done for target in targets)
-    if before:
-        entry.report(f'{this.path}: {before} of {len(targets)} videos are done already')
-    arrays = {'endpoint': FLAGS.endpoint, 'pool': FLAGS.pool, 'model': settings['model']['path']}
-    started = time.monotonic()
-    windows, skipped = extract_all(extractor, targets, reader, stride, arrays)
+        targets = feature_file.choose_targets(videos, this / 'features')
+        before = sum(target.is_done for target in targets)
+        if before:
+            entry.report(f'{this.path}: {before} of {len(targets)} videos are done already')
+        arrays = {
+            'endpoint': FLAGS.endpoint,
+            'pool': FLAGS.pool,
+            'model': settings['model']['path'],
+        }
+        started = time.monotonic()
+        windows, skipped = extract_all(extractor, targets, reader, stride, arrays)
     files = {readable(target.video.path): str(target.path) for target in targets}
     files = {name: path for name, path in files.items() if name not in skipped}
     results = {

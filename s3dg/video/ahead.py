@@ -127,7 +127,7 @@ class Reader:
     def _read(self, path, options):
         """Yields the messages of a video; after a crash the next one gets a new process."""
         try:
-            if self._process.returncode is not None:
+            if self._process.poll() is not None:
                 self._process = _start()
             if self._is_closed:
                 return
