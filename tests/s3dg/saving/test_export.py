@@ -53,7 +53,7 @@ def test_serve_is_the_network_on_the_crop(network, exported):
 def test_longer_and_shorter_videos_are_cut_and_looped(network, exported):
     video = coarse_video(20, 40, 48)[None]
     crop = video[:, :, 4:36, 4:44]
-    windows = [network(crop[:, s : s + 8]) for s in (0, 6, 12)]
+    windows = [network(crop[:, s : s + 8]) for s in (0, 8, 12)]
     assert np.ptp(windows, axis=0).max() > 0.03
     expected = np.mean(windows, axis=0)
     assert_close(exported.serve(video)['logits'], expected, 1e-4)
