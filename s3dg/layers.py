@@ -162,12 +162,15 @@ class SpatioTemporalConv(keras.layers.Layer):
             _build(self.batch_norm, self.compute_output_shape(input_shape))
 
     def call(self, x):
-        x = convolve(x, tf.cast(self.kernel, self.compute_dtype), self.strides, self.padding)
-        if self.batch_norm is None:
-            x = x + tf.cast(self.bias, self.compute_dtype)
-        else:
-            x = self.batch_norm(x)
-        return tf.nn.relu(x)
+        def finish(x):
+            if self.batch_norm is None:
+                x = tf.nn.bias_add(x, tf.cast(self.bias, self.compute_dtype))
+            else:
+                x = self.batch_norm(x)
+            return tf.nn.relu(x)
+
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        return convolve(x, kernel, self.strides, self.padding, finish)
 
     def compute_output_shape(self, input_shape):
         sizes = output_sizes(input_shape[1:4], self.kernel_size, self.strides, self.padding)

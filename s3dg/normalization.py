@@ -62,6 +62,8 @@ class BatchNormalization(keras.layers.Layer):
 
     def call(self, x, training=False):
         training = bool(training and self.trainable)
+        if len(x.shape) == 4:
+            return self._normalize(x, training)
         if len(x.shape) == 5:
             return on_frames(lambda frames: self._normalize(frames, training), x)
         flat = tf.reshape(x, [-1, 1, 1, known_shape(x)[-1]])

@@ -34,11 +34,8 @@ def test_convolution_equals_numpy(shape, kernel, strides):
     np.testing.assert_allclose(y, reference.convolution(x, weights, strides), atol=2e-4)
 
 
-@pytest.mark.parametrize('stride', [1, 2])
-@pytest.mark.parametrize('size', [(15, 34), (16, 32)])  # positions: 510 and 512
-def test_temporal_convolutions_of_few_and_of_many_positions(size, stride):
-    """The two ways to compute one; a gradient is held against the finite difference in float64."""
-    x, weights, strides = _random(2, 5, *size, 3), _random(3, 1, 1, 3, 4), (stride, 1, 1)
+def _check_values_and_gradients(x, weights, strides):
+    """Against NumPy, the gradients along a direction against the finite difference in float64."""
     narrow = [tf.constant(values, tf.float32) for values in (x, weights)]
     with tf.GradientTape() as tape:
         tape.watch(narrow)
@@ -54,6 +51,42 @@ def test_temporal_convolutions_of_few_and_of_many_positions(size, stride):
         )
         slope = np.sum(gradient * moves[place])
         np.testing.assert_allclose(slope, (ahead - behind) / 2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('size', [(15, 34), (16, 32)])  # positions: 510 and 512
+@pytest.mark.parametrize(('time', 'kernel'), [(5, 3), (7, 7)])
+def test_temporal_convolutions_of_few_and_of_many_positions(size, stride, time, kernel):
+    x, weights = _random(2, time, *size, 3), _random(kernel, 1, 1, 3, 4)
+    _check_values_and_gradients(x, weights, (stride, 1, 1))
+
+
+@pytest.mark.parametrize('time', [4, 5, 7, 8])  # at 5 and 7 oneDNN's own gradient is garbage
+@pytest.mark.parametrize('kernel', [(7, 7, 7), (3, 7, 7), (3, 3, 3)])
+@pytest.mark.parametrize('channels', [2, 3])
+def test_gradients_of_stems(time, kernel, channels):
+    x, weights = _random(2, time, 14, 13, channels), _random(*kernel, channels, 16)
+    _check_values_and_gradients(x, weights, (2, 2, 2))
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('kernel', [(7, 7, 7), (3, 3, 3), (5, 3, 1)])
+@pytest.mark.parametrize('strides', [(1, 1, 1), (2, 2, 2), (3, 1, 2)])
+@pytest.mark.parametrize('padding', ['same', 'valid', 'symmetric'])
+def test_bfloat16_convolution_equals_numpy(shape, kernel, strides, padding):
+    paddings = {
+        'same': reference.same_padding,
+        'valid': reference.no_padding,
+        'symmetric': reference.symmetric_padding,
+    }
+    if padding == 'valid' and any(np.array(shape[1:4]) < kernel):
+        pytest.skip('no window fits')
+    x, weights = (tf.cast(_random(*s), tf.bfloat16) for s in (shape, (*kernel, shape[-1], 4)))
+    given = tuple(size // 2 for size in kernel) if padding == 'symmetric' else padding
+    y = tf.cast(operations.convolve(x, weights, strides, given), tf.float64)
+    wide = [tf.cast(values, tf.float64).numpy() for values in (x, weights)]
+    expected = reference.convolution(*wide, strides, paddings[padding])
+    np.testing.assert_allclose(y, expected, atol=0.01 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize('shape', SHAPES)
