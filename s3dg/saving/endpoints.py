@@ -43,7 +43,8 @@ def prepare_frames(frames, video_format):
         short, wanted = tf.minimum(height, width), video_format.short_side
         size = (sampling.scaled_side(side, short, wanted) for side in (height, width))
     size = [tf.cast(side, tf.int32) for side in size]
-    flat = tf.round(tf.image.resize(flat, size, 'bilinear', antialias=False))
+    if video_format.frame_size is not None or video_format.short_side is not None:
+        flat = tf.round(tf.image.resize(flat, size, 'bilinear', antialias=False))
     crop_size = video_format.crop_size
     message = f'The video is too small for a crop of {crop_size[0]}x{crop_size[1]}.'
     checks = [
@@ -51,7 +52,7 @@ def prepare_frames(frames, video_format):
         for side, crop in zip(size, crop_size, strict=True)
     ]
     with tf.control_dependencies(checks):
-        flat = flat[..., *sampling.centre(size, crop_size), :]
+        flat = tf.cast(flat[..., *sampling.centre(size, crop_size), :], tf.float32)
     return tf.reshape(flat, tf.concat([shape[:-3], [*crop_size, channels]], 0))
 
 

@@ -1,0 +1,245 @@
+"""Tasks whose work is a network's: answering, training steps, features of a video, a stream.
+
+Their limit is the machine's own: a matrix product of 4096x4096 in the network's precision, counted
+as clips of as many multiply-adds, of which a training step has three times those of the answer.
+"""
+
+import functools
+import math
+import statistics
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from experiments.benchmarks import torch_side, videos
+from experiments.benchmarks.comparing import (
+    SECONDS_PER_TURN,
+    Comparison,
+    Side,
+    for_a_while,
+    made_late,
+)
+from s3dg import cost
+from s3dg.config import VideoFormat, named_config
+from s3dg.features import Extractor
+from s3dg.network import Network
+from s3dg.saving import export
+from s3dg.training.devices import create_strategy
+from s3dg.training.loop import TrainingConfig
+from s3dg.training.schedules import CosineSchedule
+from s3dg.training.steps import TrainSteps
+from s3dg.training.task import CLASSIFICATION
+from s3dg.video import ahead, reading
+
+_MATRIX = 4096  # rows and columns
+_RATE, _MOMENTUM = 1e-3, 0.9
+_PASSES = {'training': 3}  # multiply-adds of a step, in those of an answer
+_FEATURES_ENDPOINT = 'Mixed_5c'
+# The video of which features are taken: a minute of 720p.
+_LONG_VIDEO = {'count': 1, 'size': (720, 1280), 'frame_count': 1500}
+_STREAM_RATE = 25  # frames a second of the paper's videos
+
+
+class _Work:
+    """A network and a batch of clips of random numbers, as the options say."""
+
+    def __init__(self, options):
+        self.options = options
+        config = named_config(options.network, **options.fields)
+        video_format = VideoFormat(
+            frame_size=None,
+            crop_size=(options.crop, options.crop),
+            clip_frames=options.frames,
+            evaluation_frames=options.frames,
+        )
+        self.create_network = lambda: Network(config, video_format=video_format)
+        self.network = self.create_network()
+        size = (options.frames, options.crop, options.crop)
+        shape = (options.batch_size, *size, config.channels)
+        generator = np.random.default_rng(0)
+        self.clips = generator.integers(0, 256, shape, np.uint8)
+        self.labels = np.zeros(options.batch_size, np.int32)
+        passes = _PASSES.get(options.task, 1)
+        self.multiply_adds = passes * cost.network_cost(self.network, *size).multiply_adds
+        self.figures = {
+            'network': options.network,
+            'clip': [*shape],
+            'multiply_adds': self.multiply_adds,
+        }
+
+    def comparison(self, sides):
+        """Of our sides with the matrix product, and torchvision's network where it is asked for."""
+        sides = [*sides, made_late('matrix_product', self._matrix_product)]
+        if self.options.against is not None:
+            training = self.options.task == 'training'
+            sides.append(torch_side.create(self.clips, self.options, training))
+        limits = ('matrix_product',)
+        return Comparison('clips', sides, limits, 'fraction_of_matmul_peak', self.figures)
+
+    def _matrix_product(self):
+        dtype = self.network.compute_dtype
+        matrix = tf.cast(tf.random.normal([_MATRIX, _MATRIX]), dtype)
+        multiply = tf.function(lambda: tf.matmul(matrix, matrix)[0, 0])
+        multiply()
+        return for_a_while(lambda: multiply().numpy(), _MATRIX**3 / self.multiply_adds)
+
+    def calling(self, make):
+        """What makes the work of a side: calls of the function that `make` makes on the clips."""
+
+        def work():
+            function, clips = make(), tf.constant(self.clips)
+            function(clips)  # which compiles it
+            return for_a_while(lambda: function(clips), len(self.clips))
+
+        return work
+
+
+def exported(network, folder):
+    """A function from clips to the logits of a network's SavedModel, as numbers."""
+    export.export(network, folder)
+    model = export.ExportedNetwork(folder)
+    return lambda clips: model.serve(clips)['logits'].numpy()
+
+
+def compare_inference(options, scratch):
+    """The exported network, and the network itself, compiled, in clips."""
+    work = _Work(options)
+
+    def call():
+        call = tf.function(
+            lambda clips: work.network(clips, training=False), jit_compile=options.jit
+        )
+        return lambda clips: call(clips).numpy()
+
+    answer = exported(work.network, scratch / 'saved_model')
+    if options.streaming:
+        work.figures['streaming'] = measure_stream(answer, work.clips[:1], options.repeats)
+    sides = [
+        made_late('exported', work.calling(lambda: answer)),
+        made_late('network', work.calling(call)),
+    ]
+    return work.comparison(sides)
+
+
+def compare_training(options, scratch):
+    """A step of the training loop, with its input in memory, and a plain compiled one, in clips."""
+    del scratch
+    work = _Work(options)
+    sides = [
+        made_late('loop_step', functools.partial(_loop_step, work)),
+        made_late('plain_step', work.calling(functools.partial(_plain_step, work))),
+    ]
+    return work.comparison(sides)
+
+
+def _loop_step(work):
+    """What `s3dg.training.loop` runs; a call takes as many steps as a turn is long, as there."""
+    strategy, batch_size = create_strategy('one'), len(work.clips)
+    config = TrainingConfig(CosineSchedule(1, _RATE), batch_size, jit=work.options.jit)
+    with strategy.scope():
+        network = work.create_network()
+        optimizer = keras.optimizers.SGD(_RATE, momentum=_MOMENTUM)
+    steps = TrainSteps(strategy, network, optimizer, CLASSIFICATION, config)
+    batch = {'clip': work.clips, 'label': work.labels}
+    batches = iter(
+        strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensors(batch).repeat())
+    )
+
+    def take(count):
+        figures, _ = steps.run(batches, tf.constant(count))
+        return figures['loss'].numpy()
+
+    take(1)  # which traces it
+    started = time.perf_counter()
+    take(1)
+    count = max(round(SECONDS_PER_TURN / (time.perf_counter() - started)), 1)
+    return for_a_while(lambda: take(count), count * batch_size)
+
+
+def _plain_step(work):
+    network = work.network
+    optimizer = keras.optimizers.SGD(_RATE, momentum=_MOMENTUM)
+    optimizer.build(network.trainable_variables)
+
+    def differentiate(clips):
+        with tf.GradientTape() as tape:
+            logits = network(clips, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(work.labels, logits)
+            loss = tf.reduce_mean(losses)
+        return loss, tape.gradient(loss, network.trainable_variables)
+
+    if work.options.jit:
+        differentiate = tf.function(differentiate, jit_compile=True)
+
+    @tf.function
+    def step(clips):
+        loss, gradients = differentiate(clips)
+        optimizer.apply(gradients, network.trainable_variables)
+        return loss
+
+    return lambda clips: step(clips).numpy()
+
+
+def compare_features(options, scratch):
+    """Features of a video of a minute, and its limits: decoding alone and computing alone."""
+    work = _Work(options)
+    (path,) = videos.generate_videos(scratch / 'videos', **_LONG_VIDEO)
+    extractor = Extractor(work.network, _FEATURES_ENDPOINT, batch_size=options.batch_size)
+    count = _LONG_VIDEO['frame_count']
+    windows = -(-count // options.frames)
+    extractor(work.clips)  # which traces it
+
+    def decode(_):
+        return sum(1 for _ in reading.read_frames(path, **extractor.reading))
+
+    def compute(_):
+        for first in range(0, windows, options.batch_size):
+            extractor(work.clips[: windows - first])
+        return count
+
+    def extract(reader):
+        with reader:
+            for frames in reader.videos([path], 2 * extractor.window, **extractor.reading):
+                extractor.of_video(path, frames=frames).read()
+        return count
+
+    sides = [
+        Side('features', extract, ahead.Reader),
+        Side('decoding', decode),
+        Side('computing', compute),
+    ]
+    limits = ('decoding', 'computing')
+    return Comparison('frames', sides, limits, 'fraction_of_slower_part', work.figures)
+
+
+def measure_stream(answer, clip, repeats):
+    """How soon a network answers of the latest window of a stream, and how often it can.
+
+    Args:
+      answer: a function from a clip to numbers.
+      clip: (1, frames, height, width, channels); the window of that many frames slides over it.
+      repeats: ten answers each.
+
+    Returns:
+      dict: `latency_seconds`, from a window's last frame to its answer, the median, and the
+      slowest; `frames_per_second` that it keeps up with where every frame is seen once;
+      `least_stride`, the frames from one answer to the next with which it keeps up with 25 a
+      second.
+    """
+    window, seconds = list(clip[0]), []
+    for _ in range(10 * repeats + 1):
+        frame = window.pop(0)
+        started = time.perf_counter()
+        window.append(frame)
+        answer(np.stack(window)[None])
+        seconds.append(time.perf_counter() - started)
+    del seconds[0]  # which traces
+    latency = statistics.median(seconds)
+    return {
+        'latency_seconds': latency,
+        'latency_seconds_slowest': max(seconds),
+        'frames_per_second': len(window) / latency,
+        'least_stride': math.ceil(_STREAM_RATE * latency),
+    }
