@@ -2,9 +2,8 @@
 
 A convolution or pool that spans only space, or only time, is computed as a 2D one on a reshaped
 view: the values are the same to the last bit, and the 2D kernels (oneDNN, cuDNN NHWC, TFLite) are
-the better ones. One exception: on a CPU with AVX2 only, oneDNN's 2D gradients of a temporal
-convolution take three times as long as its 3D ones where a frame has 56x56 positions (measured; at
-16x16 they are the faster ones, and with AVX-512 there is no difference).
+the better ones. On a CPU some gradients are computed otherwise than TensorFlow would, where that
+is slow or wrong.
 
 `padding` is 'same' (TensorFlow's SAME, which the released code has throughout: slim nets/s3dg.py),
 'valid' (none: an incomplete last window is dropped), or how many rows (time, height, width) come
@@ -16,10 +15,10 @@ symmetric three.
 
 import tensorflow as tf
 
-# Positions of a frame from which on a temporal convolution in float32 on a CPU is a 3D one.
-_WIDE = 512
 # Channels up to which a 3D convolution in float32 on a CPU has the gradient of `_convolve_few`.
 _FEW = 4
+# Positions of a frame from which on a temporal convolution on a CPU has that of `_convolve_rows`.
+_WIDE = 512
 
 
 def known_shape(x):
@@ -84,9 +83,9 @@ def convolve(x, kernel, strides, padding='same', then=lambda y: y):
         return on_frames(
             lambda frames: then(tf.nn.conv2d(frames, kernel[0], space_strides, padding)), x
         )
-    if (height, width) == (1, 1) and space_strides == [1, 1] and _suits_rows(x, time_size):
+    if (height, width) == (1, 1) and space_strides == [1, 1]:
         return on_time(
-            lambda rows: then(tf.nn.conv2d(rows, kernel[:, 0], [time_stride, 1], padding)), x
+            lambda rows: then(_convolve_rows(rows, kernel[:, 0], time_stride, padding)), x
         )
     if not _has_gpu():
         if x.dtype == tf.bfloat16:
@@ -94,6 +93,36 @@ def convolve(x, kernel, strides, padding='same', then=lambda y: y):
         if x.dtype == tf.float32 and x.shape[-1] <= _FEW:
             return then(_convolve_few(x, kernel, strides, padding))
     return then(tf.nn.conv3d(x, kernel, [1, *strides, 1], padding))
+
+
+def _convolve_rows(x, kernel, stride, padding):
+    """Convolution over time of `x` (B, T, positions, C) with `kernel` (t, 1, C, D).
+
+    On a CPU the kernel's gradient over many positions is computed as matrix products: oneDNN's own
+    takes 906 instead of 168 ms with AVX2 only, for 32 frames of 56x56 positions and 192 channels,
+    and 274 instead of 144 with AVX-512.
+    """
+    options = {'strides': [1, stride, 1, 1], 'padding': padding}
+
+    @tf.custom_gradient
+    def convolution(x, kernel):
+        def gradients(upstream):
+            of_x = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **options
+            )
+            time_size, _, channels, filters = kernel.shape
+            rows = tf.reshape(upstream, [-1, filters])
+            of_kernel = [
+                tf.matmul(tf.reshape(frames, [-1, channels]), rows, transpose_a=True)
+                for frames in _seen(x, time_size, stride, padding)
+            ]
+            return of_x, tf.stack(of_kernel)[:, None]
+
+        return tf.nn.conv2d(x, kernel, **options), gradients
+
+    if _has_gpu() or x.shape[2] is None or x.shape[2] < _WIDE:
+        return tf.nn.conv2d(x, kernel, **options)
+    return convolution(x, kernel)
 
 
 def _convolve_stacked(x, kernel, strides, padding, then):
@@ -104,7 +133,7 @@ def _convolve_stacked(x, kernel, strides, padding, then):
     and a forward pass of S3D-G takes 0.17 instead of 0.24 s (AMX).
     """
     time_size, height, width, channels, filters = kernel.shape
-    stacked = _stack(x, time_size, strides[0], padding)
+    stacked = tf.concat(_seen(x, time_size, strides[0], padding), -1)
     kernel = tf.transpose(kernel, [1, 2, 0, 3, 4])
     kernel = tf.reshape(kernel, [height, width, time_size * channels, filters])
     return on_frames(
@@ -112,46 +141,26 @@ def _convolve_stacked(x, kernel, strides, padding, then):
     )
 
 
-def _stack(x, time_size, stride, padding):
-    """The frames that each output frame sees, as its channels: (B, T', H, W, time_size * C)."""
-    batch, time, rows, columns, channels = known_shape(x)
-    missing = before = 0
-    steps = (time - time_size) // stride + 1
-    if padding == 'SAME':
-        steps = -(-time // stride)
-        missing = tf.maximum((steps - 1) * stride + time_size - time, 0)
-        before = missing // 2
-    # Slices with a stride take thirty times as long as those without: frame k is at
-    # [k // stride, k % stride].
-    after = missing - before + (-(time + missing)) % stride
-    x = tf.pad(x, [[0, 0], [before, after], [0, 0], [0, 0], [0, 0]])
-    x = tf.reshape(x, [batch, -1, stride, rows, columns, channels])
-    seen = [
-        tf.slice(x, [0, k // stride, k % stride, 0, 0, 0], [-1, steps, 1, -1, -1, -1])
-        for k in range(time_size)
-    ]
-    return tf.squeeze(tf.concat(seen, -1), 2)
-
-
 def _convolve_few(x, kernel, strides, padding):
     """A 3D convolution of few channels, of whose kernel the gradient is a 2D convolution's.
 
     oneDNN's 3D gradient is slow for few channels on a CPU with AVX2 only: that of the stem, at 16
     clips of 16x64x64 and 16 filters, takes 64 ms, the 2D one 24. With AVX-512 both take the same,
-    but the 3D one is wrong for some clips (see `_suits_rows`).
+    but measured on TensorFlow 2.21 that of a kernel of 7 frames is wrong, or ends the process, for
+    clips of 5 and of 7 frames.
     """
     time_size, height, width, channels, filters = kernel.shape
+    options = {'strides': [1, *strides, 1], 'padding': padding}
 
     @tf.custom_gradient
     def convolution(x, kernel):
         def gradients(upstream):
-            options = {'strides': [1, *strides, 1], 'padding': padding}
             of_x = tf.raw_ops.Conv3DBackpropInputV2(
                 input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **options
             )
+            stacked = tf.concat(_seen(x, time_size, strides[0], padding), -1)
             stacked, upstream = (
-                tf.reshape(y, [-1, *known_shape(y)[2:]])
-                for y in (_stack(x, time_size, strides[0], padding), upstream)
+                tf.reshape(y, [-1, *known_shape(y)[2:]]) for y in (stacked, upstream)
             )
             of_kernel = tf.raw_ops.Conv2DBackpropFilter(
                 input=stacked,
@@ -163,20 +172,32 @@ def _convolve_few(x, kernel, strides, padding):
             of_kernel = tf.reshape(of_kernel, [height, width, time_size, channels, filters])
             return of_x, tf.transpose(of_kernel, [2, 0, 1, 3, 4])
 
-        return tf.nn.conv3d(x, kernel, [1, *strides, 1], padding), gradients
+        return tf.nn.conv3d(x, kernel, **options), gradients
 
     return convolution(x, kernel)
 
 
-def _suits_rows(x, time_size):
-    """Whether a temporal convolution of `x` is computed over (time, position): see the module.
-
-    Measured on TensorFlow 2.21 with AVX-512: conv3d's gradient of a kernel of 7 frames is wrong, or
-    ends the process, for clips of 5 and 7 frames. Kernels of 3 were right in all clips tried.
-    """
-    if x.dtype != tf.float32 or _has_gpu() or time_size > 3:
-        return True
-    return None not in x.shape[2:4] and x.shape[2] * x.shape[3] < _WIDE
+def _seen(x, time_size, stride, padding):
+    """For each frame of a kernel, the frames of `x` (B, T, ...) that it meets: (B, T', ...)."""
+    batch, time, *rest = known_shape(x)
+    missing = before = 0
+    steps = (time - time_size) // stride + 1
+    if padding == 'SAME':
+        steps = -(-time // stride)
+        missing = tf.maximum((steps - 1) * stride + time_size - time, 0)
+        before = missing // 2
+    # Slices with a stride take thirty times as long as those without: frame k is at
+    # [k // stride, k % stride].
+    after = missing - before + (-(time + missing)) % stride
+    x = tf.pad(x, [[0, 0], [before, after], *([[0, 0]] * len(rest))])
+    x = tf.reshape(x, [batch, -1, stride, *rest])
+    whole = [0] * len(rest), [-1] * len(rest)
+    return [
+        tf.squeeze(
+            tf.slice(x, [0, k // stride, k % stride, *whole[0]], [-1, steps, 1, *whole[1]]), 2
+        )
+        for k in range(time_size)
+    ]
 
 
 def _has_gpu():
