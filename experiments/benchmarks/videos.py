@@ -34,7 +34,9 @@ _DIFFERENT = 16  # videos generated; more are links
 _JPEG_QUALITY = 95
 
 
-def generate_videos(folder, count, size, frame_count=GENERATED_FRAMES, report=entry.report):
+def generate_videos(
+    folder, count, size=GENERATED_SIZE, frame_count=GENERATED_FRAMES, report=entry.report
+):
     """Writes videos of a texture under a moving window, in two classes: their paths.
 
     No more than `_DIFFERENT` of them differ, the rest are links to these. `size` is (height,

@@ -4,14 +4,22 @@ import itertools
 import json
 
 import pytest
+import tensorflow as tf
 
-from experiments import benchmark
+from experiments.benchmarks import comparing, networks, profiling
 from tests import programs
 
 
-def test_sides_run_in_turns_and_only_work_is_timed(monkeypatch):
-    clock, order = [0.0], []
-    monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: clock[0])
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock, [seconds], that goes when the test says so."""
+    now = [0.0]
+    monkeypatch.setattr(comparing.time, 'perf_counter', lambda: now[0])
+    return now
+
+
+def test_sides_run_in_turns_and_only_work_is_timed(clock):
+    order = []
 
     def side(name, seconds, count, waiting=0.0):
         def prepare():
@@ -25,15 +33,88 @@ def test_sides_run_in_turns_and_only_work_is_timed(monkeypatch):
             order.append(name)
             return count
 
-        return benchmark.Side(name, work, prepare)
+        return comparing.Side(name, work, prepare)
 
     lines = []
-    sides = [side('bare', 2.0, 10), side('ours', 4.0, 10, waiting=100.0)]
-    rates = benchmark.compare(sides, 'frames', 3, lines.append)
-    assert rates == {'bare': [5.0] * 3, 'ours': [2.5] * 3}
-    assert order == ['prepare bare', 'bare', 'prepare ours', 'ours'] * 3
+    sides = [side('ours', 4.0, 10, waiting=100.0), side('bare_loop', 2.0, 10)]
+    rates, peak = comparing.compare(sides, 'frames', 3, lines.append)
+    assert rates == {'ours': [2.5] * 3, 'bare_loop': [5.0] * 3}
+    assert order == ['prepare ours', 'ours', 'prepare bare_loop', 'bare_loop'] * 3
     assert len(lines) == 6
-    assert lines[-1] == 'turn 3 of 3: ours: 2.50 frames/s'
+    assert lines[-1] == 'turn 3 of 3: bare_loop: 5 frames/s'
+    assert peak > 2**26
+
+
+def test_a_quick_side_is_repeated_for_a_while(clock):
+    def function():
+        clock[0] += 0.375
+
+    assert comparing.for_a_while(function, 2)(None) == 6.0  # it is over after 1.125 seconds
+
+
+def test_a_side_made_late_is_made_once_and_before_its_turn_is_timed(clock):
+    made = []
+
+    def make():
+        clock[0] += 100.0
+        made.append(True)
+
+        def work(_):
+            clock[0] += 0.5
+            return 1
+
+        return work
+
+    side = comparing.made_late('late', make)
+    assert not made
+    rates, _ = comparing.compare([side], 'clips', 3, lambda line: None)
+    assert (rates, made) == ({'late': [2.0] * 3}, [True])
+
+
+def test_the_summary_by_hand():
+    sides = [comparing.Side(name, None) for name in ('ours', 'decoding', 'computing')]
+    comparison = comparing.Comparison(
+        'frames', sides, ('decoding', 'computing'), 'share', {'network': 'i3d'}
+    )
+    rates = {'ours': [9.0, 8.0, 4.0], 'decoding': [10.0] * 3, 'computing': [20.0, 40.0, 30.0]}
+    assert comparing.summarize(comparison, rates) == {
+        'network': 'i3d',
+        'frames_per_second': 8.0,
+        'share': 0.8,
+        'times_faster_than': {'decoding': 0.8, 'computing': pytest.approx(8 / 30)},
+        'medians': {'ours': 8.0, 'decoding': 10.0, 'computing': 30.0},
+        'spreads': {'ours': 0.625, 'decoding': 0.0, 'computing': pytest.approx(2 / 3)},
+        'rates': rates,
+    }
+
+
+def test_the_profile_names_what_takes_the_time():
+    matrix = tf.random.normal([512, 512])
+    multiply = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)))
+    multiply(matrix)
+    operations = profiling.profile(lambda: [multiply(matrix).numpy() for _ in range(3)])
+    (found,) = [one for one in operations if one[0] in ('MatMul', '_MklMatMul')]
+    assert found[1] == 3
+    assert 0 < found[2] < 60
+    assert operations == sorted(operations, key=lambda one: -one[2])
+
+
+def test_a_stream_is_answered_window_by_window(monkeypatch):
+    now, windows = [0.0], []
+    monkeypatch.setattr(networks.time, 'perf_counter', lambda: now[0])
+
+    def answer(clip):
+        windows.append(clip.shape)
+        now[0] += 0.5
+
+    frames = tf.zeros([1, 10, 2, 2, 3]).numpy()
+    assert networks.measure_stream(answer, frames, 1) == {
+        'latency_seconds': 0.5,
+        'latency_seconds_slowest': 0.5,
+        'frames_per_second': 20.0,
+        'least_stride': 13,  # 12.5 frames come in half a second
+    }
+    assert windows == [(1, 10, 2, 2, 3)] * 11
 
 
 def test_mistakes_end_in_one_line(tmp_path):
@@ -41,26 +122,55 @@ def test_mistakes_end_in_one_line(tmp_path):
     assert done.stderr.splitlines()[-1] == 'error: --task is needed.'
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('task', ['conversion', 'input', 'reading'])
-def test_the_tasks_run(tmp_path, task):
-    programs.run(
-        'benchmark',
-        f'--task={task}',
-        '--videos=6',
-        '--clips=36',
-        '--repeats=2',
-        f'--workdir={tmp_path}',
-    )
-    results = json.loads((tmp_path / 'results.json').read_text())
-    unit = {'conversion': 'frames', 'input': 'clips', 'reading': 'frames'}[task]
+def check_results(folder, unit, ours, limits, fraction):
+    """Of a run with two turns: that the figures in results.json follow from the turns."""
+    results = json.loads((folder / 'results.json').read_text())
     rates = results['rates']
     assert {len(turns) for turns in rates.values()} == {2}
     assert all(rate > 0 for rate in itertools.chain(*rates.values()))
-    measured = {'conversion': 'conversion', 'input': 'pipeline', 'reading': 'reading'}[task]
-    median = sum(rates[measured]) / 2
-    assert results[f'{unit}_per_second'] == pytest.approx(median)
-    assert results['fraction_of_bare_loop'] == pytest.approx(median / (sum(rates['bare_loop']) / 2))
+    medians = {name: sum(turns) / 2 for name, turns in rates.items()}
+    assert next(iter(rates)) == ours
+    assert results[f'{unit}_per_second'] == pytest.approx(medians[ours])
+    slowest = min(medians[name] for name in limits)
+    assert results[fraction] == pytest.approx(medians[ours] / slowest)
     assert results['peak_memory_bytes'] > 2**26
     assert results['seconds'] > 0
-    assert all(name in (tmp_path / 'report.md').read_text() for name in rates)
+    assert all(name in (folder / 'report.md').read_text() for name in rates)
+    assert (folder / 'rates.png').stat().st_size > 0
+    return results
+
+
+SMALL = ('--set=width=0.125', '--frames=16', '--crop=32', '--repeats=2')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', ['inference', 'training'])
+def test_tasks_of_networks_run(tmp_path, task):
+    workdir = f'--workdir={tmp_path}'
+    programs.run('benchmark', f'--task={task}', *SMALL, '--profile', '--streaming', workdir)
+    ours = {'inference': 'exported', 'training': 'loop_step'}[task]
+    results = check_results(tmp_path, 'clips', ours, ['matrix_product'], 'fraction_of_matmul_peak')
+    assert any('Conv2D' in name for name, *_ in results['operations'])
+    assert ('streaming' in results) == (task == 'inference')
+
+
+@pytest.mark.slow
+def test_features_run(tmp_path):
+    programs.run('benchmark', '--task=features', *SMALL, f'--workdir={tmp_path}')
+    limits = ['decoding', 'computing']
+    check_results(tmp_path, 'frames', 'features', limits, 'fraction_of_slower_part')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('task', 'unit', 'ours'),
+    [
+        ('conversion', 'frames', 'conversion'),
+        ('input', 'clips', 'pipeline'),
+        ('reading', 'frames', 'reading'),
+    ],
+)
+def test_tasks_of_videos_run(tmp_path, task, unit, ours):
+    few = ('--videos=6', '--clips=36', '--repeats=2')
+    programs.run('benchmark', f'--task={task}', *few, f'--workdir={tmp_path}')
+    check_results(tmp_path, unit, ours, ['bare_loop'], 'fraction_of_bare_loop')

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from data import catalog, encoding
 from data.conversion.convert import convert_dataset
-from experiments import benchmark
+from experiments.benchmarks import videos
 from experiments.paper import workload
 from experiments.paper.workload import Disk, Workload
 from s3dg.config import NETWORKS
@@ -140,7 +140,7 @@ def test_a_converted_dataset_is_as_large_as_estimated(tmp_path, modality):
 
 def test_pictures_of_cameras_are_as_large_as_measured(tmp_path):
     # Not one of the measured videos: a texture, as detailed as those of cameras, moving.
-    (path,) = benchmark.generate_videos(_with_classes(tmp_path), 1, report=lambda line: None)
+    (path,) = videos.generate_videos(_with_classes(tmp_path), 1, report=lambda line: None)
     storage = encoding.Storage(25.0, (256, 256), None, 95, 'rgb', 'tvl1')
     stored = sum(map(len, encoding.encode_video(str(path), storage).frames))
     one = dataclasses.replace(_facts(), videos={'train': 1}, seconds=10.0)
