@@ -8,7 +8,6 @@ with their boxes where there are any, and optical flow in colours. Only the fram
 are read, so a large dataset takes minutes.
 """
 
-import csv
 import dataclasses
 import re
 import warnings
@@ -125,14 +124,13 @@ def write_class_counts(path, names, splits):
         files.unfinished(path) as temporary,
         temporary.open('w', newline='', encoding='utf-8') as file,
     ):
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(['index', 'class', *splits])
+        file.write(cells.line(['index', 'class', *splits]))
         for index, name in enumerate(names):
             counts = (one['per_class'][name] for one in splits.values())
-            writer.writerow([index, *cells.escaped([name]), *counts])
+            file.write(cells.line([index, name, *counts]))
         unlabelled = [one['unlabelled'] for one in splits.values()]
         if any(unlabelled):
-            writer.writerow([UNKNOWN_LABEL, '', *unlabelled])
+            file.write(cells.line([UNKNOWN_LABEL, '', *unlabelled]))
 
 
 def _cell(text):

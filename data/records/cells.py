@@ -7,6 +7,8 @@ they stand. Formats that other programs read by exact ids, such as submissions t
 Something-Something, do without.
 """
 
+import csv
+import io
 import re
 from collections.abc import Iterable
 
@@ -16,6 +18,17 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 def escaped(row: Iterable) -> list:
     """The cells of a row as they are written; numbers stay what they are."""
     return [f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in row]
+
+
+def line(row: Iterable) -> str:
+    """A row as a line of a CSV file, with its cells `escaped`.
+
+    It ends with a line feed. A carriage return in a cell is quoted: for Python's `csv` it would not
+    have to be where lines end like this, and then cannot be read.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\r\n').writerow(escaped(row))
+    return text.getvalue().removesuffix('\r\n') + '\n'
 
 
 def unescaped(row: Iterable[str]) -> list[str]:

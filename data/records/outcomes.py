@@ -1,7 +1,6 @@
 """What became of each video: the files `videos.csv` and `skipped.csv` beside the records."""
 
 import contextlib
-import csv
 import dataclasses
 import os
 import pathlib
@@ -115,10 +114,9 @@ def append_rows(path: str | os.PathLike, columns: Sequence[str], rows: Iterable[
     """Adds rows to a CSV file, which is made with its header if it is not there; see `cells`."""
     try:
         with open(path, 'a', encoding='utf-8', newline='') as file:
-            writer = csv.writer(file, lineterminator='\n')
             if not file.tell():
-                writer.writerow(columns)
-            writer.writerows(map(cells.escaped, rows))
+                file.write(cells.line(columns))
+            file.writelines(map(cells.line, rows))
     except OSError as error:  # a full disk names no file
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 

@@ -1,6 +1,7 @@
 """CSV cells that a spreadsheet would run."""
 
 import csv
+import io
 
 import pytest
 from hypothesis import given, settings
@@ -24,9 +25,19 @@ def test_the_way_back_is_exact(row):
     assert not any(cell.startswith(('=', '+', '-', '@', '\t', '\r')) for cell in written)
 
 
+@given(st.lists(st.text(max_size=4) | st.text(',"\'\r\n=a', max_size=4), min_size=1))
+@settings(max_examples=300)
+def test_lines_are_read_as_they_were_written(row):
+    lines = cells.line(row) + cells.line(['next'])
+    assert [cells.unescaped(one) for one in csv.reader(io.StringIO(lines, newline=''))] == [
+        row,
+        ['next'],
+    ]
+
+
 def test_ids_that_would_run_are_kept_in_the_files_of_a_dataset(tmp_path):
     kept = outcomes.Outcomes(tmp_path)
-    for number, text in enumerate(["'=1", "it's", *RUN[:-2]]):
+    for number, text in enumerate(["'=1", "it's", 'a\rb', 'a\nb', *RUN]):
         kept.add_stored(text, number)
         kept.add_skipped(outcomes.Skipped(text + '.', text, text))
     again = outcomes.Outcomes(tmp_path)
@@ -34,7 +45,7 @@ def test_ids_that_would_run_are_kept_in_the_files_of_a_dataset(tmp_path):
     for name in ('videos.csv', 'skipped.csv'):
         with (tmp_path / name).open(newline='') as file:
             for row in csv.reader(file):
-                assert not any(cell.startswith(('=', '+', '-', '@', '\t')) for cell in row)
+                assert not any(cell.startswith(('=', '+', '-', '@', '\t', '\r')) for cell in row)
 
 
 def test_files_of_earlier_versions_are_read(tmp_path):
