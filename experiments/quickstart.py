@@ -24,6 +24,7 @@ from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 from s3dg.saving.export import ExportedNetwork
+from s3dg.video import reading
 
 FLAGS = flags.FLAGS
 
@@ -64,7 +65,8 @@ def classify_new_videos(model, folder, seed):
     for name in shapes.CLASSES:
         path = folder / f'{name}.avi'
         write_video(path, shapes.video('new', name, 0, seed=seed))
-        probabilities = classify.video_probabilities(model, path)
+        frames = reading.read_frames(path, **model.video_format.reading)
+        probabilities = classify.video_probabilities(model, frames)
         rows.append((name, *classify.most_probable(model, probabilities, 1)[0]))
     return rows
 

@@ -8,7 +8,7 @@ import pytest
 
 from data import catalog, clips
 from data.conversion.convert import convert_dataset
-from s3dg.video import sampling, windows
+from s3dg.video import reading, windows
 from tests import video_files
 
 RATE = 25
@@ -51,19 +51,16 @@ def test_windows_of_a_file_are_those_of_its_record(files, frames):
         for clip, name in zip(batch['clip'], batch['id'], strict=True):
             found[name.decode()].append(clip)
     for length, (name, path) in zip(LENGTHS, videos.items(), strict=True):
-        options = {'frames_per_second': RATE, 'short_side': 40}
-        expected = [
-            sampling.crop_centre(window, (38, 39))
-            for window in windows.read_windows(path, frames, **options)
-        ]
+        video = reading.read_frames(path, RATE, short_side=40, crop_size=(38, 39))
+        expected = list(windows.cut_windows(video, frames))
         shown = math.floor(
             fractions.Fraction(length * RATE, SOURCE_RATE) + fractions.Fraction(1, 2)
         )
         assert len(found[name]) == len(expected) == -(-shown // frames)
-        step = fractions.Fraction(max(shown - frames, 0), max(len(expected) - 1, 1))
+        last = max(shown - frames, 0)
         for number, (clip, window) in enumerate(zip(found[name], expected, strict=True)):
             # The frame on the screen in the middle of each 25th of a second, looped.
-            places = [(math.floor(number * step) + k) % shown for k in range(frames)]
+            places = [(min(number * frames, last) + k) % shown for k in range(frames)]
             middles = [fractions.Fraction(2 * place + 1, 2 * RATE) for place in places]
             shown_then = [min(math.floor(m * SOURCE_RATE), length - 1) for m in middles]
             for one in (clip, window):
