@@ -63,6 +63,8 @@ from s3dg.program.workdir import Run
 
 FLAGS = flags.FLAGS
 
+_MOST_SIDE = 4320  # pixels of generated videos
+
 TASKS = {
     'inference': networks.compare_inference,
     'training': networks.compare_training,
@@ -92,8 +94,8 @@ def define_flags():
     flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
     define_count('videos', 64, 'Videos generated.', 100_000, least=4)
     height, width = videos.GENERATED_SIZE
-    define_count('height', height, 'Pixels of generated videos.', MOST_PIXELS, least=16)
-    define_count('width', width, 'Pixels of generated videos.', MOST_PIXELS, least=16)
+    define_count('height', height, 'Pixels of generated videos.', _MOST_SIDE, least=16)
+    define_count('width', width, 'Pixels of generated videos.', _MOST_SIDE, least=16)
     least = 6 * videos.CLIPS_PER_BATCH
     define_count('clips', 192, 'Clips read in each turn (input).', 100_000, least=least)
 
