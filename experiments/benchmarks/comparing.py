@@ -14,6 +14,8 @@ from s3dg.program import entry
 # A turn of a side that is quick is repeated for about this many seconds.
 SECONDS_PER_TURN = 1.0
 
+RATE, MOMENTUM = 1e-3, 0.9  # of the SGD of all training steps
+
 
 @dataclasses.dataclass(frozen=True)
 class Side:

@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from experiments.benchmarks import torch_side, videos
 from experiments.benchmarks.comparing import (
+    MOMENTUM,
+    RATE,
     SECONDS_PER_TURN,
     Comparison,
     Side,
@@ -34,7 +36,6 @@ from s3dg.training.task import CLASSIFICATION
 from s3dg.video import ahead, reading
 
 _MATRIX = 4096  # rows and columns
-_RATE, _MOMENTUM = 1e-3, 0.9
 _PASSES = {'training': 3}  # multiply-adds of a step, in those of an answer
 _FEATURES_ENDPOINT = 'Mixed_5c'
 # The video of which features are taken: a minute of 720p.
@@ -137,10 +138,10 @@ def compare_training(options, scratch):
 def _loop_step(work):
     """What `s3dg.training.loop` runs; a call takes as many steps as a turn is long, as there."""
     strategy, batch_size = create_strategy('one'), len(work.clips)
-    config = TrainingConfig(CosineSchedule(1, _RATE), batch_size, jit=work.options.jit)
+    config = TrainingConfig(CosineSchedule(1, RATE), batch_size, jit=work.options.jit)
     with strategy.scope():
         network = work.create_network()
-        optimizer = keras.optimizers.SGD(_RATE, momentum=_MOMENTUM)
+        optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
     steps = TrainSteps(strategy, network, optimizer, CLASSIFICATION, config)
     batch = {'clip': work.clips, 'label': work.labels}
     batches = iter(
@@ -160,7 +161,7 @@ def _loop_step(work):
 
 def _plain_step(work):
     network = work.network
-    optimizer = keras.optimizers.SGD(_RATE, momentum=_MOMENTUM)
+    optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
     optimizer.build(network.trainable_variables)
 
     def differentiate(clips):

@@ -1,9 +1,7 @@
 """torchvision's S3D as a side of a comparison, where torch and torchvision are installed."""
 
-from experiments.benchmarks.comparing import for_a_while, made_late
+from experiments.benchmarks.comparing import MOMENTUM, RATE, for_a_while, made_late
 from s3dg.program.entry import UsageError
-
-_RATE, _MOMENTUM = 1e-3, 0.9
 
 
 def create(clips, options, training):
@@ -30,7 +28,7 @@ def create(clips, options, training):
     def work():
         network = video.s3d(num_classes=options.fields.get('num_classes', 400))
         network = network.to(memory_format=torch.channels_last_3d).train(training)
-        optimizer = torch.optim.SGD(network.parameters(), _RATE, _MOMENTUM)
+        optimizer = torch.optim.SGD(network.parameters(), RATE, MOMENTUM)
         labels = torch.zeros(len(clips), dtype=torch.long)
         stored = torch.from_numpy(clips)
 
