@@ -27,7 +27,7 @@ original = encoding.try_video
 def encode(source, storage):  # reaches the processes by value, being of the main module
     with open(log, 'a') as file:
         file.write(f'{source.path}\n')
-    time.sleep(0.01)
+    time.sleep(0.03)  # so that few videos are stored between what is waited for and the kill
     return original(source, storage)
 
 
@@ -48,6 +48,14 @@ def start(target):
 
 def stored():
     """Paths of the videos of which there are whole records."""
+    while True:
+        try:
+            return _stored()
+        except FileNotFoundError:  # a conversion under way has renamed a shard since it was listed
+            continue
+
+
+def _stored():
     paths = []
     for shard in pathlib.Path(data_dir).rglob('*.tfrecord-*'):
         content, position = shard.read_bytes(), 0
@@ -67,14 +75,14 @@ def decoded():
 
 
 def kill_at_random(moments):
-    """Starts a conversion and kills it, some time after the start or after some videos."""
-    before = len(decoded())
+    """Starts a conversion and kills it, some time after the start or after it has stored some."""
+    before = len(stored())
     child = start(data_dir)
     if moments.random() < 0.3:
         time.sleep(moments.uniform(0, 0.5))
     else:
-        videos, pause = moments.randint(1, 4), moments.uniform(0, 0.03)
-        while len(decoded()) - before < videos and os.waitpid(child, os.WNOHANG) == (0, 0):
+        videos, pause = moments.randint(1, 2), moments.uniform(0, 0.03)
+        while len(stored()) - before < videos and os.waitpid(child, os.WNOHANG) == (0, 0):
             time.sleep(0.002)
         time.sleep(pause)
     os.kill(child, signal.SIGKILL)
