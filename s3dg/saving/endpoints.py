@@ -63,17 +63,13 @@ def create_endpoints(network):
     classifier = network.get_layer('logits')
     video_spec = tf.TensorSpec([None] * 4 + [config.channels], tf.uint8, name='video')
 
-    # One function for all endpoints: the network is traced, and stored, once.
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(
-                [None, video_format.evaluation_frames, *video_format.crop_size, config.channels]
-            )
-        ]
-    )
-    def outputs(clips):
+    def outputs_of(clips):
         windows = body(clips, training=False)[POOLED_FEATURES]
         return {'logits': classifier(windows), 'features': tf.reduce_mean(windows, 1)}
+
+    # One function for all endpoints, and a concrete one: the network is traced, and stored, once.
+    clip_size = (video_format.evaluation_frames, *video_format.crop_size, config.channels)
+    outputs = tf.function(outputs_of).get_concrete_function(tf.TensorSpec([None, *clip_size]))
 
     def mean_outputs(clips_of, batch, length):
         """The means of `outputs` over windows, whose clips `clips_of` makes of frame numbers."""

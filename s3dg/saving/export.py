@@ -101,7 +101,9 @@ def _write(network, folder, output):
     """Writes the SavedModel for `output` into an empty folder; the names of its endpoints."""
     folded = fold_batch_norm(network)
     archive = keras.export.ExportArchive()
-    archive.track(folded)
+    # Not `track`, which traces all endpoints once more to look for tables that there are none of.
+    for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
+        archive.add_variable_collection(name, getattr(folded, name))
     endpoints = create_endpoints(folded)
     for name, (function, signature) in endpoints.items():
         archive.add_endpoint(name, function, signature)

@@ -5,6 +5,7 @@ import shutil
 import types
 
 import cv2
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -98,6 +99,18 @@ def test_default_signature_and_metadata(exported, tmp_path):
     }
     assert exported.class_names == ('a', 'b', 'c', 'd', 'e')
     assert exported.video_format == FORMAT
+
+
+def test_keras_reads_it_as_a_layer_with_its_weights(network, exported_folder):
+    layer = keras.layers.TFSMLayer(exported_folder, call_endpoint='serve')
+    video = coarse_video(8, 40, 48)[None]
+    assert_close(layer(video)['logits'], network(video[:, :, 4:36, 4:44]), 1e-4)
+    # The convolutions of the network, of which batch norm has become the bias.
+    kernels = sorted(
+        tuple(v.shape) for v in network.trainable_variables if v.path.endswith('kernel')
+    )
+    read = sorted(tuple(v.shape) for v in layer.trainable_weights if len(v.shape) > 1)
+    assert read == kernels
 
 
 def test_folders_that_hold_something_else_are_kept(network, tmp_path):
