@@ -9,7 +9,7 @@ from s3dg.commands import VERBS
 
 ROOT = pathlib.Path(__file__).parents[1]
 # As users have it: the programs set these by themselves.
-_SET = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS')
+_SET = ('TF_CPP_MIN_LOG_LEVEL', 'TF_ENABLE_ONEDNN_OPTS', 'TF_NUM_INTEROP_THREADS')
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in _SET}
 
 

@@ -102,10 +102,39 @@ def test_programs_compute_with_onednn_unless_the_user_says_no(given):
     assert done.stdout.strip() == str(not given)
 
 
+@pytest.mark.parametrize(
+    'cores, given, expected',
+    [
+        (1, {}, '4'),
+        (3, {}, '4'),
+        (4, {}, 'None'),
+        (1, {'TF_NUM_INTEROP_THREADS': '2'}, '2'),
+    ],
+)
+def test_few_cores_run_four_operations_at_once_unless_the_user_says_otherwise(
+    cores, given, expected
+):
+    script = (
+        f'import os; os.sched_getaffinity = lambda process: range({cores}); '
+        'from s3dg.program import startup; startup.prepare([]); '
+        'print(os.environ.get("TF_NUM_INTEROP_THREADS"))'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        cwd=programs.ROOT,
+        env=programs.ENVIRONMENT | {'S3DG_WITHOUT_TENSORFLOW': '1'} | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected
+
+
 @pytest.mark.parametrize('way', ['-c', '-m'])
 def test_importing_the_library_leaves_everything_as_it_is(way, tmp_path):
     script = 'import os, signal, s3dg, experiments; print(os.environ.get("TF_CPP_MIN_LOG_LEVEL"))'
     script += '; print(os.environ.get("TF_ENABLE_ONEDNN_OPTS"))'
+    script += '; print(os.environ.get("TF_NUM_INTEROP_THREADS"))'
     script += '; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)'
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / '__init__.py').write_text(script)
@@ -118,4 +147,4 @@ def test_importing_the_library_leaves_everything_as_it_is(way, tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ['None', 'None', 'True']
+    assert done.stdout.split() == ['None', 'None', 'None', 'True']
