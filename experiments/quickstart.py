@@ -13,7 +13,7 @@ import time
 from absl import flags
 
 from data.datasets.moving_shapes import shapes
-from data.datasets.moving_shapes.moving_shapes_dataset_builder import write_video
+from data.datasets.moving_shapes.video_files import write_video
 from data.records.decode import stored_videos
 from experiments import train
 from experiments.training import run as training

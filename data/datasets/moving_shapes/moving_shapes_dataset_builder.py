@@ -1,23 +1,21 @@
 """Builder of moving_shapes: writes its videos as .avi files, to be stored as any others."""
 
 import collections
+import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable
-from concurrent import futures
 
-import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from data import workers
 from data.datasets.builder import VideoBuilder, VideoConfig
 from data.datasets.facts import Published
-from data.datasets.moving_shapes import shapes
+from data.datasets.moving_shapes import shapes, video_files
 from data.errors import DatasetError, Report
 from data.listing import Video
 from s3dg.files import locks
-from s3dg.video import writing
 
 # Two halves of the classes, for transfer from the one to the other. Of the five pairs each half has
 # two whole ones, so in both the order of frames is needed.
@@ -125,7 +123,11 @@ class Builder(VideoBuilder, skip_registration=True):
         return list(self.builder_config.classes)
 
     def prepare_videos(self, report: Report | None = None) -> None:
-        """Writes the .avi files that are not there yet; a hundred a second and more."""
+        """Writes the .avi files that are not there yet, on all cores; a hundred a second and more.
+
+        Raises:
+          DatasetError: where a process that wrote one has died.
+        """
 
         def waiting():
             if report is not None:
@@ -150,10 +152,18 @@ class Builder(VideoBuilder, skip_registration=True):
         return folder / f'{self.version}-seed{seed}'
 
     def _write_missing(self, report) -> None:
-        jobs = [job for job in self._files() if not job[-1].exists()]
+        seed = self.builder_config.seed
+        jobs = [
+            video_files.Job(str(path), drawn_as, class_name, index, seed)
+            for _, drawn_as, class_name, index, path in self._files()
+            if not path.exists()
+        ]
         start = last = time.monotonic()
-        with futures.ThreadPoolExecutor() as pool:
-            for done, _ in enumerate(pool.map(self._write, jobs), start=1):
+        written = workers.in_order(video_files.write, jobs, os.cpu_count() or 1, lambda: False)
+        with contextlib.closing(written):
+            for done, (job, whole) in enumerate(written, start=1):
+                if not whole:
+                    raise DatasetError(f'{job.path}: the process that wrote it has died')
                 now = time.monotonic()
                 if report is not None and (now - last > 5 or done == len(jobs)):
                     last = now
@@ -182,23 +192,3 @@ class Builder(VideoBuilder, skip_registration=True):
                     held_out = index % len(SPLIT_NUMBERS) == config.split_number - 1
                     if held_out == (split == 'validation'):
                         yield split, POOL, index
-
-    def _write(self, job) -> None:
-        _, drawn_as, class_name, index, path = job
-        frames = shapes.video(drawn_as, class_name, index, self.builder_config.seed)
-        write_video(path, frames)
-
-
-def write_video(path: str | os.PathLike, frames: Iterable[np.ndarray]) -> None:
-    """Writes a video as those of the dataset are stored: lossless.
-
-    Codecs that predict a frame from the ones before it leave a trail behind whatever moves: with
-    mp4v, a moving disc of 96x96 pixels differs by up to 31 levels between a video and its mirror
-    image in time. A dataset whose classes differ by nothing but the direction of time may not carry
-    such a mark in single frames.
-
-    Args:
-      path: .avi file to write; missing parent folders are made.
-      frames: uint8 arrays (height, width, 3), RGB.
-    """
-    writing.write_video(path, frames, shapes.FRAMES_PER_SECOND, 'FFV1')
