@@ -20,6 +20,7 @@ from s3dg.errors import S3dgError
 from s3dg.training.checkpoints import Checkpoints
 from s3dg.training.devices import create_strategy
 from s3dg.training.history import History, Window
+from s3dg.training.optimizer import MomentumSGD
 from s3dg.training.schedules import CosineSchedule, StepSchedule
 from s3dg.training.signals import Stopped, Termination
 from s3dg.training.steps import TrainSteps
@@ -168,7 +169,7 @@ class _Run:
         self.config, self.task, self.report = config, task, report
         with strategy.scope():
             self.network = create_network()
-            self.optimizer = keras.optimizers.SGD(config.schedule.build(), momentum=config.momentum)
+            self.optimizer = MomentumSGD(config.schedule.build(), momentum=config.momentum)
             if keras.config.dtype_policy().name == 'mixed_float16':
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             step = tf.Variable(0, dtype='int64', trainable=False, name='step')
