@@ -102,12 +102,13 @@ def _start(values):
     return Start(values.init, How.TAKEN_OVER)
 
 
-def prepare(options, program='train'):
+def prepare(options, program='train', preset=None):
     """Starts TensorFlow, opens the dataset and the workdir: (strategy, builder, plan, the `Run`).
 
     Args:
       options: the `TrainOptions`.
       program: whose run it is.
+      preset: the `Preset` to train by instead of the one that the options name.
 
     Raises:
       UsageError, ConfigError: for flags that do not fit the dataset.
@@ -118,12 +119,15 @@ def prepare(options, program='train'):
         choose_split(builder, name, flag)
         for name, flag in zip(options.splits, ('train_split', 'eval_split'), strict=True)
     )
+    if preset is None:
+        modality = builder.info.metadata['modality']
+        preset = find_preset(options.preset, options.dataset, modality)
     recipe = Recipe(
         label=options.network,
         network=options.network,
         dataset=options.dataset,
         config=options.config,
-        preset=find_preset(options.preset, options.dataset, builder.info.metadata['modality']),
+        preset=preset,
         start=options.start,
     )
     replicas = strategy.num_replicas_in_sync

@@ -17,9 +17,8 @@ from s3dg.training.signals import STOPS  # which imports the standard library al
 # TensorFlow uses oneDNN by itself only where a CPU has AVX512-VNNI or the like. It helps with AVX2
 # alone too: on two such cores, a training step of S3D-G took 2.0 instead of 3.5 s.
 _ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
-# Operations that TensorFlow runs at once: by itself as many as there are cores, on two cores too few
-# for small networks. With four a training step of the tiny S3D-G took 0.14 instead of 0.165 s there,
-# and one of the full network as long as before.
+# Operations that TensorFlow runs at once: by itself as many as there are cores, which two cores
+# are not kept busy by in small networks.
 _THREADS_VARIABLE = 'TF_NUM_INTEROP_THREADS'
 _LEAST_THREADS = 4
 _LEVEL_VARIABLE = 'TF_CPP_MIN_LOG_LEVEL'

@@ -53,37 +53,38 @@ class StepSchedule:
 
 @dataclasses.dataclass(frozen=True)
 class CosineSchedule:
-    """Half a cosine from `rate` to 0 over `steps` (ours: short runs settle with it)."""
+    """Half a cosine from `rate` to 0 (ours: short runs settle with it)."""
 
     steps: int  # length of the training
     rate: float
-    warmup_steps: int = 0  # of linear rise from 0, before the cosine begins
+    hold_steps: int = 0  # for which the rate holds before the cosine begins
 
     def __post_init__(self):
         _check(self.steps, [self.rate])
-        if not 0 <= self.warmup_steps < self.steps:
-            bound, got = f'from 0 to below steps ({self.steps})', self.warmup_steps
-            raise ConfigError(f'warmup_steps must be {bound}, got {got}.')
+        if not 0 <= self.hold_steps < self.steps:
+            bound, got = f'from 0 to below steps ({self.steps})', self.hold_steps
+            raise ConfigError(f'hold_steps must be {bound}, got {got}.')
 
     def scaled(self, factor):
         """The same schedule with the rate times `factor`."""
         return dataclasses.replace(self, rate=self.rate * factor)
 
     def with_steps(self, steps):
-        """The same schedule over `steps`, the warm-up keeping its share."""
-        warmup = self.warmup_steps * steps // self.steps
-        return dataclasses.replace(self, steps=steps, warmup_steps=warmup)
+        """The same schedule over `steps`, of which the rate holds for the same share."""
+        return dataclasses.replace(
+            self, steps=steps, hold_steps=self.hold_steps * steps // self.steps
+        )
 
     def build(self):
         """The Keras schedule."""
-        if self.warmup_steps:
-            return keras.optimizers.schedules.CosineDecay(
-                0.0,
-                self.steps - self.warmup_steps,
-                warmup_target=self.rate,
-                warmup_steps=self.warmup_steps,
-            )
-        return keras.optimizers.schedules.CosineDecay(self.rate, self.steps)
+        if not self.hold_steps:
+            return keras.optimizers.schedules.CosineDecay(self.rate, self.steps)
+        return keras.optimizers.schedules.CosineDecay(
+            self.rate,
+            self.steps - self.hold_steps,
+            warmup_target=self.rate,  # a warm-up from the rate to the rate
+            warmup_steps=self.hold_steps,
+        )
 
     def to_dict(self):
         return {'kind': 'cosine', **dataclasses.asdict(self)}

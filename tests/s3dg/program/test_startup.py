@@ -103,7 +103,7 @@ def test_programs_compute_with_onednn_unless_the_user_says_no(given):
 
 
 @pytest.mark.parametrize(
-    'cores, given, expected',
+    ('cores', 'given', 'expected'),
     [
         (1, {}, '4'),
         (3, {}, '4'),

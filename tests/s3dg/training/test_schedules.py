@@ -43,10 +43,10 @@ def test_cosine_starts_at_the_rate_and_ends_at_zero():
     )
 
 
-def test_warmup_rises_linearly():
-    schedule = CosineSchedule(100, 0.4, warmup_steps=10).build()
-    assert [float(schedule(s)) for s in (0, 5, 10, 55)] == pytest.approx(
-        [0.0, 0.2, 0.4, 0.2], abs=1e-6
+def test_the_rate_holds_before_the_cosine():
+    schedule = CosineSchedule(100, 0.4, hold_steps=60).build()
+    assert [float(schedule(s)) for s in (0, 1, 59, 60, 80, 100)] == pytest.approx(
+        [0.4, 0.4, 0.4, 0.4, 0.2, 0.0], abs=1e-6
     )
 
 
@@ -62,5 +62,5 @@ def test_schedules_that_cannot_be():
         CosineSchedule(0, 0.1)
     with pytest.raises(ConfigError, match='start at step 0 and at rising steps'):
         StepSchedule(10, ((5, 0.1),))
-    with pytest.raises(ConfigError, match='warmup_steps must be'):
+    with pytest.raises(ConfigError, match='hold_steps must be'):
         CosineSchedule(10, 0.1, 10)
