@@ -9,7 +9,8 @@ Of networks, for any --network, --frames, --crop, --batch_size and --dtype:
 
 `inference`: the exported network's answer on clips, beside the network's own, compiled. The limit
 is a matrix product of 4096x4096 in the same precision and on the same cores, counted as clips of as
-many multiply-adds. --streaming adds how soon the last window of a stream is answered.
+many multiply-adds. --streaming adds how soon the last window of a stream is answered, --scaling how
+the time of the network grows with frames, size and batch.
 
 `training`: a step of the training loop, beside a plain compiled one of the same network. The limit
 is the same, at three times the multiply-adds.
@@ -49,6 +50,7 @@ from absl import flags
 from experiments.benchmarks import comparing, networks, profiling, videos
 from s3dg.config import NETWORKS
 from s3dg.program import entry
+from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_runtime_flags, define_workdir_flags, parse_fields, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import (
@@ -75,6 +77,20 @@ TASKS = {
 }
 
 
+_OF_NETWORKS = ('inference', 'training', 'features')
+_OF_VIDEOS = ('conversion', 'input', 'reading')
+# The tasks that have a use for a flag; those that are not here are for all.
+_TASKS_OF_FLAGS = {
+    **dict.fromkeys(('network', 'set', 'frames', 'crop', 'batch_size', 'dtype'), _OF_NETWORKS),
+    **dict.fromkeys(('jit', 'against'), ('inference', 'training')),
+    **dict.fromkeys(('streaming', 'scaling'), ('inference',)),
+    **dict.fromkeys(('manual_dir', 'videos', 'height', 'width'), _OF_VIDEOS),
+    'clips': ('input',),
+    # What is measured is one device.
+    **dict.fromkeys(('strategy', 'logical_cpus'), ()),
+}
+
+
 def define_flags():
     """The flags of this program, for it alone."""
     define_workdir_flags('benchmark')
@@ -89,6 +105,7 @@ def define_flags():
     define_count('batch_size', 1, 'Clips at once.', MOST_CLIPS)
     flags.DEFINE_bool('jit', False, 'Compile the network with XLA.')
     flags.DEFINE_bool('streaming', False, 'Measure a sliding window too (inference).')
+    flags.DEFINE_bool('scaling', False, 'Measure other lengths, sizes and batches (inference).')
     flags.DEFINE_bool('profile', False, "Add a table of TensorFlow's operations.")
     flags.DEFINE_enum('against', None, ['torchvision'], 'Measure its S3D in the same run.')
     flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
@@ -115,6 +132,7 @@ class Options:
     dtype: str
     jit: bool
     streaming: bool
+    scaling: bool
     profile: bool
     against: str | None
     manual_dir: str | None
@@ -125,8 +143,12 @@ class Options:
 
     @classmethod
     def of(cls, values):
-        """The options in parsed flags; UsageError where no task is named."""
-        required('task', values.task)
+        """The options in parsed flags; UsageError where the task has no use for one of them."""
+        task = required('task', values.task)
+        for name, tasks in _TASKS_OF_FLAGS.items():
+            if values[name].present and task not in tasks:
+                use = f'it is for {", ".join(tasks)}' if tasks else 'one device is measured'
+                raise UsageError(f'--{name}: --task={task} has no use for it; {use}.')
         names = {field.name for field in dataclasses.fields(cls)} - {'fields', 'processes'}
         return cls(
             fields=parse_fields(values.set),
@@ -172,12 +194,16 @@ def _markdown(title, comparison, results):
     header = ('side', f'{comparison.unit}/s, median', 'spread', 'ours is so many times as fast')
     figures = {'peak memory, MiB': results['peak_memory_bytes'] / 2**20}
     figures |= {comparison.fraction: results[comparison.fraction], **comparison.figures}
+    scaling = figures.pop('scaling', {})
     parts = [
         f'# Benchmark of {title}\n',
         markdown_table(header, rows),
         '![rates](rates.png)\n',
         markdown_table(('figure', 'value'), figures.items()),
     ]
+    for axis, found in scaling.items():
+        within = f'seconds, on a line within {found["linear_within"]:.1%}'
+        parts.append(markdown_table((axis, within), found['seconds'].items()))
     if results['operations']:
         header = ('operation', 'calls', 'seconds', 'share')
         parts.append(markdown_table(header, profiling.rows(results['operations'])))

@@ -27,6 +27,7 @@ from s3dg import cost
 from s3dg.config import VideoFormat, named_config
 from s3dg.features import Extractor
 from s3dg.network import Network
+from s3dg.program import entry
 from s3dg.saving import export
 from s3dg.training.devices import create_strategy
 from s3dg.training.loop import TrainingConfig
@@ -41,6 +42,13 @@ _FEATURES_ENDPOINT = 'Mixed_5c'
 # The video of which features are taken: a minute of 720p.
 _LONG_VIDEO = {'count': 1, 'size': (720, 1280), 'frame_count': 1500}
 _STREAM_RATE = 25  # frames a second of the paper's videos
+# What is varied one at a time, times the option with that name: the paper's clips of 64 frames of
+# 224x224 become clips of 16 to 250 frames, and of 112 to 320 pixels.
+_SCALES = {
+    'frames': (16 / 64, 32 / 64, 1, 128 / 64, 250 / 64),
+    'crop': (112 / 224, 160 / 224, 1, 320 / 224),
+    'batch_size': (1, 2, 4),
+}
 
 
 class _Work:
@@ -117,6 +125,8 @@ def compare_inference(options, scratch):
     answer = exported(work.network, scratch / 'saved_model')
     if options.streaming:
         work.figures['streaming'] = measure_stream(answer, work.clips[:1], options.repeats)
+    if options.scaling:
+        work.figures['scaling'] = measure_scaling(call(), options, work.clips.shape[-1])
     sides = [
         made_late('exported', work.calling(lambda: answer)),
         made_late('network', work.calling(call)),
@@ -213,6 +223,52 @@ def compare_features(options, scratch):
     ]
     limits = ('decoding', 'computing')
     return Comparison('frames', sides, limits, 'fraction_of_slower_part', work.figures)
+
+
+def measure_scaling(answer, options, channels):
+    """How the time of an answer grows with the frames, the size and the number of clips.
+
+    Args:
+      answer: a function from uint8 clips (batch, time, height, width, channels) to numbers.
+      options: has `frames`, `crop` and `batch_size`, of which one at a time is varied, and
+        `repeats`, of which the median counts.
+
+    Returns:
+      dict from what is varied to `seconds`, a dict from its value, and `linear_within`, by how much
+      of the line at most they are off a line over the frames, the pixels or the clips.
+    """
+    usual = {name: getattr(options, name) for name in _SCALES}
+    found = {}
+    for axis, scales in _SCALES.items():
+        seconds = {}
+        for scale in scales:
+            sizes = usual | {axis: max(round(scale * usual[axis]), 1)}
+            crop = sizes['crop']
+            shape = (sizes['batch_size'], sizes['frames'], crop, crop, channels)
+            clips = tf.zeros(shape, tf.uint8)
+            answer(clips)  # which compiles it
+            turns = [_seconds(answer, clips) for _ in range(options.repeats)]
+            seconds[sizes[axis]] = statistics.median(turns)
+            entry.report(f'{axis} {sizes[axis]}: {seconds[sizes[axis]]:.3f} s')
+        units = np.array([*seconds], 'float64') ** (2 if axis == 'crop' else 1)
+        found[axis] = {'seconds': seconds, 'linear_within': off_line(units, [*seconds.values()])}
+    return found
+
+
+def _seconds(function, argument):
+    started = time.perf_counter()
+    function(argument)
+    return time.perf_counter() - started
+
+
+def off_line(units, seconds):
+    """The largest distance of times from the line through them, as a share of the line.
+
+    The line is the one whose squared distances, as shares of the times, are least.
+    """
+    seconds = np.asarray(seconds)
+    line = np.polyval(np.polyfit(units, seconds, 1, w=1 / seconds), units)
+    return float(np.abs(seconds / line - 1).max())
 
 
 def measure_stream(answer, clip, repeats):

@@ -2,12 +2,16 @@
 
 import itertools
 import json
+import types
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from experiments import benchmark
 from experiments.benchmarks import comparing, networks, profiling
-from tests import programs
+from s3dg.program.entry import UsageError
+from tests import in_process, programs
 
 
 @pytest.fixture
@@ -122,6 +126,61 @@ def test_mistakes_end_in_one_line(tmp_path):
     assert done.stderr.splitlines()[-1] == 'error: --task is needed.'
 
 
+@pytest.mark.parametrize(
+    ('flags', 'said'),
+    [
+        (
+            ('--task=features', '--against=torchvision'),
+            '--against: --task=features has no use for it; it is for inference, training.',
+        ),
+        (('--task=input', '--crop=32'), '--crop: --task=input has no use for it; it is for '),
+        (
+            ('--task=training', '--strategy=mirrored'),
+            '--strategy: --task=training has no use for it; one device is measured.',
+        ),
+    ],
+)
+def test_flags_that_a_task_has_no_use_for_are_refused(flags, said):
+    with in_process.flags_of(benchmark, *flags), pytest.raises(UsageError) as raised:
+        benchmark.Options.of(benchmark.FLAGS)
+    assert str(raised.value).startswith(said)
+
+
+def test_how_far_times_are_off_a_line_by_hand():
+    frames = np.array([1.0, 2.0, 3.0])
+    assert networks.off_line(frames, [3.0, 5.0, 7.0]) == pytest.approx(0)
+    # Of the line through 1, 1, 1 + x, with the weights' slopes by hand: see the sums below.
+    seconds = np.array([1.0, 1.0, 2.0])
+    weights = 1 / seconds**2
+    mean_x, mean_y = (np.average(v, weights=weights) for v in (frames, seconds))
+    slope = (weights * (frames - mean_x) * (seconds - mean_y)).sum()
+    slope /= (weights * (frames - mean_x) ** 2).sum()
+    line = mean_y + slope * (frames - mean_x)
+    expected = max(abs(seconds / line - 1))
+    assert networks.off_line(frames, seconds) == pytest.approx(expected)
+    assert expected > 0.1
+
+
+def test_scaling_varies_one_thing_at_a_time(monkeypatch):
+    now, shapes = [0.0], []
+    monkeypatch.setattr(networks.time, 'perf_counter', lambda: now[0])
+
+    def answer(clips):
+        batch, frames, height, width, channels = clips.shape
+        shapes.append(clips.shape)
+        assert (height, channels) == (width, 2)
+        now[0] += 1 + batch * frames * height * width
+
+    options = types.SimpleNamespace(frames=64, crop=112, batch_size=1, repeats=3)
+    found = networks.measure_scaling(answer, options, 2)
+    pixels = 112 * 112
+    assert found['frames']['seconds'] == {n: 1 + n * pixels for n in (16, 32, 64, 128, 250)}
+    assert found['crop']['seconds'] == {n: 1 + 64 * n * n for n in (56, 80, 112, 160)}
+    assert found['batch_size']['seconds'] == {n: 1 + n * 64 * pixels for n in (1, 2, 4)}
+    assert all(axis['linear_within'] < 1e-6 for axis in found.values())
+    assert len(shapes) == 4 * (5 + 4 + 3)  # a first call, and three that count
+
+
 def check_results(folder, unit, ours, limits, fraction):
     """Of a run with two turns: that the figures in results.json follow from the turns."""
     results = json.loads((folder / 'results.json').read_text())
@@ -147,11 +206,12 @@ SMALL = ('--set=width=0.125', '--frames=16', '--crop=32', '--repeats=2')
 @pytest.mark.parametrize('task', ['inference', 'training'])
 def test_tasks_of_networks_run(tmp_path, task):
     workdir = f'--workdir={tmp_path}'
-    programs.run('benchmark', f'--task={task}', *SMALL, '--profile', '--streaming', workdir)
+    more = {'inference': ['--streaming', '--scaling'], 'training': []}[task]
+    programs.run('benchmark', f'--task={task}', *SMALL, '--profile', *more, workdir)
     ours = {'inference': 'exported', 'training': 'loop_step'}[task]
     results = check_results(tmp_path, 'clips', ours, ['matrix_product'], 'fraction_of_matmul_peak')
     assert any('Conv2D' in name for name, *_ in results['operations'])
-    assert ('streaming' in results) == (task == 'inference')
+    assert ({'streaming', 'scaling'} <= {*results}) == (task == 'inference')
 
 
 @pytest.mark.slow
