@@ -162,10 +162,8 @@ def _loop_step(work):
         figures, _ = steps.run(batches, tf.constant(count))
         return figures['loss'].numpy()
 
-    take(1)  # which traces it
-    started = time.perf_counter()
-    take(1)
-    count = max(round(SECONDS_PER_TURN / (time.perf_counter() - started)), 1)
+    work.figures['first_step_seconds'] = _seconds(take, 1)  # which traces it
+    count = max(round(SECONDS_PER_TURN / _seconds(take, 1)), 1)
     return for_a_while(lambda: take(count), count * batch_size)
 
 

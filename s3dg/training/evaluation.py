@@ -1,6 +1,7 @@
 """Full-video evaluation: each video's logits averaged over its windows, and exact counts."""
 
 import dataclasses
+import weakref
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -10,6 +11,10 @@ from s3dg.errors import S3dgError
 from s3dg.files.readers import read_npz
 from s3dg.inference import InBatches
 from s3dg.training.devices import create_strategy
+
+
+# Of networks that live: their `InBatches` by batch size and strategy.
+_FORWARD = weakref.WeakKeyDictionary()
 
 
 class EvaluationError(S3dgError, RuntimeError):
@@ -96,6 +101,19 @@ def compute_metrics(predictions, videos_expected):
     )
 
 
+def _forward(network, batch_size, strategy):
+    """The network on any number of clips; traced once, however often it is evaluated."""
+    known, key = _FORWARD.setdefault(network, {}), (batch_size, strategy)
+    if key not in known:
+        living = weakref.ref(network)  # else it would live as long as the program
+        known[key] = InBatches(
+            lambda clips: living()(clips, training=False),
+            batch_size,
+            strategy or create_strategy('one'),
+        )
+    return known[key]
+
+
 def predict(network, windows, batch_size, *, strategy=None, progress=None):
     """The `Predictions` for every video of a dataset of windows.
 
@@ -112,8 +130,7 @@ def predict(network, windows, batch_size, *, strategy=None, progress=None):
       EvaluationError: where a window comes twice or is missing, or a logit is not finite.
       ConfigError: where the batch does not divide by the replicas.
     """
-    strategy = strategy or create_strategy('one')
-    forward = InBatches(lambda clips: network(clips, training=False), batch_size, strategy)
+    forward = _forward(network, batch_size, strategy)
     sums, labels, missing = {}, {}, {}
     done = 0
     for batch in windows.as_numpy_iterator():

@@ -212,6 +212,7 @@ def test_tasks_of_networks_run(tmp_path, task):
     results = check_results(tmp_path, 'clips', ours, ['matrix_product'], 'fraction_of_matmul_peak')
     assert any('Conv2D' in name for name, *_ in results['operations'])
     assert ({'streaming', 'scaling'} <= {*results}) == (task == 'inference')
+    assert ('first_step_seconds' in results) == (task == 'training')
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """Evaluation with a network whose answers are written in the clips."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -75,6 +78,32 @@ class Training(Reader):
 def test_networks_are_in_inference():
     found = evaluation.predict(Training(), _windows([('a', 0, 0, 1, [1, 2, 3])], 1), 1)
     np.testing.assert_array_equal(found.logits, [[1, 2, 3]])
+
+
+class Counting(Reader):
+    """Counts how often it is traced; its weight is added to its answers."""
+
+    def __init__(self):
+        super().__init__()
+        self.traced = 0
+        self.weight = self.add_weight(initializer='zeros', name='weight')
+
+    def call(self, clip, training=False):
+        self.traced += 1
+        return super().call(clip) + self.weight
+
+
+def test_a_network_is_traced_once_and_seen_as_it_is_now():
+    network = Counting()
+    for weight in (0, 5):
+        network.weight.assign(weight)
+        found = evaluation.predict(network, _windows([('a', 0, 0, 1, [1, 2, 3])], 1), 1)
+        np.testing.assert_array_equal(found.logits, [np.add([1, 2, 3], weight)])
+    assert network.traced == 1
+    living = weakref.ref(network)
+    del network
+    gc.collect()
+    assert living() is None
 
 
 def test_missing_and_doubled_windows_are_errors():
