@@ -13,8 +13,8 @@ many multiply-adds. --streaming adds how soon the last window of a stream is ans
 the time of the network grows with frames, size and batch.
 
 `training`: a step of the training loop, beside a plain compiled one of the same network. The limit
-is the same, at three times the multiply-adds. `first_step_seconds` is what the first one takes, most
-of which is tracing.
+is the same, at three times the multiply-adds. `first_step_seconds` is what the first one takes,
+most of which is tracing.
 
 `features`: what `s3dg features` does with a video of a minute of 720p. Its limit is the slower one
 of decoding alone and computing alone.

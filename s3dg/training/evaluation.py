@@ -12,7 +12,6 @@ from s3dg.files.readers import read_npz
 from s3dg.inference import InBatches
 from s3dg.training.devices import create_strategy
 
-
 # Of networks that live: their `InBatches` by batch size and strategy.
 _FORWARD = weakref.WeakKeyDictionary()
 

@@ -84,13 +84,9 @@ def test_a_signal_while_it_starts_ends_it_in_one_line(number, code, name, second
     assert (process.returncode, out, errors) == (code, '', f'stopped by {name}\n')
 
 
-@pytest.mark.parametrize('given', [{}, {'TF_ENABLE_ONEDNN_OPTS': '0'}])
-def test_programs_compute_with_onednn_unless_the_user_says_no(given):
-    """TensorFlow itself does only on CPUs with AVX512-VNNI or newer, on which this cannot fail."""
-    script = (
-        'from s3dg.program import startup; startup.prepare([]); '
-        'from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())'
-    )
+def _prepared(before, after, given):
+    """What a process prints that runs `before`, prepares for a program, and runs `after`."""
+    script = f'{before}; from s3dg.program import startup; startup.prepare([]); {after}'
     done = subprocess.run(
         [sys.executable, '-c', script],
         cwd=programs.ROOT,
@@ -99,7 +95,16 @@ def test_programs_compute_with_onednn_unless_the_user_says_no(given):
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == str(not given)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize('given', [{}, {'TF_ENABLE_ONEDNN_OPTS': '0'}])
+def test_programs_compute_with_onednn_unless_the_user_says_no(given):
+    """TensorFlow itself does only on CPUs with AVX512-VNNI or newer, on which this cannot fail."""
+    asked = (
+        'from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())'
+    )
+    assert _prepared('pass', asked, given) == str(not given)
 
 
 @pytest.mark.parametrize(
@@ -114,20 +119,9 @@ def test_programs_compute_with_onednn_unless_the_user_says_no(given):
 def test_few_cores_run_four_operations_at_once_unless_the_user_says_otherwise(
     cores, given, expected
 ):
-    script = (
-        f'import os; os.sched_getaffinity = lambda process: range({cores}); '
-        'from s3dg.program import startup; startup.prepare([]); '
-        'print(os.environ.get("TF_NUM_INTEROP_THREADS"))'
-    )
-    done = subprocess.run(
-        [sys.executable, '-c', script],
-        cwd=programs.ROOT,
-        env=programs.ENVIRONMENT | {'S3DG_WITHOUT_TENSORFLOW': '1'} | given,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == expected
+    before = f'import os; os.sched_getaffinity = lambda process: range({cores})'
+    after = 'print(os.environ.get("TF_NUM_INTEROP_THREADS"))'
+    assert _prepared(before, after, given) == expected
 
 
 @pytest.mark.parametrize('way', ['-c', '-m'])
