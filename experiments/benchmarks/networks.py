@@ -31,6 +31,7 @@ from s3dg.program import entry
 from s3dg.saving import export
 from s3dg.training.devices import create_strategy
 from s3dg.training.loop import TrainingConfig
+from s3dg.training.optimizer import MomentumSGD
 from s3dg.training.schedules import CosineSchedule
 from s3dg.training.steps import TrainSteps
 from s3dg.training.task import CLASSIFICATION
@@ -151,7 +152,7 @@ def _loop_step(work):
     config = TrainingConfig(CosineSchedule(1, RATE), batch_size, jit=work.options.jit)
     with strategy.scope():
         network = work.create_network()
-        optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
+        optimizer = MomentumSGD(RATE, momentum=MOMENTUM)
     steps = TrainSteps(strategy, network, optimizer, CLASSIFICATION, config)
     batch = {'clip': work.clips, 'label': work.labels}
     batches = iter(
