@@ -224,14 +224,14 @@ def test_features_run(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('task', 'unit', 'ours'),
+    ('task', 'unit', 'ours', 'few'),
     [
-        ('conversion', 'frames', 'conversion'),
-        ('input', 'clips', 'pipeline'),
-        ('reading', 'frames', 'reading'),
+        ('conversion', 'frames', 'conversion', ()),
+        ('input', 'clips', 'pipeline', ('--clips=36',)),
+        ('reading', 'frames', 'reading', ()),
     ],
 )
-def test_tasks_of_videos_run(tmp_path, task, unit, ours):
-    few = ('--videos=6', '--clips=36', '--repeats=2')
+def test_tasks_of_videos_run(tmp_path, task, unit, ours, few):
+    few = ('--videos=6', '--repeats=2', *few)
     programs.run('benchmark', f'--task={task}', *few, f'--workdir={tmp_path}')
     check_results(tmp_path, unit, ours, ['bare_loop'], 'fraction_of_bare_loop')
