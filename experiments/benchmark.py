@@ -19,8 +19,11 @@ most of which is tracing.
 `features`: what `s3dg features` does with a video of a minute of 720p. Its limit is the slower one
 of decoding alone and computing alone.
 
---against=torchvision adds torchvision's S3D to the first two, where torch is installed. --profile
-adds a table of TensorFlow's operations.
+--against=torchvision adds torchvision's S3D to the first two, where torch is installed, and
+--against=FOLDER another checkout of this project: a plain step or answer of its network, in a
+process of its own, where TensorFlow is set up as the programs there do. In float32, a further side
+is the matrix product of Eigen, which TensorFlow takes by itself on CPUs without AVX512-VNNI.
+--profile adds a table of TensorFlow's operations.
 
 Of videos, which are generated or taken from `--manual_dir`, a folder as the dataset `video_folder`
 takes:
@@ -108,7 +111,7 @@ def define_flags():
     flags.DEFINE_bool('streaming', False, 'Measure a sliding window too (inference).')
     flags.DEFINE_bool('scaling', False, 'Measure other lengths, sizes and batches (inference).')
     flags.DEFINE_bool('profile', False, "Add a table of TensorFlow's operations.")
-    flags.DEFINE_enum('against', None, ['torchvision'], 'Measure its S3D in the same run.')
+    flags.DEFINE_string('against', None, 'torchvision, or another checkout, measured in this run.')
     flags.DEFINE_string('manual_dir', None, 'Folder of videos; default: generated ones.')
     define_count('videos', 64, 'Videos generated.', 100_000, least=4)
     height, width = videos.GENERATED_SIZE

@@ -8,13 +8,12 @@ import statistics
 import time
 from collections.abc import Callable
 
+from experiments.benchmarks import plain
 from s3dg.figures import plots
 from s3dg.program import entry
 
 # A turn of a side that is quick is repeated for about this many seconds.
 SECONDS_PER_TURN = 1.0
-
-RATE, MOMENTUM = 1e-3, 0.9  # of the SGD of all training steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +55,7 @@ def made_late(name, make):
 def for_a_while(function, count, seconds=SECONDS_PER_TURN):
     """A side's work that calls `function`, each time `count` units, until `seconds` have passed."""
 
-    def work(_):
-        started, total = time.perf_counter(), 0.0
-        while time.perf_counter() - started < seconds:
-            function()
-            total += count
-        return total
-
-    return work
+    return lambda _: plain.for_a_while(function, count, seconds)
 
 
 def _peak_memory(who):

@@ -1,7 +1,8 @@
 """Tasks whose work is a network's: answering, training steps, features of a video, a stream.
 
 Their limit is the machine's own: a matrix product of 4096x4096 in the network's precision, counted
-as clips of as many multiply-adds, of which a training step has three times those of the answer.
+as clips of as many multiply-adds, of which a training step has three times those of the answer. In
+float32 there is also the product as TensorFlow computes it by itself on CPUs without AVX512-VNNI.
 """
 
 import functools
@@ -9,14 +10,11 @@ import math
 import statistics
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from experiments.benchmarks import torch_side, videos
+from experiments.benchmarks import other_process, plain, torch_side, videos
 from experiments.benchmarks.comparing import (
-    MOMENTUM,
-    RATE,
     SECONDS_PER_TURN,
     Comparison,
     Side,
@@ -37,7 +35,6 @@ from s3dg.training.steps import TrainSteps
 from s3dg.training.task import CLASSIFICATION
 from s3dg.video import ahead, reading
 
-_MATRIX = 4096  # rows and columns
 _PASSES = {'training': 3}  # multiply-adds of a step, in those of an answer
 _FEATURES_ENDPOINT = 'Mixed_5c'
 # The video of which features are taken: a minute of 720p.
@@ -80,20 +77,25 @@ class _Work:
         }
 
     def comparison(self, sides):
-        """Of our sides with the matrix product, and torchvision's network where it is asked for."""
-        sides = [*sides, made_late('matrix_product', self._matrix_product)]
-        if self.options.against is not None:
-            training = self.options.task == 'training'
+        """Of our sides with matrix products, and what else is asked for."""
+        product = plain.MATRIX**3 / self.multiply_adds
+        dtype, against = self.network.compute_dtype, self.options.against
+
+        def multiply():
+            multiply = plain.matrix_product(dtype)
+            multiply()  # which compiles it
+            return for_a_while(multiply, product)
+
+        sides = [*sides, made_late('matrix_product', multiply)]
+        if dtype == 'float32':
+            sides.append(other_process.eigen_matrix_product(product))
+        training = self.options.task == 'training'
+        if against == 'torchvision':
             sides.append(torch_side.create(self.clips, self.options, training))
+        elif against is not None:
+            sides.append(other_process.checkout(against, self, self.options, training))
         limits = ('matrix_product',)
         return Comparison('clips', sides, limits, 'fraction_of_matmul_peak', self.figures)
-
-    def _matrix_product(self):
-        dtype = self.network.compute_dtype
-        matrix = tf.cast(tf.random.normal([_MATRIX, _MATRIX]), dtype)
-        multiply = tf.function(lambda: tf.matmul(matrix, matrix)[0, 0])
-        multiply()
-        return for_a_while(lambda: multiply().numpy(), _MATRIX**3 / self.multiply_adds)
 
     def calling(self, make):
         """What makes the work of a side: calls of the function that `make` makes on the clips."""
@@ -117,12 +119,7 @@ def compare_inference(options, scratch):
     """The exported network, and the network itself, compiled, in clips."""
     work = _Work(options)
 
-    def call():
-        call = tf.function(
-            lambda clips: work.network(clips, training=False), jit_compile=options.jit
-        )
-        return lambda clips: call(clips).numpy()
-
+    call = functools.partial(plain.answer, work.network, options.jit)
     answer = exported(work.network, scratch / 'saved_model')
     if options.streaming:
         work.figures['streaming'] = measure_stream(answer, work.clips[:1], options.repeats)
@@ -139,9 +136,10 @@ def compare_training(options, scratch):
     """A step of the training loop, with its input in memory, and a plain compiled one, in clips."""
     del scratch
     work = _Work(options)
+    plain_step = functools.partial(plain.step, work.network, work.labels, options.jit)
     sides = [
         made_late('loop_step', functools.partial(_loop_step, work)),
-        made_late('plain_step', work.calling(functools.partial(_plain_step, work))),
+        made_late('plain_step', work.calling(plain_step)),
     ]
     return work.comparison(sides)
 
@@ -149,10 +147,10 @@ def compare_training(options, scratch):
 def _loop_step(work):
     """What `s3dg.training.loop` runs; a call takes as many steps as a turn is long, as there."""
     strategy, batch_size = create_strategy('one'), len(work.clips)
-    config = TrainingConfig(CosineSchedule(1, RATE), batch_size, jit=work.options.jit)
+    config = TrainingConfig(CosineSchedule(1, plain.RATE), batch_size, jit=work.options.jit)
     with strategy.scope():
         network = work.create_network()
-        optimizer = MomentumSGD(RATE, momentum=MOMENTUM)
+        optimizer = MomentumSGD(plain.RATE, momentum=plain.MOMENTUM)
     steps = TrainSteps(strategy, network, optimizer, CLASSIFICATION, config)
     batch = {'clip': work.clips, 'label': work.labels}
     batches = iter(
@@ -166,30 +164,6 @@ def _loop_step(work):
     work.figures['first_step_seconds'] = _seconds(take, 1)  # which traces it
     count = max(round(SECONDS_PER_TURN / _seconds(take, 1)), 1)
     return for_a_while(lambda: take(count), count * batch_size)
-
-
-def _plain_step(work):
-    network = work.network
-    optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
-    optimizer.build(network.trainable_variables)
-
-    def differentiate(clips):
-        with tf.GradientTape() as tape:
-            logits = network(clips, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(work.labels, logits)
-            loss = tf.reduce_mean(losses)
-        return loss, tape.gradient(loss, network.trainable_variables)
-
-    if work.options.jit:
-        differentiate = tf.function(differentiate, jit_compile=True)
-
-    @tf.function
-    def step(clips):
-        loss, gradients = differentiate(clips)
-        optimizer.apply(gradients, network.trainable_variables)
-        return loss
-
-    return lambda clips: step(clips).numpy()
 
 
 def compare_features(options, scratch):

@@ -1,6 +1,7 @@
 """torchvision's S3D as a side of a comparison, where torch and torchvision are installed."""
 
-from experiments.benchmarks.comparing import MOMENTUM, RATE, for_a_while, made_late
+from experiments.benchmarks.comparing import for_a_while, made_late
+from experiments.benchmarks.plain import MOMENTUM, RATE
 from s3dg.program.entry import UsageError
 
 

@@ -14,9 +14,11 @@ import tempfile
 
 from s3dg.training.signals import STOPS  # which imports the standard library alone
 
+GIVEN = dict(os.environ)  # what the process was started with
+
 # TensorFlow uses oneDNN by itself only where a CPU has AVX512-VNNI or the like. It helps with AVX2
 # alone too: on two such cores, a training step of S3D-G took 2.0 instead of 3.5 s.
-_ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
+ONEDNN_VARIABLE = 'TF_ENABLE_ONEDNN_OPTS'
 # Operations that TensorFlow runs at once: by itself as many as there are cores, which two cores
 # are not kept busy by in small networks.
 _THREADS_VARIABLE = 'TF_NUM_INTEROP_THREADS'
@@ -38,7 +40,7 @@ def prepare(words):
     """
     for number in STOPS:
         signal.signal(number, end)
-    os.environ.setdefault(_ONEDNN_VARIABLE, '1')
+    os.environ.setdefault(ONEDNN_VARIABLE, '1')
     if len(os.sched_getaffinity(0)) < _LEAST_THREADS:
         os.environ.setdefault(_THREADS_VARIABLE, str(_LEAST_THREADS))
     level = os.environ.setdefault(_LEVEL_VARIABLE, str(_wanted_level(words)))

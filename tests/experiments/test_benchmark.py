@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import pathlib
 import types
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import benchmark
-from experiments.benchmarks import comparing, networks, profiling
+from experiments.benchmarks import comparing, networks, other_process, profiling
 from s3dg.program.entry import UsageError
 from tests import in_process, programs
 
@@ -18,7 +19,7 @@ from tests import in_process, programs
 def clock(monkeypatch):
     """A clock, [seconds], that goes when the test says so."""
     now = [0.0]
-    monkeypatch.setattr(comparing.time, 'perf_counter', lambda: now[0])
+    monkeypatch.setattr(comparing.time, 'perf_counter', lambda: now[0])  # of the whole process
     return now
 
 
@@ -146,6 +147,26 @@ def test_flags_that_a_task_has_no_use_for_are_refused(flags, said):
     assert str(raised.value).startswith(said)
 
 
+NOWHERE = types.SimpleNamespace(network='s3d_g', fields={}, dtype='float32', jit=False)
+WORK = types.SimpleNamespace(clips=np.zeros([1, 16, 32, 32, 3], np.uint8))
+
+
+def test_what_is_no_checkout_is_refused(tmp_path):
+    with pytest.raises(UsageError, match='^--against: found .*, expected torchvision or a folder '):
+        other_process.checkout(tmp_path, WORK, NOWHERE, training=True)
+
+
+def test_a_checkout_that_cannot_do_the_work_is_named_with_what_it_said(tmp_path):
+    package = tmp_path / 's3dg' / '__init__.py'
+    package.parent.mkdir()
+    package.write_text("raise ImportError('too old')")
+    side = other_process.checkout(tmp_path, WORK, NOWHERE, training=True)
+    with pytest.raises(UsageError) as raised:
+        side.prepare()
+    said = 'the process that measures it ended, and said: ImportError: too old'
+    assert str(raised.value) == f'--against: {tmp_path}: {said}'
+
+
 def test_how_far_times_are_off_a_line_by_hand():
     frames = np.array([1.0, 2.0, 3.0])
     assert networks.off_line(frames, [3.0, 5.0, 7.0]) == pytest.approx(0)
@@ -206,13 +227,16 @@ SMALL = ('--set=width=0.125', '--frames=16', '--crop=32', '--repeats=2')
 @pytest.mark.parametrize('task', ['inference', 'training'])
 def test_tasks_of_networks_run(tmp_path, task):
     workdir = f'--workdir={tmp_path}'
-    more = {'inference': ['--streaming', '--scaling'], 'training': []}[task]
+    here = pathlib.Path(benchmark.__file__).parents[1]
+    more = {'inference': ['--streaming', '--scaling'], 'training': [f'--against={here}']}[task]
     programs.run('benchmark', f'--task={task}', *SMALL, '--profile', *more, workdir)
     ours = {'inference': 'exported', 'training': 'loop_step'}[task]
     results = check_results(tmp_path, 'clips', ours, ['matrix_product'], 'fraction_of_matmul_peak')
     assert any('Conv2D' in name for name, *_ in results['operations'])
     assert ({'streaming', 'scaling'} <= {*results}) == (task == 'inference')
     assert ('first_step_seconds' in results) == (task == 'training')
+    assert ('checkout' in results['rates']) == (task == 'training')
+    assert 'eigen_matrix_product' in results['times_faster_than']
 
 
 @pytest.mark.slow
