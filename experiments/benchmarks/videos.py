@@ -19,6 +19,7 @@ from data.records.read import parse, records
 from experiments.benchmarks.comparing import Comparison, Side
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
+from s3dg.training.devices import create_strategy
 from s3dg.video import reading, writing
 
 CLIP_FRAMES = 64  # the paper's (section 3.2), as the two below
@@ -195,17 +196,17 @@ def compare_input(options, scratch):
         return Side(name, work)
 
     def start_pipeline():
-        batches = iter(
-            clips.training_clips(
-                opened,
-                'train',
-                frames=CLIP_FRAMES,
-                crop_size=CROP,
-                batch_size=CLIPS_PER_BATCH,
-                seed=0,
-                flip=True,
-            )
+        dataset = clips.training_clips(
+            opened,
+            'train',
+            frames=CLIP_FRAMES,
+            crop_size=CROP,
+            batch_size=CLIPS_PER_BATCH,
+            seed=0,
+            flip=True,
         )
+        # As the training loop takes them.
+        batches = iter(create_strategy('one').experimental_distribute_dataset(dataset))
         next(batches)  # tracing and the first filling of buffers happen once in a training
         return batches
 
