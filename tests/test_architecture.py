@@ -25,6 +25,7 @@ LAYERS = {
         'program',
         'figures',
         'features two_stream',
+        'detection',
         'training',
         'saving',
         'inference',
