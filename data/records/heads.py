@@ -56,7 +56,7 @@ def read_heads(path: str | os.PathLike, lengths: Mapping[str, int] | None = None
                 video_id = features[ID].bytes_list.value[0].decode()
                 frames = (lengths or {}).get(video_id)
                 if frames is None:
-                    frames = _count_frames(file, *video)
+                    frames = sum(1 for _ in _frame_spans(file, *video))
                 label = features[LABEL].int64_list.value[0]
                 head = Head(video_id, label, frames, box_columns(features), path, position)
             except (_UnexpectedError, message.DecodeError, UnicodeDecodeError, IndexError):
@@ -100,6 +100,20 @@ def read_frames(head: Head) -> list[bytes]:
     if not frames:
         raise _damaged(head.path, head.position)
     return frames
+
+
+def frame_spans(head: Head) -> np.ndarray:
+    """From where to where each encoded frame lies in the shard: int64 (frames, 2), bytes.
+
+    Raises as `read_heads`.
+    """
+    try:
+        with head.path.open('rb') as file:
+            span = _enter_record(file, head.position)
+            _, video = _read_features(file, span.end)
+            return np.array(list(_frame_spans(file, *video)), np.int64).reshape(-1, 2)
+    except (_UnexpectedError, message.DecodeError):
+        raise _damaged(head.path, head.position) from None
 
 
 def box_columns(features: Mapping[str, tf.train.Feature]) -> dict[str, np.ndarray]:
@@ -148,17 +162,19 @@ def _read_features(file, end) -> tuple[Mapping[str, tf.train.Feature], tuple[int
     return tf.train.Features.FromString(b''.join(entries)).feature, video
 
 
-def _count_frames(file, start, end) -> int:
-    count = 0
+def _frame_spans(file, start, end) -> Iterator[tuple[int, int]]:
+    """From where to where each frame lies, of a video that lies from `start` to `end`."""
     file.seek(start)
     for tag in (_SECOND, _FIRST):
         if file.tell() == end:
-            return 0
+            return
         _enter(file, tag, end)
-    while file.tell() < end:
-        file.seek(_enter(file, _FIRST, end))
-        count += 1
-    return count
+    place = file.tell()
+    while place < end:
+        file.seek(place)
+        frame_end = _enter(file, _FIRST, end)
+        yield file.tell(), frame_end
+        place = frame_end
 
 
 def _enter(file: BinaryIO, expected: int, limit: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from data.errors import DatasetError
-from data.records.heads import read_frames, read_heads
+from data.records.heads import frame_spans, read_frames, read_heads
 from tests.data import tiny_boxes
 
 
@@ -45,6 +45,11 @@ def test_heads_say_what_records_hold(tmp_path):
     assert [head.position for head in heads] == starts
     assert read_frames(heads[0]) == [b'first', b'', b'third']
     assert read_frames(heads[1]) == [b'x' * 70_000] * 300
+    stored = path.read_bytes()
+    for head in heads[:2]:
+        spans = frame_spans(head).tolist()
+        assert [stored[start:end] for start, end in spans] == read_frames(head)
+    assert frame_spans(heads[2]).shape == (0, 2)
 
 
 def test_features_in_any_order(tmp_path):
