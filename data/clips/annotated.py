@@ -18,10 +18,10 @@ from data import boxes
 from data.clips import common
 from data.clips.common import CLIP, EPOCH, ClipError
 from data.clips.order import hashed
-from data.example import ID, VIDEO
+from data.example import ID
 from data.records import read
 from data.records.decode import Decoder
-from data.records.heads import Head, frame_spans, read_heads, stored_files
+from data.records.heads import Head, frame_spans, split_heads
 
 # Keys of a batch, besides the clip, the id and the epoch.
 FLOW = 'flow'
@@ -33,13 +33,14 @@ LABELS = 'labels'
 LEFT_OUT = 'left_out'
 
 _LEAST_OF_FLOW = 2  # frames of a video that has flow
-_BATCHES_AT_ONCE = 2  # being decoded, each by all cores
-_FILES_AT_ONCE = 8
+_READ_AT_ONCE = 8  # ranges of bytes
+# Keys until the pixels are decoded.
+_VIDEO = 'video_number'
 _MIRRORED = 'mirrored'
 
 
 @dataclasses.dataclass(frozen=True)
-class Video:
+class AnnotatedVideo:
     """A video with boxes, and what is stored of its flow."""
 
     rgb: Head
@@ -54,7 +55,7 @@ class Video:
 
 def annotated_videos(
     rgb: tfds.core.DatasetBuilder, split: str, flow: tfds.core.DatasetBuilder | None = None
-) -> list[Video]:
+) -> list[AnnotatedVideo]:
     """The videos of a split that have boxes, in the order of their ids.
 
     With flow, those of a single frame are left out, for they have none.
@@ -66,8 +67,7 @@ def annotated_videos(
     """
 
     def heads(builder):
-        files = stored_files(read.split_info(builder, split))
-        return {head.id: head for path in files for head in read_heads(path)}
+        return {head.id: head for head in split_heads(read.split_info(builder, split))}
 
     if boxes.BOXES not in rgb.info.features:
         raise ClipError(f'{rgb.info.full_name}: found no boxes, expected a detection dataset')
@@ -83,18 +83,18 @@ def annotated_videos(
                 f'{flow.info.full_name}: found no video {video_id!r}, which {rgb.info.full_name} '
                 'has; convert both from the same videos'
             )
-        found.append(Video(head, flows.get(video_id)))
+        found.append(AnnotatedVideo(head, flows.get(video_id)))
     if not found:
         raise ClipError(f'{rgb.info.full_name}: split {split!r} has no boxes')
     return found
 
 
-def annotated_frames(videos: list[Video]) -> np.ndarray:
+def annotated_frames(videos: list[AnnotatedVideo]) -> np.ndarray:
     """Every frame that has boxes: int32 (n, 2), each the number of a video and of its frame."""
     return _pairs(videos, lambda video: np.unique(video.rgb.boxes[boxes.FRAME]))
 
 
-def all_frames(videos: list[Video]) -> np.ndarray:
+def all_frames(videos: list[AnnotatedVideo]) -> np.ndarray:
     """Every frame, with boxes or without, as `annotated_frames`."""
     return _pairs(videos, lambda video: range(video.rgb.frames))
 
@@ -158,14 +158,11 @@ def training_frames(
       ClipError: as `annotated_videos`, if stored frames have no common size, or an argument is out
         of range.
     """
-    common.check_shard(num_shards, shard_index)
-    if first_example < 0 or first_example % num_shards:
-        raise ClipError(
-            f'first_example: found {first_example}, expected a multiple of num_shards={num_shards}'
-        )
+    common.check_shard(num_shards, shard_index, first_example)
     common.check_positive(batch_size=batch_size)
     reader = _Reader.of(rgb, split, flow, frames, most_boxes)
     pairs = annotated_frames(reader.videos)
+    entries = reader.entries(pairs)
 
     def draw(example):
         epoch = example // len(pairs)
@@ -173,7 +170,7 @@ def training_frames(
         index = tf.random.experimental.index_shuffle(
             example % len(pairs), tf.stack([key % 2**31, key // 2**31]), len(pairs) - 1
         )
-        found = reader.entries(pairs)(index)
+        found = entries(index)
         mirrored = _hashed(seed, epoch, found[ID], found[FRAME]) % 2 == 1
         return found | {EPOCH: epoch, _MIRRORED: mirrored if flip else tf.constant(False)}
 
@@ -196,7 +193,8 @@ def evaluation_frames(
 
     Args:
       rgb, split, flow, frames, most_boxes, batch_size: as of `training_frames`.
-      every_frame: whether to return frames without boxes too ("over all individual frames").
+      every_frame: whether to return frames without boxes too ("over all individual frames"), of
+        the same videos.
       first_video: the videos before it, in the order of `annotated_videos`, are left out.
 
     Returns:
@@ -228,7 +226,7 @@ def _hashed(*values) -> tf.Tensor:
 class _Reader:
     """Reads what is stored around a frame, and the frame's boxes."""
 
-    videos: list[Video]
+    videos: list[AnnotatedVideo]
     frames: int
     most_boxes: int
     size: tuple[int, int]  # of the frames, height and width
@@ -251,41 +249,45 @@ class _Reader:
 
     def entries(self, pairs: np.ndarray):
         """A function from the number of one of (video, frame) to what is known without pixels."""
-        found = [self._truth(*pair) for pair in pairs.tolist()]
+        count, most = len(pairs), self.most_boxes
+        corners = np.zeros([count, most, 4], np.float32)
+        labels, held = np.zeros([count, most], np.int32), np.zeros(count, np.int32)
+        for place, (number, frame) in enumerate(pairs):
+            theirs, of_theirs = self.videos[number].boxes_of(frame)
+            held[place], taken = len(theirs), min(len(theirs), most)
+            corners[place, :taken], labels[place, :taken] = theirs[:taken], of_theirs[:taken]
+        ids = [self.videos[number].rgb.id for number in pairs[:, 0]]
         columns = {
-            VIDEO: pairs[:, 0],
+            _VIDEO: pairs[:, 0],
             FRAME: pairs[:, 1],
-            ID: np.array([self.videos[number].rgb.id for number in pairs[:, 0]]),
-            **{key: np.stack([truth[key] for truth in found]) for key in found[0]},
+            ID: tf.constant(ids, tf.string),
+            TRUE_BOXES: corners * np.float32([*self.size, *self.size]),
+            IS_TRUE: np.arange(most) < held[:, None],
+            LABELS: labels,
+            LEFT_OUT: np.maximum(held - most, 0),
         }
         columns = {key: tf.constant(values) for key, values in columns.items()}
         return lambda index: {key: tf.gather(values, index) for key, values in columns.items()}
 
-    def _truth(self, number, frame):
-        corners, labels = self.videos[number].boxes_of(frame)
-        count = min(len(labels), self.most_boxes)
-        padding = self.most_boxes - count
-        pixels = corners[:count] * np.float32([*self.size, *self.size])
-        return {
-            TRUE_BOXES: np.pad(pixels, [(0, padding), (0, 0)]).astype(np.float32),
-            IS_TRUE: np.arange(self.most_boxes) < count,
-            LABELS: np.pad(labels[:count], (0, padding)).astype(np.int32),
-            LEFT_OUT: np.int32(len(labels) - count),
-        }
-
     def batches(self, chosen, batch_size, drop_remainder) -> tf.data.Dataset:
         """Of datasets of `entries`, batches with their pixels."""
-        heads = {CLIP: [video.rgb for video in self.videos]}
+        ranges = {CLIP: self._ranges([video.rgb for video in self.videos])}
         if FLOW in self.decoders:
-            heads[FLOW] = [video.flow for video in self.videos]
-        encoded = {key: self._encoded(chosen, heads[key]) for key in self.decoders}
-        both = tf.data.Dataset.zip(chosen, encoded).map(lambda known, read: known | read)
-        batches = both.batch(batch_size, drop_remainder=drop_remainder)
-        batches = batches.map(self._decode, _BATCHES_AT_ONCE)
+            ranges[FLOW] = self._ranges([video.flow for video in self.videos])
+
+        def encoded(entry):
+            stored = {key: of_entry(entry) for key, of_entry in ranges.items()}
+            return tf.data.Dataset.zip(stored).map(lambda frames: entry | frames)
+
+        read_too = chosen.interleave(
+            encoded, _READ_AT_ONCE, num_parallel_calls=_READ_AT_ONCE, deterministic=True
+        )
+        batches = read_too.batch(batch_size, drop_remainder=drop_remainder)
+        batches = batches.map(self._decode, common.BATCHES_AT_ONCE)
         return batches.prefetch(common.PREFETCHED_BATCHES).with_options(read.options(True))
 
-    def _encoded(self, chosen, heads) -> tf.data.Dataset:
-        """The encoded frames (frames,) around each chosen one.
+    def _ranges(self, heads):
+        """A function from one of `entries` to a dataset of the encoded frames (frames,) around it.
 
         The bytes from the first to the last of them are read at once: as the one record of a file
         of records of that length, what is before and after being its header and footer.
@@ -298,8 +300,8 @@ class _Reader:
         columns = [np.concatenate(spans), lengths, before, paths, sizes]
         spans, lengths, before, paths, sizes = map(tf.constant, columns)
 
-        def read_range(example):
-            video, frame = example[VIDEO], tf.cast(example[FRAME], tf.int64)
+        def of_entry(entry):
+            video, frame = entry[_VIDEO], tf.cast(entry[FRAME], tf.int64)
             numbers = context(frame, self.frames, tf.gather(lengths, video))
             places = tf.gather(spans, tf.gather(before, video) + numbers)
             first, last = places[0, 0], places[-1, 1]
@@ -310,23 +312,15 @@ class _Reader:
                 footer_bytes=tf.gather(sizes, video) - last,
                 buffer_size=last - first,
             )
-            cut = places - first
+            starts, ends = tf.unstack(places - first, axis=1)
+            return stored.map(lambda record: tf.strings.substr(record, starts, ends - starts))
 
-            def split(record):
-                return tf.strings.substr(
-                    tf.fill([self.frames], record), cut[:, 0], cut[:, 1] - cut[:, 0]
-                )
-
-            return stored.map(split)
-
-        return chosen.interleave(
-            read_range, _FILES_AT_ONCE, num_parallel_calls=_FILES_AT_ONCE, deterministic=True
-        )
+        return of_entry
 
     def _decode(self, batch):
         height, width = self.size
         mirrored = batch.pop(_MIRRORED)
-        del batch[VIDEO]
+        del batch[_VIDEO]
         windows = tf.tile([[0, 0, height, width]], [tf.shape(mirrored)[0], 1])
         for key, decoder in self.decoders.items():
             pixels = decoder.crops(batch[key], windows, mirrored)

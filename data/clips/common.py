@@ -10,6 +10,7 @@ EPOCH = 'epoch'
 WINDOW = 'window'
 WINDOWS = 'windows'
 
+BATCHES_AT_ONCE = 2  # being decoded, each by all cores
 PREFETCHED_BATCHES = 2
 
 
@@ -51,8 +52,12 @@ def check_positive(**values) -> None:
             raise ClipError(f'{name}: found {value}, expected a positive number')
 
 
-def check_shard(num_shards: int, shard_index: int) -> None:
-    """Raises ClipError unless the shard is one of `num_shards`."""
+def check_shard(num_shards: int, shard_index: int, first_example: int = 0) -> None:
+    """Raises ClipError unless the shard is one of `num_shards`, which begin at `first_example`."""
     check_positive(num_shards=num_shards)
     if not 0 <= shard_index < num_shards:
         raise ClipError(f'shard_index: found {shard_index}, expected 0 to {num_shards - 1}')
+    if first_example < 0 or first_example % num_shards:
+        raise ClipError(
+            f'first_example: found {first_example}, expected a multiple of num_shards={num_shards}'
+        )

@@ -12,15 +12,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data.clips import common
-from data.clips.common import CLIP, EPOCH, ClipError
+from data.clips.common import CLIP, EPOCH
 from data.clips.order import Order, hashed
 from data.example import ID, LABEL, VIDEO
 from data.records import read
 from data.records.decode import Decoder
 from data.records.heads import stored_files
 from s3dg.video import sampling
-
-BATCHES_AT_ONCE = 2  # being decoded, each by all cores
 
 # What a stateless random number is for.
 _START, _CROP_TOP, _CROP_LEFT, _FLIP = range(4)
@@ -84,11 +82,7 @@ def training_clips(
     info, decoder = read.split_info(builder, split), Decoder(builder)
     crop = common.check_crop(builder, decoder, info, crop_size)
     common.check_positive(frames=frames, batch_size=batch_size)
-    common.check_shard(num_shards, shard_index)
-    if first_example < 0 or first_example % num_shards:
-        raise ClipError(
-            f'first_example: found {first_example}, expected a multiple of num_shards={num_shards}'
-        )
+    common.check_shard(num_shards, shard_index, first_example)
     order = Order(
         files=tuple(stored_files(info)),
         lengths=tuple(length for length in info.shard_lengths if length),
@@ -103,7 +97,7 @@ def training_clips(
         cut.choose, tf.data.AUTOTUNE, deterministic=deterministic
     )
     batches = chosen.batch(batch_size, drop_remainder=True)
-    clips = batches.map(cut.decode, BATCHES_AT_ONCE, deterministic=deterministic)
+    clips = batches.map(cut.decode, common.BATCHES_AT_ONCE, deterministic=deterministic)
     clips = clips.prefetch(common.PREFETCHED_BATCHES)
     return clips.with_options(read.options(deterministic))
 

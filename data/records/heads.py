@@ -82,10 +82,15 @@ def stored_files(info: tfds.core.SplitInfo) -> list[str]:
     return found
 
 
+def split_heads(info: tfds.core.SplitInfo) -> Iterator[Head]:
+    """Yields the heads of a split's records, in their order; raises as the two it is made of."""
+    for path in stored_files(info):
+        yield from read_heads(path)
+
+
 def labels(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
     """The label of every stored video of a split, by id, in their order; raises as `read_heads`."""
-    files = stored_files(builder.info.splits[split])
-    return {head.id: head.label for path in files for head in read_heads(path)}
+    return {head.id: head.label for head in split_heads(builder.info.splits[split])}
 
 
 def read_frames(head: Head) -> list[bytes]:

@@ -13,6 +13,7 @@ from s3dg.detection import anchors, losses, proposals, targets
 from s3dg.detection import boxes as box_rules
 from s3dg.detection.config import DetectorConfig
 from s3dg.detection.roi_pooling import pool
+from s3dg.operations import known_shape
 
 BODY = 'Mixed_4e'  # the endpoint whose map is pooled
 TAIL = ('Mixed_4f', 'MaxPool_5a_2x2', 'Mixed_5b', 'Mixed_5c')  # on what each proposal shows
@@ -110,12 +111,12 @@ class Detector(keras.Model):
           (logits (B, N, 2), offsets (B, N, 4), anchors (N, 4), usable (N,), `proposals.Boxes`).
         """
         key = inputs['key']
-        batch, (height, width) = tf.shape(key)[0], _size(key)
+        batch, height, width, _ = known_shape(key)
         x = self.resnet(preprocess(key), training=False)
         x = self.rpn(x)
         logits = tf.reshape(self.rpn_logits(x), [batch, -1, 2])
         offsets = tf.reshape(self.rpn_offsets(x), [batch, -1, 4])
-        grid = anchors.grid(*_size(x), STRIDE)
+        grid = anchors.grid(*known_shape(x)[1:3], STRIDE)
         if training:
             usable = anchors.inside(grid, height, width)
         else:
@@ -139,33 +140,26 @@ class Detector(keras.Model):
         for layer in self.tail:
             x = layer(x, training=False)
         x = tf.reduce_mean(tf.cast(x, tf.float32), [1, 2, 3])
-        shape = tf.shape(boxes)[:2]
-        logits = tf.reshape(self.logits(x), [*tf.unstack(shape), self.num_classes + 1])
-        offsets = tf.reshape(self.offsets(x), [*tf.unstack(shape), self.num_classes, 4])
+        shape = known_shape(boxes)[:2]
+        logits = tf.reshape(self.logits(x), [*shape, self.num_classes + 1])
+        offsets = tf.reshape(self.offsets(x), [*shape, self.num_classes, 4])
         return logits, offsets
 
     def classify_in_chunks(self, maps, boxes, size, chunk):
         """As `classify`, of `chunk` boxes of a frame at a time, so that memory is bounded."""
         count = boxes.shape[1]
-        if count is None or chunk >= count:
-            return self.classify(maps, boxes, size)
         parts = -(-count // chunk)
         boxes = tf.pad(boxes, [[0, 0], [0, parts * chunk - count], [0, 0]])
-        boxes = tf.reshape(boxes, [-1, parts, chunk, 4])
         answers = tf.map_fn(
             lambda part: self.classify(maps, part, size),
-            tf.transpose(boxes, [1, 0, 2, 3]),
+            tf.stack(tf.split(boxes, parts, 1)),
             fn_output_signature=(tf.float32, tf.float32),
             parallel_iterations=1,
         )
-        batch = tf.shape(maps)[0]
-        logits, offsets = (tf.transpose(x, [1, 0, *range(2, len(x.shape))]) for x in answers)
-        logits = tf.reshape(logits, [batch, parts * chunk, self.num_classes + 1])
-        offsets = tf.reshape(offsets, [batch, parts * chunk, self.num_classes, 4])
-        return logits[:, :count], offsets[:, :count]
+        return [tf.concat(tf.unstack(x, parts), 1)[:, :count] for x in answers]
 
     def call(self, inputs, chunk=64):
-        size = _size(inputs['key'])
+        size = known_shape(inputs['key'])[1:3]
         *_, proposed = self.propose(inputs)
         boxes = proposed.boxes
         logits, offsets = self.classify_in_chunks(self.map_of(inputs), boxes, size, chunk)
@@ -184,7 +178,7 @@ class Detector(keras.Model):
         Returns:
           dict from 'rpn_class', 'rpn_boxes', 'class' and 'boxes' to float32 scalars.
         """
-        config, size = self.config, _size(inputs['key'])
+        config, size = self.config, known_shape(inputs['key'])[1:3]
         rpn_logits, rpn_offsets, grid, usable, proposed = self.propose(inputs, training=True)
 
         def random(purpose, like):
@@ -209,8 +203,3 @@ class Detector(keras.Model):
             'class': losses.class_loss(logits, second, config.samples),
             'boxes': losses.box_loss(offsets, second, config.samples),
         }
-
-
-def _size(x):
-    """(height, width) of (B, height, width, C): ints where they are known."""
-    return [x.shape[axis] or tf.shape(x)[axis] for axis in (1, 2)]

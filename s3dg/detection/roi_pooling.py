@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from s3dg.operations import known_shape
+
 SIZE = 7  # rows and columns of a box's map
 _SAMPLED = 2 * SIZE  # that many are read by bilinear interpolation, then the larger of two
 
@@ -20,10 +22,8 @@ def pool(maps, boxes, height, width):
     Returns:
       float32 (B * R, T, 7, 7, C).
     """
-    batch, time, rows, columns, channels = [
-        known or tf.shape(maps)[axis] for axis, known in enumerate(maps.shape)
-    ]
-    count = boxes.shape[1] or tf.shape(boxes)[1]
+    batch, time, rows, columns, channels = known_shape(maps)
+    count = known_shape(boxes)[1]
     size = tf.cast(tf.stack([height, width, height, width]), tf.float32)
     shares = tf.stop_gradient(tf.reshape(boxes / size, [-1, 4]))
     folded = tf.reshape(

@@ -96,14 +96,13 @@ def of_anchors(anchors, usable, true_boxes, is_true, random, config):
       anchors: float32 (N, 4).
       usable: bool (N,): which of them are trained on.
       true_boxes: float32 (B, M, 4).
-      is_true: bool (B, M), which of these are none but padding; a box of no area is none.
+      is_true: bool (B, M), which of these are not padding. Nothing belongs to a box of no area.
       random: float32 (B, N), uniform.
       config: a `DetectorConfig`.
 
     Returns:
       `Targets` of (B, N).
     """
-    is_true &= box_rules.has_area(true_boxes)
     anchors = tf.tile(anchors[None], [tf.shape(true_boxes)[0], 1, 1])
     matches = match(
         box_rules.overlaps(anchors, true_boxes),
@@ -133,7 +132,6 @@ def of_proposals(proposals, usable, true_boxes, is_true, labels, random, config)
       (proposals (B, samples, 4), their `Targets` (B, samples)): those sampled first; where there
       are fewer, the rest are not `sampled`.
     """
-    is_true &= box_rules.has_area(true_boxes)
     usable &= box_rules.has_area(proposals)
     matches = match(
         box_rules.overlaps(proposals, true_boxes),

@@ -165,6 +165,7 @@ def test_evaluation_takes_every_annotated_frame_in_order(datasets):
         assert level(one['clip'][:, :, 2, 0]) < level(one['clip'][:, :, -3, 0])
         assert one['is_true'].sum() == ANNOTATED[one['id'].decode()][int(one['frame'])]
     assert names(evaluated(datasets, first_video=2)) == [('c', frame) for frame in ANNOTATED['c']]
+    assert evaluated(datasets, first_video=3) == []
 
 
 def test_evaluation_of_every_frame(datasets):
