@@ -18,6 +18,7 @@ from data.datasets.jhmdb import jhmdb_dataset_builder
 from data.datasets.kinetics400 import kinetics400_dataset_builder
 from data.datasets.mini_kinetics200 import mini_kinetics200_dataset_builder
 from data.datasets.moving_shapes import moving_shapes_dataset_builder
+from data.datasets.moving_shapes_boxes import moving_shapes_boxes_dataset_builder
 from data.datasets.something_something_v1 import something_something_v1_dataset_builder
 from data.datasets.something_something_v2 import something_something_v2_dataset_builder
 from data.datasets.ucf101 import ucf101_dataset_builder
@@ -29,6 +30,7 @@ from s3dg.files import folders
 
 BUILDERS = {
     'moving_shapes': moving_shapes_dataset_builder.Builder,
+    'moving_shapes_boxes': moving_shapes_boxes_dataset_builder.Builder,
     'video_folder': video_folder_dataset_builder.Builder,
     'kinetics400': kinetics400_dataset_builder.Builder,
     'mini_kinetics200': mini_kinetics200_dataset_builder.Builder,
@@ -40,7 +42,7 @@ BUILDERS = {
     'ucf101_24': ucf101_24_dataset_builder.Builder,
 }
 # These are made by whatever needs them first.
-EMBEDDED = ('moving_shapes',)
+EMBEDDED = ('moving_shapes', 'moving_shapes_boxes')
 
 _LISTED = 8  # configurations that a message names
 

@@ -12,8 +12,8 @@ import time
 
 from absl import flags
 
+from data.datasets.generated import write_video
 from data.datasets.moving_shapes import shapes
-from data.datasets.moving_shapes.video_files import write_video
 from data.records.decode import stored_videos
 from experiments import train
 from experiments.training import run as training

@@ -31,6 +31,7 @@ TRUE_BOXES = 'true_boxes'
 IS_TRUE = 'is_true'
 LABELS = 'labels'
 LEFT_OUT = 'left_out'
+SEED = 'seed'
 
 _LEAST_OF_FLOW = 2  # frames of a video that has flow
 _READ_AT_ONCE = 8  # ranges of bytes
@@ -152,7 +153,8 @@ def training_frames(
       float32 (batch, most_boxes, 4), y_min, x_min, y_max, x_max in pixels, padded with 0,
       "is_true": bool (batch, most_boxes), "labels": int32 (batch, most_boxes), "left_out": int32
       (batch,), boxes beyond `most_boxes`, "id": string (batch,), "frame": int32 (batch,), "epoch":
-      int64 (batch,)}, static shapes.
+      int64 (batch,), "seed": int32 (batch, 2), of what else is drawn of a frame in this epoch},
+      static shapes.
 
     Raises:
       ClipError: as `annotated_videos`, if stored frames have no common size, or an argument is out
@@ -171,8 +173,12 @@ def training_frames(
             example % len(pairs), tf.stack([key % 2**31, key // 2**31]), len(pairs) - 1
         )
         found = entries(index)
-        mirrored = _hashed(seed, epoch, found[ID], found[FRAME]) % 2 == 1
-        return found | {EPOCH: epoch, _MIRRORED: mirrored if flip else tf.constant(False)}
+        own = _hashed(seed, epoch, found[ID], found[FRAME])
+        return found | {
+            EPOCH: epoch,
+            SEED: tf.cast(tf.stack([own // 2 % 2**30, own // 2**32]), tf.int32),
+            _MIRRORED: own % 2 == 1 if flip else tf.constant(False),
+        }
 
     examples = tf.data.Dataset.counter(first_example + shard_index, num_shards)
     return reader.batches(examples.map(draw), batch_size, drop_remainder=True)
@@ -198,8 +204,8 @@ def evaluation_frames(
       first_video: the videos before it, in the order of `annotated_videos`, are left out.
 
     Returns:
-      Finite dataset of batches as `training_frames` has them, without "epoch"; the last one may be
-      smaller.
+      Finite dataset of batches as `training_frames` has them, without "epoch" and "seed"; the last
+      one may be smaller.
 
     Raises:
       ClipError: as `training_frames`.

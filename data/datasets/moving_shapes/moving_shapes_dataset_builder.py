@@ -1,21 +1,15 @@
 """Builder of moving_shapes: writes its videos as .avi files, to be stored as any others."""
 
-import collections
-import contextlib
 import dataclasses
-import os
-import time
+from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
-from etils import epath
 
-from data import workers
-from data.datasets.builder import VideoBuilder, VideoConfig
+from data.datasets import generated
 from data.datasets.facts import Published
-from data.datasets.moving_shapes import shapes, video_files
-from data.errors import DatasetError, Report
-from data.listing import Video
-from s3dg.files import locks
+from data.datasets.generated import GeneratedBuilder, GeneratedConfig
+from data.datasets.moving_shapes import shapes
+from data.errors import DatasetError
 
 # Two halves of the classes, for transfer from the one to the other. Of the five pairs each half has
 # two whole ones, so in both the order of frames is needed.
@@ -28,14 +22,12 @@ POOL = 'pool'
 
 
 @dataclasses.dataclass
-class MovingShapesConfig(VideoConfig):
+class MovingShapesConfig(GeneratedConfig):
     """Size and seed of the dataset, stored at 72x72 for training crops of 64x64 (ours)."""
 
-    frames_per_second: float | None = float(shapes.FRAMES_PER_SECOND)
     frame_size: tuple[int, int] | None = (72, 72)
     train_per_class: int = 160  # training videos of each class
     validation_per_class: int = 40  # validation videos of each class
-    seed: int = 0  # of all random numbers; another seed gives a dataset with other videos
     # Names of classes of `shapes.CLASSES`, in the order of their labels.
     classes: tuple[str, ...] = shapes.CLASSES
     # None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both are of one pool,
@@ -72,7 +64,7 @@ class MovingShapesConfig(VideoConfig):
                 )
 
 
-class Builder(VideoBuilder, skip_registration=True):
+class Builder(GeneratedBuilder, skip_registration=True):
     """Ten classes in five pairs that are mirror images of each other in time."""
 
     VERSION = tfds.core.Version('2.0.0')
@@ -102,7 +94,6 @@ class Builder(VideoBuilder, skip_registration=True):
         ),
     ]
     FLIP_LEFT_RIGHT = False  # move_right and move_left, turn_clockwise and turn_anticlockwise
-    MAX_SKIPPED_FRACTION = 0.0  # they are our own
 
     @classmethod
     def published(cls, config: MovingShapesConfig) -> Published:
@@ -114,7 +105,7 @@ class Builder(VideoBuilder, skip_registration=True):
                 'validation': config.validation_per_class * classes,
             },
             # Lengths are drawn evenly.
-            seconds=sum(shapes.LENGTHS) / len(shapes.LENGTHS) / shapes.FRAMES_PER_SECOND,
+            seconds=sum(shapes.LENGTHS) / len(shapes.LENGTHS) / generated.FRAMES_PER_SECOND,
             source='as generated',
             source_height=shapes.FRAME_SIZE,
         )
@@ -122,61 +113,17 @@ class Builder(VideoBuilder, skip_registration=True):
     def label_names(self) -> list[str]:
         return list(self.builder_config.classes)
 
-    def prepare_videos(self, report: Report | None = None) -> None:
-        """Writes the .avi files that are not there yet, on all cores; a hundred a second and more.
-
-        Raises:
-          DatasetError: where a process that wrote one has died.
-        """
-
-        def waiting():
-            if report is not None:
-                report(f'{self.name}: waiting for another process that is making the videos')
-
-        # Configurations share their files, and another process may be converting another one.
-        with locks.held(self._folder / '.lock', waiting):
-            self._write_missing(report)
-
-    def split_videos(self) -> dict[str, list[Video]]:
-        splits = collections.defaultdict(list)
-        for split, drawn_as, class_name, _, path in self._files():
-            item = Video(f'{drawn_as}/{class_name}/{path.stem}', str(path), class_name)
-            splits[split].append(item)
-        return dict(splits)
-
-    @property
-    def _folder(self) -> epath.Path:
-        """Of the .avi files, which depend on nothing else: all configurations share them."""
+    def drawings(self) -> Iterator[generated.Drawing]:
         seed = self.builder_config.seed
-        folder = epath.Path(self.data_dir_root) / 'generated' / self.name
-        return folder / f'{self.version}-seed{seed}'
-
-    def _write_missing(self, report) -> None:
-        seed = self.builder_config.seed
-        jobs = [
-            video_files.Job(str(path), drawn_as, class_name, index, seed)
-            for _, drawn_as, class_name, index, path in self._files()
-            if not path.exists()
-        ]
-        start = last = time.monotonic()
-        written = workers.in_order(video_files.write, jobs, os.cpu_count() or 1, lambda: False)
-        with contextlib.closing(written):
-            for done, (job, whole) in enumerate(written, start=1):
-                if not whole:
-                    raise DatasetError(f'{job.path}: the process that wrote it has died')
-                now = time.monotonic()
-                if report is not None and (now - last > 5 or done == len(jobs)):
-                    last = now
-                    report(
-                        f'{self.name}: {done}/{len(jobs)} videos made, {done / (now - start):.0f}/s'
-                    )
-
-    def _files(self):
-        """Yields (split, split under which it is drawn, class, index, path) of every video."""
         for split, drawn_as, index in self._numbers():
-            for class_name in self.builder_config.classes:
-                path = self._folder / drawn_as / class_name / f'{index:05d}.avi'
-                yield split, drawn_as, class_name, index, path
+            for name in self.builder_config.classes:
+                yield generated.Drawing(
+                    split,
+                    f'{drawn_as}/{name}/{index:05d}',
+                    name,
+                    shapes.video,
+                    (drawn_as, name, index, seed),
+                )
 
     def _numbers(self):
         """Yields (split, split under which it is drawn, index) of every video of a class."""
