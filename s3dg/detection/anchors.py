@@ -6,17 +6,16 @@ Object Detection API: the grid anchor generator of its Faster R-CNN ResNet-50 co
 import numpy as np
 import tensorflow as tf
 
-BASE = 256  # pixels; the side of the square at scale 1
 SCALES = (0.25, 0.5, 1.0, 2.0)
 RATIOS = (0.5, 1.0, 2.0)  # width to height
 PER_POSITION = len(SCALES) * len(RATIOS)
 
 
-def sizes():
+def sizes(base):
     """Heights and widths of the anchors of a position: float32 (12, 2), scale by scale."""
     return np.array(
         [
-            (BASE * scale / ratio**0.5, BASE * scale * ratio**0.5)
+            (base * scale / ratio**0.5, base * scale * ratio**0.5)
             for scale in SCALES
             for ratio in RATIOS
         ],
@@ -24,12 +23,13 @@ def sizes():
     )
 
 
-def grid(rows, columns, stride):
+def grid(rows, columns, stride, base):
     """The anchors of a map.
 
     Args:
       rows, columns: of the map, ints or scalar tensors.
       stride: pixels from one position to the next; the first is at pixel 0.
+      base: pixels, the side of the square at scale 1.
 
     Returns:
       float32 (rows * columns * 12, 4): y_min, x_min, y_max, x_max in pixels, some outside the
@@ -37,7 +37,7 @@ def grid(rows, columns, stride):
     """
     places = tf.meshgrid(tf.range(rows), tf.range(columns), indexing='ij')
     centres = tf.cast(stride * tf.reshape(tf.stack(places, -1), [-1, 1, 2]), tf.float32)
-    halves = sizes() / 2
+    halves = sizes(base) / 2
     return tf.reshape(tf.concat([centres - halves, centres + halves], -1), [-1, 4])
 
 

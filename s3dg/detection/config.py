@@ -5,6 +5,7 @@ import dataclasses
 from s3dg.fields import Record, checked, count, number
 
 _MOST_BOXES = 10_000
+_LARGEST_ANCHOR = 10_000  # pixels
 _OVERLAP = number(lambda value: 0 < value <= 1, 'a number in (0, 1]')
 
 
@@ -16,6 +17,8 @@ class DetectorConfig(Record):
     5.3 takes ("all other settings as recommended"), unless said otherwise.
 
     Args:
+      anchor_base: pixels, the side of the square anchor at scale 1; scales and ratios are constants
+        of `anchors`.
       rpn_positive_from, rpn_negative_below: overlap with a true box from which on an anchor is
         trained on as a box, and below which as background; what lies between is ignored.
       rpn_samples, rpn_most_positive: anchors of a frame that are trained on, and how many of these
@@ -28,6 +31,7 @@ class DetectorConfig(Record):
       detections_per_class, detections: answers of a frame, at most.
     """
 
+    anchor_base: int = checked(256, count(_LARGEST_ANCHOR))
     rpn_positive_from: float = checked(0.7, _OVERLAP)
     rpn_negative_below: float = checked(0.3, _OVERLAP)
     rpn_samples: int = checked(256, count(_MOST_BOXES))

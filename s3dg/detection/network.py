@@ -22,6 +22,7 @@ STRIDE = 16  # pixels of a frame to a position of both maps
 # Of blue, green and red: what `keras.applications.resnet50` takes off.
 _MEANS = (103.939, 116.779, 123.68)
 _RPN_FILTERS = 512
+LOSSES = ('rpn_class', 'rpn_boxes', 'class', 'boxes')
 
 
 def preprocess(key):
@@ -29,15 +30,44 @@ def preprocess(key):
     return tf.cast(key, tf.float32)[..., ::-1] - tf.constant(_MEANS)
 
 
-def create_resnet(weights=None):
+def create_resnet(weights=None, width=1.0):
     """ResNet-50 to `RESNET_LAYER`: (B, H, W, 3) to (B, H / 16, W / 16, 1024).
 
     Args:
       weights: as of `keras.applications.ResNet50`: None, 'imagenet', which Keras downloads, or a
         file without the classifier.
+      width: factor on the number of all filters (ours; 1 for other `weights` than None).
     """
     whole = keras.applications.ResNet50(include_top=False, weights=weights)
-    return keras.Model(whole.inputs[0], whole.get_layer(RESNET_LAYER).output, name='resnet50')
+    cut = keras.Model(whole.inputs[0], whole.get_layer(RESNET_LAYER).output, name='resnet50')
+    if width == 1.0:
+        return cut
+
+    def narrowed(layer):
+        config = layer.get_config()
+        if 'filters' in config:
+            config['filters'] = max(1, round(config['filters'] * width))
+        return layer.from_config(config)
+
+    return keras.models.clone_model(cut, clone_function=narrowed)
+
+
+def calibrate(resnet, keys):
+    """Gives the batch norms of a ResNet with random weights the statistics of key frames.
+
+    They are frozen in training, and without any the activations of random weights fade or grow from
+    layer to layer (ours; ImageNet's weights bring theirs).
+
+    Args:
+      keys: (B, H, W, 3), values 0-255.
+    """
+    norms = [one for one in resnet.layers if isinstance(one, keras.layers.BatchNormalization)]
+    usual = [one.momentum for one in norms]
+    for one in norms:
+        one.momentum = 0.0
+    resnet(preprocess(keys), training=True)
+    for one, momentum in zip(norms, usual, strict=True):
+        one.momentum = momentum
 
 
 def _dense(units, name):
@@ -68,13 +98,19 @@ class Detector(keras.Model):
       config: a `DetectorConfig`.
 
     Called on a dict: `clip`, (B, T, H, W, 3), and `key`, (B, H, W, 3), uint8 or float of values
-    0-255, and `flow`, (B, T, H, W, 2), where there is a flow network. Returns `proposals.Boxes`.
+    0-255, and `flow`, (B, T, H, W, 2), where there is a flow network. Returns `proposals.Boxes`;
+    `chunk` is as of `classify_in_chunks`.
+
+    In training the dict also holds `true_boxes`, float32 (B, M, 4), y_min, x_min, y_max, x_max in
+    pixels, M at least 1; `is_true`, bool (B, M), which are no padding; `labels`, int32 (B, M), from
+    0 on; and `seed`, int (B, 2), of the boxes that are drawn from a frame's. It returns the four
+    losses then, by their names in `LOSSES`, each the mean over the frames, float32.
     """
 
     def __init__(
         self, network, num_classes, flow_network=None, resnet=None, config=None, name='detector'
     ):
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)  # boxes stay float32
         self.config = config or DetectorConfig()
         self.num_classes = num_classes
         self.body = network.endpoint(BODY)
@@ -116,7 +152,7 @@ class Detector(keras.Model):
         x = self.rpn(x)
         logits = tf.reshape(self.rpn_logits(x), [batch, -1, 2])
         offsets = tf.reshape(self.rpn_offsets(x), [batch, -1, 4])
-        grid = anchors.grid(*known_shape(x)[1:3], STRIDE)
+        grid = anchors.grid(*known_shape(x)[1:3], STRIDE, self.config.anchor_base)
         if training:
             usable = anchors.inside(grid, height, width)
         else:
@@ -158,48 +194,54 @@ class Detector(keras.Model):
         )
         return [tf.concat(tf.unstack(x, parts), 1)[:, :count] for x in answers]
 
-    def call(self, inputs, chunk=64):
+    def call(self, inputs, training=False, chunk=64):
+        if training:
+            return self.training_losses(inputs)
         size = known_shape(inputs['key'])[1:3]
         *_, proposed = self.propose(inputs)
         boxes = proposed.boxes
         logits, offsets = self.classify_in_chunks(self.map_of(inputs), boxes, size, chunk)
         return proposals.detect(logits, offsets, boxes, proposed.is_box, *size, self.config)
 
-    def losses_of(self, inputs, true_boxes, is_true, labels, seed):
-        """The four losses of a batch, each the mean over its frames.
-
-        Args:
-          inputs: as the detector is called on.
-          true_boxes: float32 (B, M, 4), y_min, x_min, y_max, x_max in pixels; M at least 1.
-          is_true: bool (B, M): which are none but padding.
-          labels: int32 (B, M), from 0 on.
-          seed: int (2,), of the boxes drawn.
-
-        Returns:
-          dict from 'rpn_class', 'rpn_boxes', 'class' and 'boxes' to float32 scalars.
-        """
+    def training_losses(self, inputs):
+        """The four losses of a batch, by name."""
         config, size = self.config, known_shape(inputs['key'])[1:3]
         rpn_logits, rpn_offsets, grid, usable, proposed = self.propose(inputs, training=True)
 
-        def random(purpose, like):
-            return tf.random.stateless_uniform(tf.shape(like)[:2], [seed[0], seed[1] + purpose])
-
-        first = targets.of_anchors(grid, usable, true_boxes, is_true, random(0, rpn_logits), config)
+        first = targets.of_anchors(
+            grid,
+            usable,
+            inputs['true_boxes'],
+            inputs['is_true'],
+            _random(inputs['seed'], 0, rpn_logits),
+            config,
+        )
         chosen, second = targets.of_proposals(
             proposed.boxes,
             proposed.is_box,
-            true_boxes,
-            is_true,
-            labels,
-            random(1, proposed.boxes),
+            inputs['true_boxes'],
+            inputs['is_true'],
+            inputs['labels'],
+            _random(inputs['seed'], 1, proposed.boxes),
             config,
         )
         logits, offsets = self.classify(self.map_of(inputs), chosen, size)
         offsets = losses.of_own_class(offsets, second)
         sampled = losses.sampled_count(first)
-        return {
-            'rpn_class': losses.class_loss(rpn_logits, first, sampled),
-            'rpn_boxes': losses.box_loss(rpn_offsets, first, sampled),
-            'class': losses.class_loss(logits, second, config.samples),
-            'boxes': losses.box_loss(offsets, second, config.samples),
-        }
+        found = (
+            losses.class_loss(rpn_logits, first, sampled),
+            losses.box_loss(rpn_offsets, first, sampled),
+            losses.class_loss(logits, second, config.samples),
+            losses.box_loss(offsets, second, config.samples),
+        )
+        return dict(zip(LOSSES, found, strict=True))
+
+
+def _random(seeds, purpose, like):
+    """Uniform random numbers (B, N) for (B, N, ...): those of a frame depend on its seed alone."""
+    count = known_shape(like)[1]
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_uniform([count], [seed[0], seed[1] + purpose]),
+        seeds,
+        fn_output_signature=tf.float32,
+    )

@@ -56,6 +56,7 @@ class TrainingConfig:
         TensorFlow 1's held it outside: they differ only in the dozen steps after a change of it.
       weight_decay: on every kernel, as slim's `l2_regularizer`: `weight_decay * sum(w^2) / 2`. It
         is not part of the loss that is reported.
+      clip_norm: length to which the gradient of every variable is cut; None: none is.
       checkpoint_every, evaluate_every: steps between checkpoints, and evaluations (0: none).
       log_every: steps between lines of progress, `history.csv` and TensorBoard.
       jit: whether forward and backward pass are compiled by XLA.
@@ -69,6 +70,7 @@ class TrainingConfig:
     accumulation: int = 1
     momentum: float = 0.9
     weight_decay: float = 1e-7
+    clip_norm: float | None = None
     checkpoint_every: int = 1000
     log_every: int = 100
     evaluate_every: int = 0
@@ -83,6 +85,7 @@ class TrainingConfig:
             ('log_every', self.log_every >= 1, 'at least 1'),
             ('evaluate_every', self.evaluate_every >= 0, '0 or more'),
             ('momentum', 0 <= self.momentum < 1, 'in [0, 1)'),
+            ('clip_norm', self.clip_norm is None or self.clip_norm > 0, 'above 0'),
             ('weight_decay', 0 <= self.weight_decay < math.inf, '0 or more'),
         ):
             if not holds:
@@ -169,7 +172,9 @@ class _Run:
         self.config, self.task, self.report = config, task, report
         with strategy.scope():
             self.network = create_network()
-            self.optimizer = MomentumSGD(config.schedule.build(), momentum=config.momentum)
+            self.optimizer = MomentumSGD(
+                config.schedule.build(), momentum=config.momentum, clip_norm=config.clip_norm
+            )
             if keras.config.dtype_policy().name == 'mixed_float16':
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             step = tf.Variable(0, dtype='int64', trainable=False, name='step')

@@ -77,6 +77,9 @@ def test_every_annotated_frame_once_an_epoch(datasets, with_flow):
     assert [int(one['epoch']) for one in found] == [k for k in range(3) for _ in range(count)]
     other = examples(make(datasets, with_flow, batch_size=1, seed=4), count)
     assert names(other) != epochs[0]
+    seeds = {tuple(one['seed'].tolist()) for one in found}
+    assert len(seeds) == len(found)  # of each frame in each epoch
+    assert min(map(min, seeds)) >= 0
 
 
 @pytest.mark.parametrize('taken', [1, WITH_FLOW, 2 * WITH_FLOW + 3])

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from s3dg.detection.frame_ap import FrameBoxes
+
 
 def overlap(one, other):
     """Intersection over union of two boxes; 0 where one has no area."""
@@ -58,3 +60,14 @@ def random_boxes(rng, count, height=320, width=400):
     corners = [np.sort(rng.uniform(0, size - 10, (count, 2))) for size in (height, width)]
     (top, bottom), (left, right) = (pair.T for pair in corners)
     return np.stack([top, left, bottom + 10, right + 10], -1).astype(np.float32)
+
+
+def boxes_of(*rows):
+    """`FrameBoxes` of rows (frame, label, (y_min, x_min, y_max, x_max)) or with a score at last."""
+    columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+    return FrameBoxes(
+        np.array(columns[0], np.int64),
+        np.array(columns[1], np.int32),
+        np.array(columns[2], np.float32).reshape(-1, 4),
+        np.array(columns[3], np.float32) if len(columns) > 3 else None,
+    )

@@ -10,7 +10,7 @@ INSIDE = [330, 374, 340, 180, 234, 210, 0, 50, 18, 0, 0, 0]
 
 
 def test_as_many_as_the_published_detector_has():
-    found = anchors.grid(20, 25, 16)
+    found = anchors.grid(20, 25, 16, 256)
     assert found.shape == (6000, 4)
     within = anchors.inside(found, 320, 400).numpy().reshape(20 * 25, anchors.PER_POSITION)
     assert within.sum(0).tolist() == INSIDE
@@ -18,10 +18,10 @@ def test_as_many_as_the_published_detector_has():
 
 
 def test_anchors_by_hand():
-    assert np.allclose(anchors.sizes()[1], [64, 64])
-    wide = anchors.sizes()[5]  # of scale 0.5 and ratio 2
+    assert np.allclose(anchors.sizes(256)[1], [64, 64])
+    wide = anchors.sizes(256)[5]  # of scale 0.5 and ratio 2
     assert np.allclose(wide, [128 / np.sqrt(2), 128 * np.sqrt(2)])
-    found = anchors.grid(3, 4, 16).numpy().reshape(3, 4, 12, 4)
+    found = anchors.grid(3, 4, 16, 256).numpy().reshape(3, 4, 12, 4)
     # At row 2 and column 3, that is at pixel (32, 48), the square of 64.
     assert np.allclose(found[2, 3, 1], [0, 16, 64, 80])
 
@@ -34,6 +34,6 @@ def test_an_anchor_on_the_border_is_inside():
 def test_sizes_may_be_known_late():
     @tf.function(input_signature=[tf.TensorSpec([], tf.int32)] * 2)
     def grid(rows, columns):
-        return anchors.grid(rows, columns, 16)
+        return anchors.grid(rows, columns, 16, 256)
 
-    assert np.array_equal(grid(3, 4), anchors.grid(3, 4, 16))
+    assert np.array_equal(grid(3, 4), anchors.grid(3, 4, 16, 256))

@@ -39,8 +39,12 @@ def batch():
         'flow': values(2, 8, *SIZE, 2),
         'key': values(2, *SIZE, 3),
     }
-    true_boxes = np.array([[[8, 8, 56, 60], [0, 0, 0, 0]], [[0, 0, 0, 0]] * 2], np.float32)
-    return inputs, true_boxes, np.array([[True, False], [False, False]]), np.zeros((2, 2), np.int32)
+    return inputs | {
+        'true_boxes': np.float32([[[8, 8, 56, 60], [0, 0, 0, 0]], [[0, 0, 0, 0]] * 2]),
+        'is_true': np.array([[True, False], [False, False]]),
+        'labels': np.zeros((2, 2), np.int32),
+        'seed': np.int32([[1, 2], [3, 4]]),
+    }
 
 
 def test_key_frames_are_prepared_as_keras_does():
@@ -98,7 +102,7 @@ def test_a_step_trains_everything_but_the_statistics_of_batch_norm(detector, bat
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            found = detector.losses_of(*batch, seed=[1, 2])
+            found = detector(batch, training=True)
             total = tf.add_n([*found.values()])
         gradients = tape.gradient(total, detector.trainable_variables)
         optimizer.apply(gradients, detector.trainable_variables)
@@ -119,29 +123,74 @@ def test_a_step_trains_everything_but_the_statistics_of_batch_norm(detector, bat
 
 
 def test_answers_do_not_depend_on_the_chunk(detector, batch):
-    inputs, *_ = batch
-    whole = detector(inputs, chunk=1000)
+    whole = detector(batch, chunk=1000)
     assert whole.boxes.shape == (2, CONFIG.detections, 4)
     assert whole.is_box.numpy().any()
     for chunk in (1, 7, 20):
-        found = detector(inputs, chunk=chunk)
+        found = detector(batch, chunk=chunk)
         for one, other in zip(found, whole, strict=True):
             assert one.numpy() == pytest.approx(other.numpy(), abs=1e-3)
 
 
 def test_flow_counts_as_much_as_colour(detector, batch):
-    inputs, *_ = batch
-    maps = detector.map_of(inputs).numpy()
-    bodies = detector.body(inputs['clip']), detector.flow_body(inputs['flow'])
+    maps = detector.map_of(batch).numpy()
+    bodies = detector.body(batch['clip']), detector.flow_body(batch['flow'])
     assert maps == pytest.approx(sum(body.numpy() for body in bodies) / 2, rel=1e-5, abs=1e-6)
-    other = detector.map_of(inputs | {'flow': 255 - inputs['flow']}).numpy()
+    other = detector.map_of(batch | {'flow': 255 - batch['flow']}).numpy()
     assert np.abs(other - maps).max() > 1e-3
+
+
+def losses(detector, batch, **changed):
+    found = detector({name: tf.constant(x) for name, x in (batch | changed).items()}, training=True)
+    return {name: float(value) for name, value in found.items()}
 
 
 def test_the_same_seed_draws_the_same_boxes(detector, batch):
     one, same, other = (
-        {name: float(x) for name, x in detector.losses_of(*batch, seed=seed).items()}
-        for seed in ([1, 2], [1, 2], [1, 5])
+        losses(detector, batch, seed=np.int32(seeds))
+        for seeds in ([[1, 2], [3, 4]], [[1, 2], [3, 4]], [[1, 5], [3, 4]])
     )
     assert one == pytest.approx(same, rel=1e-5)
     assert one['rpn_class'] != pytest.approx(other['rpn_class'], rel=1e-5)
+
+
+def test_losses_of_a_batch_are_the_means_of_its_frames(detector, batch):
+    """So what is drawn of a frame does not depend on those beside it."""
+    together = losses(detector, batch)
+    alone = [
+        losses(detector, {name: values[k : k + 1] for name, values in batch.items()})
+        for k in range(2)
+    ]
+    for name in together:
+        assert together[name] == pytest.approx(np.mean([one[name] for one in alone]), rel=1e-4)
+
+
+def test_boxes_stay_exact_in_half_precision(detector, batch):
+    """2047 and 2049 are one number in bfloat16."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy('mixed_bfloat16')
+    try:
+        half = detection.Detector(
+            s3dg.build('s3d_g', width=0.125, num_classes=4), num_classes=3, config=CONFIG
+        )
+        seen = {}
+        half.training_losses = lambda inputs: seen.update(inputs)
+        half(batch | {'true_boxes': np.full((2, 2, 4), 2049, np.float32)}, training=True)
+        assert float(seen['true_boxes'][0, 0, 0]) == 2049
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_calibrated_activations_neither_fade_nor_grow(batch):
+    """Of random weights, whose batch norms have no statistics."""
+    keras.utils.set_random_seed(1)
+    resnet = detection.create_resnet(width=0.125)
+    assert resnet.output.shape[-1] == 128
+    norms = [one for one in resnet.layers if isinstance(one, keras.layers.BatchNormalization)]
+    outputs = keras.Model(resnet.inputs, [one.output for one in norms])
+    detection.calibrate(resnet, batch['key'])
+    assert all(one.momentum == 0.99 for one in norms)
+    for values in outputs(detection.preprocess(batch['key']), training=False):
+        channels = values.numpy().reshape(-1, values.shape[-1])
+        assert np.abs(channels.mean(0)).max() < 0.05
+        assert np.abs(channels.std(0) - 1).max() < 0.05
