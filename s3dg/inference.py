@@ -13,8 +13,8 @@ class InBatches:
     filled up with zeros, and what becomes of those is cut off.
 
     Args:
-      function: takes a tensor (clips, ...) and returns one (clips, ...), or a dict of them. Each
-        device runs it on its share of a batch.
+      function: takes a tensor (clips, ...), or a dict of them, and returns one, or a dict of them.
+        Each device runs it on its share of a batch.
       batch_size: clips of a batch, over all devices; an attribute too.
       strategy: the devices; default those of the strategy in whose scope it is made, else one.
 
@@ -36,23 +36,32 @@ class InBatches:
         """What the function returns for clips, as NumPy arrays.
 
         Args:
-          clips: an array (clips, ...), or a sequence of arrays (...); at least one clip.
+          clips: an array (clips, ...), or a sequence of arrays (...), or a dict of such; at least
+            one clip.
         """
         size = self.batch_size
-        starts = range(0, len(clips), size)
-        batches = [self._of_batch(np.asarray(clips[first : first + size])) for first in starts]
+        named = clips if isinstance(clips, dict) else {None: clips}
+        count = len(next(iter(named.values())))
+        batches = []
+        for first in range(0, count, size):
+            batch = {key: np.asarray(one[first : first + size]) for key, one in named.items()}
+            batches.append(self._of_batch(batch, min(size, count - first)))
         return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
-    def _of_batch(self, clips):
-        zeros = np.zeros((self.batch_size - len(clips), *clips.shape[1:]), clips.dtype)
-        batch = np.concatenate([clips, zeros]) if len(zeros) else clips
-        shares = np.split(batch, self._strategy.num_replicas_in_sync)
-        distributed = self._strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(shares[context.replica_id_in_sync_group])
-        )
+    def _of_batch(self, named, count):
+        batch = {key: self._distributed(clips) for key, clips in named.items()}
 
         def join(output):
             parts = self._strategy.experimental_local_results(output)
-            return np.concatenate([part.numpy() for part in parts])[: len(clips)]
+            return np.concatenate([part.numpy() for part in parts])[:count]
 
-        return tf.nest.map_structure(join, self._of_devices(distributed))
+        return tf.nest.map_structure(join, self._of_devices(batch.get(None, batch)))
+
+    def _distributed(self, clips):
+        """A batch of clips, filled up and shared among the devices."""
+        zeros = np.zeros((self.batch_size - len(clips), *clips.shape[1:]), clips.dtype)
+        batch = np.concatenate([clips, zeros]) if len(zeros) else clips
+        shares = np.split(batch, self._strategy.num_replicas_in_sync)
+        return self._strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(shares[context.replica_id_in_sync_group])
+        )

@@ -53,6 +53,11 @@ class AnnotatedVideo:
         here = columns[boxes.FRAME] == frame
         return columns[boxes.BOX].reshape(-1, 4)[here], columns[boxes.LABEL][here]
 
+    def left_out(self, most_boxes: int) -> int:
+        """How many boxes are left out where a frame has at most `most_boxes`."""
+        counts = np.unique(self.rgb.boxes[boxes.FRAME], return_counts=True)[1]
+        return int(np.maximum(counts - most_boxes, 0).sum())
+
 
 def annotated_videos(
     rgb: tfds.core.DatasetBuilder, split: str, flow: tfds.core.DatasetBuilder | None = None

@@ -136,6 +136,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     MAX_SKIPPED_FRACTION = 0.1
     # Frames a second of videos that come as folders of images.
     FOLDER_FRAMES_PER_SECOND: float | None = None
+    # (height, width) of the pictures that boxes were drawn on, in pixels; None: there are none.
+    BOX_PICTURE: tuple[int, int] | None = None
     # None: nothing is known before the videos are there.
     PUBLISHED: Published | None = None
 

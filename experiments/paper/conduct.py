@@ -40,14 +40,23 @@ def program(experiment):
 
     def main(arguments):
         del arguments
-        conduct(experiment.of(FLAGS), ConductOptions.of(FLAGS))
+        conduct(experiment.of(FLAGS), ConductOptions.of(FLAGS), Options.of(FLAGS))
 
     return define_flags, main
 
 
 def define_experiment_flags(experiment):
     """The flags that all experiments have; `experiment`: a class of `Experiment`."""
-    name = experiment.name
+    define_conduct_flags(experiment)
+    define_training_flags()
+    if experiment.pretraining:
+        help_text = 'As --steps, for networks that others start from.'
+        define_count('pretraining_steps', None, help_text, MOST_STEPS)
+
+
+def define_conduct_flags(section):
+    """Flags of where and how often something is trained; `section`: a class of `Section`."""
+    name = section.name
     define_workdir_flags(name, 'Write the report anew; trained networks are kept.')
     FLAGS.set_default('workdir', None)
     FLAGS['workdir'].help += (
@@ -79,10 +88,12 @@ def define_experiment_flags(experiment):
         'With --dry_run: 1e12 multiply-adds a second that a GPU sustains.',
         1_000_000,
     )
-    define_training_flags()
-    if experiment.pretraining:
-        help_text = 'As --steps, for networks that others start from.'
-        define_count('pretraining_steps', None, help_text, MOST_STEPS)
+
+
+def report_folder(name, preset, options):
+    """The folder of an experiment's report, and that of trained networks, as `pathlib.Path`s."""
+    workdir = workdir_path(options.workdir or _WORKDIRS[preset].format(name))
+    return workdir, home_path(options.networks_dir or workdir.parent / 'networks')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +107,7 @@ class ConductOptions:
     seeds: range  # a range
     dry_run: bool  # whether only to say what would be trained
     gpu_rate: float  # as of `Workload.gpu_hours`
-    runtime: RuntimeOptions  # the `RuntimeOptions`
-    training: Options  # the `Options`
+    runtime: RuntimeOptions
 
     @classmethod
     def of(cls, values):
@@ -110,25 +120,23 @@ class ConductOptions:
             **{name: values[name].value for name in names},
             seeds=range(values.seed, values.seed + values.seeds),
             runtime=RuntimeOptions.of(values),
-            training=Options.of(values),
         )
 
 
-def conduct(experiment, options):
+def conduct(experiment, options, training):
     """Trains the networks of an experiment that are not there yet, and writes its report.
 
     Raises:
       UsageError: for flags that cannot be, or where a dataset is not there.
     """
-    workdir = workdir_path(options.workdir or _WORKDIRS[experiment.preset].format(experiment.name))
-    networks_dir = home_path(options.networks_dir or workdir.parent / 'networks')
+    workdir, networks_dir = report_folder(experiment.name, experiment.preset, options)
     study = Study(networks_dir, options.data_dir, start_runtime(options.runtime), entry.report)
     if options.dry_run:
-        recipes = _with_options(experiment.recipes(), options.training)
+        recipes = _with_options(experiment.recipes(), training)
         entry.report(dry_run.describe(study, recipes, options.seeds, options.gpu_rate))
         return
     try:
-        recipes = _with_options(experiment.recipes(), options.training)
+        recipes = _with_options(experiment.recipes(), training)
         plans = study.plans(recipes, options.seeds)
     except (DatasetError, MissingFileError) as error:
         if (workdir / RESULTS_FILE).exists() and not options.overwrite:
@@ -143,7 +151,7 @@ def conduct(experiment, options):
         **experiment.settings,
         'networks': plans,
     }
-    changes = options.training.changes()
+    changes = training.changes()
     if changes:
         settings['overridden'] = changes  # what that comes to is in the plans
     anew = options.overwrite

@@ -46,13 +46,14 @@ class Trained:
         return self.run.results
 
 
-def _decisive(settings):
+def decisive(settings, free=FREE_SETTINGS):
     """The settings of a training that decide the network, flat, as config.json holds them."""
     flat = flatten(json.loads(json.dumps(settings)))
-    return {name: flat[name] for name in flat if name not in FREE_SETTINGS}
+    return {name: flat[name] for name in flat if name not in free}
 
 
-def _digest(decisive):
+def digest(decisive):
+    """SHA-256 of what `decisive` returns."""
     text = json.dumps(decisive, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -88,12 +89,18 @@ class Study:
         builder = self.builder(recipe.dataset, recipe.config)
         splits = ('train', choose_split(builder, None, 'dataset'))
 
-        def find(before):
-            plan = self.plan(before, seed)
-            path = self.folder(plan, before) / training.MODEL_FILE
-            return path, _digest(_decisive(plan.to_dict()))
+        replicas = self.strategy.num_replicas_in_sync
+        return recipe.plan(builder, splits, replicas, seed, lambda one: self.found(one, seed))
 
-        return recipe.plan(builder, splits, self.strategy.num_replicas_in_sync, seed, find)
+    def found(self, recipe, seed):
+        """Where the network of a recipe lies, or will lie, and what tells its weights from others.
+
+        Returns:
+          (path of the .keras file, digest)
+        """
+        plan = self.plan(recipe, seed)
+        path = self.folder(plan, recipe) / training.MODEL_FILE
+        return path, digest(decisive(plan.to_dict()))
 
     def plans(self, recipes, seeds):
         """What decides the networks of all recipes, for `config.json`; before hours of training.
@@ -103,16 +110,14 @@ class Study:
           UsageError, ConfigError: where a flag does not fit it.
         """
         return {
-            recipe.label: {
-                str(seed): _decisive(self.plan(recipe, seed).to_dict()) for seed in seeds
-            }
+            recipe.label: {str(seed): decisive(self.plan(recipe, seed).to_dict()) for seed in seeds}
             for recipe in recipes
         }
 
     def folder(self, plan, recipe):
         """Where the network of a plan lies or, if it is not there yet, will lie."""
-        wanted = _decisive(plan.to_dict())
-        own = f'{recipe.name}-{plan.dataset}-{plan.config}-seed{plan.seed}-{_digest(wanted)[:8]}'
+        wanted = decisive(plan.to_dict())
+        own = f'{recipe.name}-{plan.dataset}-{plan.config}-seed{plan.seed}-{digest(wanted)[:8]}'
         found = [path for path in self._trainings() if self._settings(path) == wanted]
         finished = [path for path in found if _is_finished(path)]
         return next(iter(finished or found), self.networks_dir / own)
@@ -141,7 +146,7 @@ class Study:
                 self._strange.add(folder)
                 self.report(f'--networks_dir: left out: {error}')
             return None
-        return _decisive(settings) if settings.pop('program') == 'train' else None
+        return decisive(settings) if settings.pop('program') == 'train' else None
 
     def train(self, recipe, seed):
         """The `Trained` network of a recipe; trained, or trained on, where it is not finished."""

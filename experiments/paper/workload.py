@@ -155,12 +155,12 @@ def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSU
             f'{one.clips:,}',
             f'{one.cost.multiply_adds / 1e9:.2f}',
             f'{one.cost.parameters / 1e6:.2f}',
-            _hours(one.gpu_hours(gpu_rate)),
+            hours_text(one.gpu_hours(gpu_rate)),
         )
         for one in workloads
     ]
     totals = (sum(one.steps for one in workloads), sum(one.clips for one in workloads))
-    trainings.append(('sum', '', *(f'{total:,}' for total in totals), '', '', _hours(hours)))
+    trainings.append(('sum', '', *(f'{total:,}' for total in totals), '', '', hours_text(hours)))
     kept = sum(one.checkpoint_bytes for one in workloads)
     missing = sum(disk.bytes for disk in disks if not disk.stored)
     space = [
@@ -178,8 +178,7 @@ def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSU
         [
             markdown_table(_TRAINING_COLUMNS, trainings),
             f'Trainings: {whole:.3g} multiply-adds, {TRAINING_PASSES} x those of one clip in '
-            f'inference for each clip; GPU-hours at {gpu_rate:g}e12 multiply-adds a second of one '
-            f'GPU, {_reason(gpu_rate)}.\n',
+            f'inference for each clip; {describe_rate(gpu_rate)}\n',
             markdown_table(('disk', 'of', 'size', ''), space),
         ]
     )
@@ -196,13 +195,17 @@ _TRAINING_COLUMNS = (
 )
 
 
-def _reason(gpu_rate):
+def describe_rate(gpu_rate):
+    """What GPU-hours are counted at, as half a sentence."""
     if gpu_rate != ASSUMED_GPU_RATE:
-        return 'as --gpu_rate says'
-    return f'which is ASSUMED, not measured here ({_ASSUMPTION}); --gpu_rate sets another'
+        reason = 'as --gpu_rate says'
+    else:
+        reason = f'which is ASSUMED, not measured here ({_ASSUMPTION}); --gpu_rate sets another'
+    return f'GPU-hours at {gpu_rate:g}e12 multiply-adds a second of one GPU, {reason}.'
 
 
-def _hours(hours):
+def hours_text(hours):
+    """A number of hours as tables have it."""
     return f'{hours:,.0f}' if hours >= 100 else f'{hours:.2g}'
 
 

@@ -147,23 +147,42 @@ def override(preset, options, report):
     Raises:
       UsageError, ConfigError: for a value that cannot be.
     """
-    schedule, rate = preset.schedule, options.learning_rate
-    if options.steps is not None:
-        schedule = schedule.with_steps(options.steps)
     batch_size = preset.batch_size if options.batch_size is None else options.batch_size
-    if rate is not None:
-        first = schedule.rates[0][1] if isinstance(schedule, StepSchedule) else schedule.rate
-        schedule = schedule.scaled(rate / first)
-    elif batch_size != preset.batch_size:
-        factor = batch_size / preset.batch_size
-        schedule = schedule.scaled(factor)
-        report(
-            f'batch of {batch_size} instead of {preset.batch_size} clips: learning rate scaled by '
-            f'{factor:.4g} (--learning_rate overrides)'
-        )
+    schedule = scaled_schedule(
+        preset.schedule,
+        options.steps,
+        options.learning_rate,
+        batch_size,
+        preset.batch_size,
+        'clips',
+        report,
+    )
     given = {name: getattr(options, name) for name in _PRESET_FIELDS}
     given = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(preset, schedule=schedule, batch_size=batch_size, **given)
+
+
+def scaled_schedule(schedule, steps, rate, batch_size, usual_batch_size, unit, report):
+    """A schedule with what flags give; reports how its rate was scaled with the batch.
+
+    Args:
+      steps, rate: length and first rate; None leaves them.
+      batch_size, usual_batch_size: now, and of the preset.
+      unit: what they count.
+    """
+    if steps is not None:
+        schedule = schedule.with_steps(steps)
+    if rate is not None:
+        first = schedule.rates[0][1] if isinstance(schedule, StepSchedule) else schedule.rate
+        return schedule.scaled(rate / first)
+    if batch_size == usual_batch_size:
+        return schedule
+    factor = batch_size / usual_batch_size
+    report(
+        f'batch of {batch_size} instead of {usual_batch_size} {unit}: learning rate scaled by '
+        f'{factor:.4g} (--learning_rate overrides)'
+    )
+    return schedule.scaled(factor)
 
 
 def resolve_accumulation(preset, replicas):

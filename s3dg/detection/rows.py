@@ -47,20 +47,32 @@ def write_rows(
         for start in range(0, len(detections), _CHUNK):
             chunk = slice(start, start + _CHUNK)
             frames, places = np.unique(detections.frame[chunk], return_inverse=True)
-            begins = []
-            for frame in frames.tolist():
-                video, index = names(frame)
-                begins.append(f'{_cell(video)},{index + 1}')
-            boxes = detections.box[chunk].astype(np.float64)
+            starts = [row_start(*names(frame)) for frame in frames.tolist()]
             columns = [places, detections.label[chunk], detections.score[chunk]]
-            columns += [boxes[:, 1], boxes[:, 0], boxes[:, 3] - 1, boxes[:, 2] - 1]
-            # Nine digits are enough for float32. That of a difference from 1 may need more.
+            columns.append(detections.box[chunk].astype(np.float64))
             file.writelines(
-                f'{begins[place]},{label},{score:.9g},{x1:.9g},{y1:.9g},{x2!r},{y2!r}\n'
-                for place, label, score, x1, y1, x2, y2 in zip(
+                row(starts[place], label, score, box)
+                for place, label, score, box in zip(
                     *(column.tolist() for column in columns), strict=True
                 )
             )
+
+
+def row_start(video: str, index: int) -> str:
+    """How rows of a frame begin: the name of its video, and its index there, from 0."""
+    return f'{_cell(video)},{index + 1}'
+
+
+def row(start: str, label: int, score: float, box: list[float]) -> str:
+    """A line of such a file.
+
+    Args:
+      start: as `row_start` returns.
+      box: y_min, x_min, y_max, x_max in pixels; numbers of float32 as Python has them.
+    """
+    y_min, x_min, y_max, x_max = box
+    # Nine digits are enough for float32. That of a difference from 1 may need more.
+    return f'{start},{label},{score:.9g},{x_min:.9g},{y_min:.9g},{x_max - 1!r},{y_max - 1!r}\n'
 
 
 def _cell(text):

@@ -45,6 +45,21 @@ def training_curves(rows, path):
             axes.grid(alpha=0.3)
 
 
+def loss_curves(rows, names, path):
+    """Draws losses by their names, and the learning rate, from the rows of a `history.csv`."""
+    steps = [row['step'] for row in rows]
+    with drawing(path, (8, 3.2)) as figure:
+        losses, rate = figure.subplots(1, 2)
+        for name in names:
+            losses.plot(steps, [row[name] for row in rows], label=name)
+        losses.set(title='training losses', xlabel='step', yscale='log')
+        losses.legend()
+        rate.plot(steps, [row['learning_rate'] for row in rows], color='tab:green')
+        rate.set(title='learning rate', xlabel='step', ylim=(0, None))
+        for axes in (losses, rate):
+            axes.grid(alpha=0.3)
+
+
 def confusion_matrices(confusions, class_names, path):
     """Draws confusion matrices by title, rows: true class, side by side, as shares of that class.
 

@@ -33,12 +33,26 @@ _WRITTEN = (
     'predictions_*.npz',
     'features_*.npz',
     'submission_*.csv',
+    # Detectors.
+    'rpn/history.csv',
+    'rpn/checkpoints/checkpoint*',
+    'rpn/checkpoints/ckpt-*',
+    'rpn/tensorboard/events.out.tfevents.*',
+    'detections.csv',
+    'detections_*/*.npz',
+    'precision_recall_*.png',
+    'found_and_true.png',
+    'filmstrip.png',
     # quickstart
     'samples.png',
     'new_videos/*.mp4',
     *(f'saved_model/{name}' for name in SAVED_MODEL_FILES),
     # s3dg features
     'features/*.npz',
+    # s3dg detect
+    'detections/*.mp4',
+    'detections/*.csv',
+    'detections/*.json',
     # cost_table
     'networks.csv',
     'layers.csv',

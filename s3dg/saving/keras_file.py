@@ -5,8 +5,10 @@ which holds the weights. Keras builds first and compares afterwards. So both are
 before anything is built: then a network takes no more memory than a few times the size of its file.
 """
 
+import dataclasses
 import json
 import zipfile
+from collections.abc import Callable
 
 import h5py
 import keras
@@ -31,14 +33,40 @@ class KerasFileError(S3dgError, ValueError):
     """
 
 
-def load(path):
-    """The `Network` that a `.keras` file holds.
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A class of which a `.keras` file may hold one."""
+
+    name: str
+    # What its `get_config` returned -> the `NetworkConfig`s of its networks; any error is damage.
+    read: Callable[[dict], list[NetworkConfig]]
+
+
+def _read_network(values):
+    names = values['class_names']
+    VideoFormat.from_dict(values['video_format'])
+    config = NetworkConfig.from_dict(values['config'])
+    if names is not None and (
+        len(names) != config.num_classes or not all(isinstance(name, str) for name in names)
+    ):
+        raise KerasFileError(
+            f'it has {len(names)} class names, expected one for each of {config.num_classes} '
+            f'classes'
+        )
+    return [config]
+
+
+NETWORK = Kind('Network', _read_network)
+
+
+def load(path, kind=NETWORK):
+    """The `Network`, or what else `kind` says, that a `.keras` file holds.
 
     Raises:
       KerasFileError, ConfigError: if it holds none, or is damaged, or a weight is NaN or infinite.
       OSError: where it cannot be opened.
     """
-    check(path)
+    check(path, kind)
     with reading('it cannot be read as a network', KerasFileError):
         network = keras.models.load_model(path, compile=False)
     broken = non_finite_weight(network)
@@ -47,7 +75,7 @@ def load(path):
     return network
 
 
-def check(path):
+def check(path, kind=NETWORK):
     """Compares what a file says of its network with what it holds; raises as `load`."""
     with open(path, 'rb') as file:
         with reading('it is no .keras file, or not a whole one', KerasFileError):
@@ -64,35 +92,27 @@ def check(path):
         if damaged is not None or names:
             what = f'{damaged} is damaged' if damaged else f'it has no {min(names)}'
             raise KerasFileError(f'it is no whole .keras file: {what}')
-        config = _read_config(archive)
+        configs = _read_config(archive, kind)
         with reading('its weights cannot be read', KerasFileError):
             held = _count_weights(archive)
     with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
-        needed = least_weights(config)
+        needed = sum(map(least_weights, configs))
     if needed > held:
+        told = ', '.join(f'{one.num_classes} classes, width {one.width:g}' for one in configs)
         raise KerasFileError(
-            f'its network needs {needed:,} weights or more ({config.num_classes} classes, width '
-            f'{config.width:g}), and it holds {held:,}'
+            f'its network needs {needed:,} weights or more ({told}), and it holds {held:,}'
         )
 
 
-def _read_config(archive):
+def _read_config(archive, kind):
     with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
         values = json.loads(archive.read(_CONFIG_FILE))
-        kind, registered = values['class_name'], values.get('registered_name')
-        if registered != 's3dg>Network' or kind != 'Network':
-            raise KerasFileError(f'it holds a {kind}, expected a network of this project')
-        names = values['config']['class_names']
-        VideoFormat.from_dict(values['config']['video_format'])
-        config = NetworkConfig.from_dict(values['config']['config'])
-        if names is not None and (
-            len(names) != config.num_classes or not all(isinstance(name, str) for name in names)
-        ):
+        found, registered = values['class_name'], values.get('registered_name')
+        if (found, registered) != (kind.name, f's3dg>{kind.name}'):
             raise KerasFileError(
-                f'it has {len(names)} class names, expected one for each of {config.num_classes} '
-                f'classes'
+                f'it holds a {found}, expected a {kind.name.lower()} of this project'
             )
-    return config
+        return kind.read(values['config'])
 
 
 def _count_weights(archive):

@@ -41,18 +41,39 @@ def digests(folder):
     return found
 
 
-def read_metadata(folder):
-    """The `Metadata` of a SavedModel; ExportError for a file that is not as it was written."""
+def read_values(folder, kind='network'):
+    """What `METADATA_FILE` holds, of a SavedModel whose files are as they were written.
+
+    Raises:
+      ExportError: where one is missing or another, or the SavedModel is of another kind.
+    """
     path = pathlib.Path(folder, METADATA_FILE)
     if not path.is_file():
         raise ExportError(
             f'{folder} is not a SavedModel written by this project: it has no {METADATA_FILE}.'
         )
     values = read_json(path, ExportError, _REMEDY)
+    found_kind = values.get('kind', 'network')
+    if found_kind != kind:
+        raise ExportError(f'{folder} is the SavedModel of a {found_kind}, expected a {kind}.')
+    with reading(f'{path} is damaged; {_REMEDY}', ExportError):
+        # Earlier versions wrote no digests: for their exports TensorFlow's own check must do.
+        expected = dict(values['files']) if 'files' in values else None
+    found = digests(folder)
+    for name in ('saved_model.pb', 'variables/variables.index', *(expected or ())):
+        if name not in found:
+            raise ExportError(f'{folder}/{name} is not there; {_REMEDY}')
+        if expected is not None and found[name] != expected.get(name):
+            raise ExportError(f'{folder}/{name} is not as it was exported; {_REMEDY}')
+    return values
+
+
+def read_metadata(folder):
+    """The `Metadata` of a network's SavedModel; ExportError for what is not as it was written."""
+    values = read_values(folder)
+    path = pathlib.Path(folder, METADATA_FILE)
     try:
         with reading(f'{path} is damaged; {_REMEDY}', ExportError):
-            # Earlier versions wrote no digests: for their exports TensorFlow's own check must do.
-            expected = dict(values['files']) if 'files' in values else None
             names = None if values['class_names'] is None else tuple(values['class_names'])
             config = NetworkConfig.from_dict(values['network'])
             video_format = VideoFormat.from_dict(values['video_format'])
@@ -65,10 +86,4 @@ def read_metadata(folder):
             f'{path} is damaged: found {len(names)} class names, expected {config.num_classes}; '
             f'{_REMEDY}'
         )
-    found = digests(folder)
-    for name in ('saved_model.pb', 'variables/variables.index', *(expected or ())):
-        if name not in found:
-            raise ExportError(f'{folder}/{name} is not there; {_REMEDY}')
-        if expected is not None and found[name] != expected.get(name):
-            raise ExportError(f'{folder}/{name} is not as it was exported; {_REMEDY}')
     return Metadata(names, config, video_format)

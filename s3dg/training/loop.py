@@ -103,7 +103,10 @@ class TrainingConfig:
         return self.batch_size // parts
 
     def to_dict(self):
-        return {**dataclasses.asdict(self), 'schedule': self.schedule.to_dict()}
+        values = {**dataclasses.asdict(self), 'schedule': self.schedule.to_dict()}
+        if self.clip_norm is None:  # so that older runs, whose files lack it, are found
+            del values['clip_norm']
+        return values
 
 
 def train(

@@ -22,22 +22,27 @@ class StepSchedule:
 
     steps: int  # length of the training
     rates: tuple[tuple[int, float], ...]  # (first step, rate); the first begins at 0
+    warmup_steps: int = 0  # in which it rises in a straight line
 
     def __post_init__(self):
         starts, rates = zip(*self.rates, strict=True)
         _check(self.steps, rates)
         if starts[0] != 0 or list(starts) != sorted(set(starts)):
             raise ConfigError(f'Rates must start at step 0 and at rising steps, got {self.rates}.')
+        if not 0 <= self.warmup_steps < self.steps:
+            bound, got = f'from 0 to below steps ({self.steps})', self.warmup_steps
+            raise ConfigError(f'warmup_steps must be {bound}, got {got}.')
 
     def scaled(self, factor):
         """The same schedule with every rate times `factor` (linear scaling with the batch)."""
         rates = tuple((start, rate * factor) for start, rate in self.rates)
-        return StepSchedule(self.steps, rates)
+        return dataclasses.replace(self, rates=rates)
 
     def with_steps(self, steps):
         """The same schedule over `steps`; changes of the rate that would coincide are dropped."""
         rates = {start * steps // self.steps: rate for start, rate in self.rates}
-        return StepSchedule(steps, tuple(rates.items()))
+        warmup_steps = self.warmup_steps * steps // self.steps
+        return StepSchedule(steps, tuple(rates.items()), warmup_steps)
 
     def build(self):
         """The Keras schedule; `rates[i]` holds at its first step already."""
@@ -45,10 +50,25 @@ class StepSchedule:
         rates = [rate for _, rate in self.rates]
         if not ends:  # PiecewiseConstantDecay wants one
             ends, rates = [self.steps], rates * 2
-        return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+        return _WarmUp(schedule, self.warmup_steps) if self.warmup_steps else schedule
 
     def to_dict(self):
-        return {'kind': 'steps', 'steps': self.steps, 'rates': [list(pair) for pair in self.rates]}
+        values = {'steps': self.steps, 'rates': [list(pair) for pair in self.rates]}
+        if self.warmup_steps:  # so that older runs, whose files lack it, are found
+            values['warmup_steps'] = self.warmup_steps
+        return {'kind': 'steps', **values}
+
+
+class _WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule whose rates are reached in a straight line; the first step has a share already."""
+
+    def __init__(self, schedule, steps):
+        self._schedule, self._steps = schedule, steps
+
+    def __call__(self, step):
+        share = keras.ops.minimum((keras.ops.cast(step, 'float32') + 1) / self._steps, 1)
+        return share * self._schedule(step)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,7 @@ EXPECTED = {
     'jhmdb': (21, 928, 34),
     'ucf101_24': (24, 3_194, 175),
     'moving_shapes': (10, 2_000, 18),
+    'moving_shapes_boxes': (6, 460, 14),
 }
 
 
@@ -82,11 +83,16 @@ def test_divisions_have_their_own_numbers_where_they_are_published():
 
 
 @pytest.mark.parametrize(
-    'config', [known.name for known in catalog.BUILDERS['moving_shapes'].BUILDER_CONFIGS]
+    ('dataset', 'config'),
+    [
+        (name, known.name)
+        for name in catalog.EMBEDDED
+        for known in catalog.BUILDERS[name].BUILDER_CONFIGS
+    ],
 )
-def test_generated_videos_are_those_that_will_be_made(config, tmp_path):
-    facts = catalog.published_facts('moving_shapes', config)
-    builder = catalog.make_builder('moving_shapes', config, tmp_path)
+def test_generated_videos_are_those_that_will_be_made(dataset, config, tmp_path):
+    facts = catalog.published_facts(dataset, config)
+    builder = catalog.make_builder(dataset, config, tmp_path)
     listed = {split: len(videos) for split, videos in builder.split_videos().items()}
     assert facts.videos == listed
     assert facts.classes == len(builder.label_names())

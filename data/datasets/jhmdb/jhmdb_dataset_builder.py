@@ -82,6 +82,7 @@ class Builder(VideoBuilder, skip_registration=True):
         source='Jhuang et al. 2013: 31,838 frames',
         source_height=240,
     )
+    BOX_PICTURE = (240, 320)
 
     def label_names(self) -> list[str]:
         return list(_LABELS)

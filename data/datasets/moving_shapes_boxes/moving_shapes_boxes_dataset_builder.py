@@ -29,6 +29,7 @@ class Builder(GeneratedBuilder, skip_registration=True):
     CONFIG_CLASS = MovingShapesBoxesConfig
     BUILDER_CONFIGS = modality_configs(MovingShapesBoxesConfig)
     FLIP_LEFT_RIGHT = False  # move_right and move_left
+    BOX_PICTURE = (scenes.HEIGHT, scenes.WIDTH)
 
     @classmethod
     def published(cls, config: MovingShapesBoxesConfig) -> Published:

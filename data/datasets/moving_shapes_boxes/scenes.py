@@ -103,7 +103,8 @@ def _object(label, frames, rng) -> Object:
     else:
         radius = rng.uniform(*_RADIUS)
         radii = np.full(frames, radius)
-        distance[laid_out == 'move_down'] = rng.uniform(*SPEED) * (frames - 1)
+        axis = 1 if laid_out == 'move_down' else 0
+        distance[axis] = rng.uniform(*SPEED) * (frames - 1)
     reach = _MARGIN + radius
     start = rng.uniform(reach, np.array([WIDTH, HEIGHT]) - reach - distance)
     centres = start + steps[:, None] * distance

@@ -83,6 +83,7 @@ class Builder(VideoBuilder, skip_registration=True):
         source='the corrected annotations: 159,289 frames of 910 test videos',
         source_height=240,
     )
+    BOX_PICTURE = (240, 320)
 
     def label_names(self) -> list[str]:
         return list(_LABELS)

@@ -7,12 +7,14 @@ import tensorflow as tf
 
 import s3dg
 from s3dg.detection import network as detection
+from s3dg.detection import rpn
 from s3dg.detection.config import DetectorConfig
 
 CONFIG = DetectorConfig(
     rpn_samples=16, rpn_most_positive=8, proposals=20, samples=8, most_positive=2, detections=12
 )
 SIZE = (96, 128)
+CLASSES = ('jump', 'run', 'sit')
 
 
 @pytest.fixture(scope='module')
@@ -20,10 +22,9 @@ def detector():
     keras.utils.set_random_seed(0)
     fields = {'width': 0.125, 'kernel_initializer': 'he_normal', 'num_classes': 4}
     return detection.Detector(
-        s3dg.build('s3d_g', **fields),
-        num_classes=3,
-        flow_network=s3dg.build('s3d_g', channels=2, **fields),
-        config=CONFIG,
+        {'rgb': s3dg.build('s3d_g', **fields), 'flow': s3dg.build('s3d_g', channels=2, **fields)},
+        CLASSES,
+        proposal_network=rpn.ProposalNetwork(CONFIG),
     )
 
 
@@ -50,13 +51,13 @@ def batch():
 def test_key_frames_are_prepared_as_keras_does():
     key = np.random.default_rng(1).integers(0, 256, (2, 5, 7, 3), np.uint8)
     expected = keras.applications.resnet50.preprocess_input(key.astype(np.float32))
-    assert np.array_equal(detection.preprocess(key), expected)
+    assert np.array_equal(rpn.preprocess(key), expected)
 
 
 def test_shapes_of_the_paper():
     """Of frames of 320x400 and clips of 20, in networks of full width, which are not run."""
     network = s3dg.build('s3d_g')
-    detector = detection.Detector(network, num_classes=24)
+    detector = detection.Detector({'rgb': network}, 24 * ['some'])
     clip = tf.TensorSpec([1, 20, 320, 400, 3], tf.uint8)
     key = tf.TensorSpec([1, 320, 400, 3], tf.uint8)
     shapes = {}
@@ -65,7 +66,7 @@ def test_shapes_of_the_paper():
     def run(clip, key):
         inputs = {'clip': clip, 'key': key}
         maps = detector.map_of(inputs)
-        logits, offsets, grid, _, proposed = detector.propose(inputs, training=True)
+        logits, offsets, grid, _, proposed = detector.rpn.answer(key, training=True)
         pooled = x = detection.pool(maps, proposed.boxes, 320, 400)
         for layer in detector.tail:
             x = layer(x)
@@ -134,7 +135,7 @@ def test_answers_do_not_depend_on_the_chunk(detector, batch):
 
 def test_flow_counts_as_much_as_colour(detector, batch):
     maps = detector.map_of(batch).numpy()
-    bodies = detector.body(batch['clip']), detector.flow_body(batch['flow'])
+    bodies = [detector.bodies[key](batch[key]) for key in ('clip', 'flow')]
     assert maps == pytest.approx(sum(body.numpy() for body in bodies) / 2, rel=1e-5, abs=1e-6)
     other = detector.map_of(batch | {'flow': 255 - batch['flow']}).numpy()
     assert np.abs(other - maps).max() > 1e-3
@@ -170,9 +171,7 @@ def test_boxes_stay_exact_in_half_precision(detector, batch):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy('mixed_bfloat16')
     try:
-        half = detection.Detector(
-            s3dg.build('s3d_g', width=0.125, num_classes=4), num_classes=3, config=CONFIG
-        )
+        half = detection.Detector({'rgb': s3dg.build('s3d_g', width=0.125, num_classes=4)}, CLASSES)
         seen = {}
         half.training_losses = lambda inputs: seen.update(inputs)
         half(batch | {'true_boxes': np.full((2, 2, 4), 2049, np.float32)}, training=True)
@@ -181,16 +180,10 @@ def test_boxes_stay_exact_in_half_precision(detector, batch):
         keras.config.set_dtype_policy(before)
 
 
-def test_calibrated_activations_neither_fade_nor_grow(batch):
-    """Of random weights, whose batch norms have no statistics."""
-    keras.utils.set_random_seed(1)
-    resnet = detection.create_resnet(width=0.125)
-    assert resnet.output.shape[-1] == 128
-    norms = [one for one in resnet.layers if isinstance(one, keras.layers.BatchNormalization)]
-    outputs = keras.Model(resnet.inputs, [one.output for one in norms])
-    detection.calibrate(resnet, batch['key'])
-    assert all(one.momentum == 0.99 for one in norms)
-    for values in outputs(detection.preprocess(batch['key']), training=False):
-        channels = values.numpy().reshape(-1, values.shape[-1])
-        assert np.abs(channels.mean(0)).max() < 0.05
-        assert np.abs(channels.std(0) - 1).max() < 0.05
+def test_a_saved_detector_answers_as_before(detector, batch, tmp_path):
+    detector.save(tmp_path / 'detector.keras')
+    loaded = keras.models.load_model(tmp_path / 'detector.keras')
+    assert loaded.class_names == CLASSES
+    assert loaded.config == CONFIG
+    for one, other in zip(loaded(batch), detector(batch), strict=True):
+        assert np.array_equal(one, other)

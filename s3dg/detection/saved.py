@@ -1,0 +1,137 @@
+"""Detectors on disk: `.keras` files and SavedModels, called in the same way."""
+
+import os
+
+import keras
+import tensorflow as tf
+
+from s3dg import files
+from s3dg.answers import non_finite_weight
+from s3dg.config import NetworkConfig, VideoFormat
+from s3dg.detection.config import DetectorConfig
+from s3dg.errors import reading
+from s3dg.files import folders
+from s3dg.files.disk import writing
+from s3dg.saving import keras_file
+from s3dg.saving.export import SAVED_MODEL_FILES, check_output
+from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_values
+
+KIND = 'detector'  # in the metadata of a SavedModel
+
+
+def _read(values):
+    """The `NetworkConfig`s of a detector's saved configuration."""
+    DetectorConfig.from_dict(values['config'])
+    VideoFormat.from_dict(values['video_format'])
+    if not all(isinstance(name, str) for name in values['class_names']):
+        raise keras_file.KerasFileError('the names of its classes are no texts')
+    return [NetworkConfig.from_dict(one) for one in values['networks'].values()]
+
+
+def load(path):
+    """The `Detector` in a `.keras` file; errors as of `keras_file.load`."""
+    return keras_file.load(path, keras_file.Kind('Detector', _read))
+
+
+class SavedDetector:
+    """A detector from a `.keras` file or a SavedModel's folder, with the same answers.
+
+    Attributes:
+      class_names: of the actions, in the order of their labels.
+      video_format: the `VideoFormat`.
+      inputs: names of the entries that `detect` takes: 'clip', 'flow', 'key'.
+
+    Raises:
+      KerasFileError, ConfigError, ExportError: where the file or folder is none, or is damaged.
+      OSError: where it cannot be opened.
+    """
+
+    def __init__(self, path, chunk=64):
+        path = os.path.expanduser(path)
+        if not os.path.exists(path):
+            folders.finish_swap(path)  # where an export was cut off
+        if os.path.isdir(path):
+            values = read_values(path, KIND)
+            with reading(f'{path} cannot be read as a SavedModel', ExportError):
+                self._model = tf.saved_model.load(path)
+                self.class_names = tuple(values['class_names'])
+                self.video_format = VideoFormat.from_dict(values['video_format'])
+                self.inputs = tuple(values['inputs'])
+            self._detect = self._model.detect
+        else:
+            detector = load(path)
+            self.class_names, self.video_format = detector.class_names, detector.video_format
+            self.inputs = input_names(detector)
+            self._detect = tf.function(function(detector, chunk))
+
+    def detect(self, inputs):
+        """What is found in key frames.
+
+        Args:
+          inputs: dict from `self.inputs` to uint8 arrays: 'clip' (B, T, H, W, 3), 'flow' (B, T, H,
+            W, 2), 'key' (B, H, W, 3), T, H and W as of the video format.
+
+        Returns:
+          dict of arrays: 'boxes' float32 (B, N, 4), y_min, x_min, y_max, x_max in pixels, 'scores'
+          float32 (B, N), falling, 'labels' int32 (B, N), 'is_box' bool (B, N): what is no padding.
+        """
+        found = self._detect(*(tf.constant(inputs[name]) for name in self.inputs))
+        return {name: values.numpy() for name, values in found.items()}
+
+
+def input_names(detector):
+    """The names of what `function` takes: the key frame alone only where no clip has it."""
+    return (*detector.bodies, *([] if 'clip' in detector.bodies else ['key']))
+
+
+def function(detector, chunk=64):
+    """A function from uint8 tensors, as named by `input_names`, to what is found, as a dict."""
+    names, frames = input_names(detector), detector.video_format.clip_frames
+
+    def detect(*arguments):
+        inputs = dict(zip(names, arguments, strict=True))
+        # The annotated frame of a clip, as `data.clips.annotated.context` places it.
+        key = inputs.get('key', inputs.get('clip')[:, frames // 2] if 'clip' in inputs else None)
+        return detector(inputs | {'key': key}, chunk=chunk)._asdict()
+
+    return detect
+
+
+def export(detector, output, check=None):
+    """Writes a detector as a SavedModel with the endpoint `detect`, also the default one.
+
+    Args:
+      detector: a `Detector` with a video format.
+      output: folder to write, which is replaced whole.
+      check: as of `saving.export.export`.
+
+    Raises:
+      ExportError: as `check_output`, and where a weight is not finite.
+    """
+    check_output(output)
+    broken = non_finite_weight(detector)
+    if broken is not None:
+        raise ExportError(f'{broken} of the detector is not finite: nothing is exported.')
+    names, video_format = input_names(detector), detector.video_format
+    size = video_format.frame_size
+    shapes = {'clip': (video_format.clip_frames, *size, 3), 'key': (*size, 3)}
+    shapes['flow'] = (video_format.clip_frames, *size, 2)
+    signature = [tf.TensorSpec([None, *shapes[name]], tf.uint8, name=name) for name in names]
+    with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
+        archive = keras.export.ExportArchive()
+        for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
+            archive.add_variable_collection(name, getattr(detector, name))
+        archive.add_endpoint('detect', function(detector), signature)
+        with writing(output, 'what was there before is kept; make room and export again'):
+            archive.write_out(str(folder), verbose=False)
+        values = {
+            'kind': KIND,
+            'class_names': list(detector.class_names),
+            'video_format': video_format.to_dict(),
+            'inputs': list(names),
+            'files': digests(folder),
+        }
+        (folder / METADATA_FILE).parent.mkdir()
+        files.write_json(folder / METADATA_FILE, values)
+        if check is not None:
+            check(folder)
