@@ -48,6 +48,11 @@ def open_run(plan, folder):
     return Run(PROGRAM, folder, plan.to_dict(), free=FREE_SETTINGS)
 
 
+def task_of(plan):
+    """What the detector of a plan is trained for."""
+    return detection_task((*(CLIPS[one] for one in plan.modalities), 'key'))
+
+
 def training_frames(builders, plan, frames):
     """The input of `loop.train`: annotated frames of the training split from any example on."""
 
@@ -79,7 +84,7 @@ def train(builders, plan, folder, strategy, resnet_weights, report):
       (detector, last row of the history)
     """
     names = class_names(builders[0])
-    task = detection_task((*(CLIPS[one] for one in plan.modalities), 'key'))
+    task = task_of(plan)
     keras.utils.set_random_seed(plan.seed)
     videos = annotated.annotated_videos(builders[0], plan.splits[0])
     left_out = sum(one.left_out(plan.most_boxes) for one in videos)
@@ -167,7 +172,7 @@ def train_and_evaluate(builders, plan, this, strategy, resnet_weights, chunk, re
         'videos_expected': found.videos_expected,
         'videos_seen': found.videos_seen,
         'frames': len(found.names),
-        'clips_per_second': clips_per_second(this.path),
+        'clips_per_second': clips_per_second(this.path, task_of(plan)),
         'model': str(this / MODEL_FILE),
     }
     this.finish(results, _markdown(plan, results))

@@ -20,6 +20,7 @@ from s3dg.program.workdir import Run, workdir_path
 from s3dg.saving import keras_file
 from s3dg.training import loop, trainable
 from s3dg.training.history import read_history
+from s3dg.training.task import CLASSIFICATION
 
 MODEL_FILE = 'model.keras'
 PREDICTIONS_FILE = 'predictions.npz'
@@ -129,9 +130,9 @@ def evaluate(network, builder, plan, strategy, report=None, reverse=False):
     )
 
 
-def clips_per_second(workdir):
+def clips_per_second(workdir, task=CLASSIFICATION):
     """Mean training speed over the rows of the history that have one, None without."""
-    rates = [row['clips_per_second'] for row in read_history(workdir)]
+    rates = [row['clips_per_second'] for row in read_history(workdir, task)]
     rates = [rate for rate in rates if rate is not None]
     return float(np.mean(rates)) if rates else None
 

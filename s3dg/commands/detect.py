@@ -114,12 +114,12 @@ def found_in(detector, frames, stride, batch_size):
             {name: np.stack([getattr(one, name) for one in batch]) for name in detector.inputs}
         )
         scale = np.float32(sizes * 2) / np.float32(video_format.frame_size * 2)
-        for row, one in enumerate(batch):
-            is_box = found['is_box'][row]
-            boxes, scores = found['boxes'][row][is_box] * scale, found['scores'][row][is_box]
+        for place, one in enumerate(batch):
+            is_box = found['is_box'][place]
+            boxes, scores = found['boxes'][place][is_box] * scale, found['scores'][place][is_box]
             if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
                 raise NonFiniteAnswerError(f'The boxes of frame {one.number} are not finite.')
-            yield one.number, boxes, found['labels'][row][is_box], scores
+            yield one.number, boxes, found['labels'][place][is_box], scores
 
 
 def detect_video(detector, frames, targets, name, identity, options, progress):

@@ -6,24 +6,31 @@ The SavedModel has three endpoints: `serve`, the default, takes decoded videos; 
 as JPEG files; `features` returns features instead of classes. Batch norm is folded into the
 convolutions. The answer on a test video is compared with the network's own first, and only then
 does the SavedModel replace an earlier one at --output.
+
+A detector, which `experiments.action_detection` leaves, becomes a SavedModel with the endpoint
+`detect`: from clips around key frames, uint8 (batch, frames, height, width, 3), to their boxes,
+labels and scores.
 """
 
 import numpy as np
 from absl import flags
 
 from s3dg.answers import require_finite
+from s3dg.detection import saved
+from s3dg.errors import S3dgError
 from s3dg.program import entry
 from s3dg.program.flags import define_workdir_flags, required
 from s3dg.program.loading import load_network
 from s3dg.program.markdown import markdown_table
 from s3dg.program.workdir import Run, file_identity, home_path
-from s3dg.saving import export, saved_model
+from s3dg.saving import export, keras_file, saved_model
 from s3dg.video import sampling
 
 FLAGS = flags.FLAGS
 
 # Folding reorders float32 roundings; more than this is a fault, and the export fails.
 TOLERANCE = 1e-4
+DETECTOR_TOLERANCE = 1e-2  # of a score, or a pixel; nothing is folded there
 
 
 def define_flags():
@@ -81,15 +88,57 @@ def largest_difference(network, folder):
     return float(np.abs(served['probabilities'].numpy() - odds / odds.sum()).max())
 
 
+def export_detector(detector, output):
+    """As `export_network` of a `Detector`; the difference is of its scores, and boxes in pixels."""
+    found = []
+    rng = np.random.default_rng(0)
+    video_format = detector.video_format
+    shapes = {'clip': (video_format.clip_frames, *video_format.frame_size, 3)}
+    shapes |= {'flow': (*shapes['clip'][:3], 2), 'key': (*video_format.frame_size, 3)}
+    inputs = {
+        name: rng.integers(0, 256, (1, *shapes[name]), np.uint8)
+        for name in saved.input_names(detector)
+    }
+
+    def compare(folder):
+        served = saved.SavedDetector(folder).detect(inputs)
+        own = saved.function(detector)(*inputs.values())
+        found.append(
+            max(
+                float(np.abs(served[name] - own[name].numpy()).max(initial=0))
+                for name in ('scores', 'boxes')
+            )
+        )
+        if not found[0] <= DETECTOR_TOLERANCE:
+            raise export.ExportError(
+                f"{output}: the answers to be exported differ from the detector's by "
+                f'{found[0]:.2g}, expected at most {DETECTOR_TOLERANCE}; nothing is exported.'
+            )
+
+    saved.export(detector, output, check=compare)
+    return ['detect'], found[0]
+
+
+def load(path):
+    """The `Network` or `Detector` in a `.keras` file, and the function that exports it."""
+    if keras_file.held_class(home_path(path)) != 'Detector':
+        return load_network(path), export_network
+    try:
+        return saved.load(home_path(path)), export_detector
+    except S3dgError as error:
+        raise entry.UsageError(f'--model: {path}: {error}.') from error
+
+
 def main(arguments):
     del arguments
     required('model', FLAGS.model)
     required('output', FLAGS.output)
-    network = load_network(FLAGS.model)
+    model, export_model = load(FLAGS.model)
     export.check_output(FLAGS.output)
     settings = {'model': file_identity(FLAGS.model), 'output': FLAGS.output}
     try:
-        saved_model.read_metadata(home_path(FLAGS.output))
+        kind = 'network' if export_model is export_network else saved.KIND
+        saved_model.read_values(home_path(FLAGS.output), kind)
         is_there = True
     except export.ExportError:  # none, or not as it was exported
         is_there = False
@@ -99,7 +148,7 @@ def main(arguments):
     if this.results is not None and is_there:
         entry.report(f'{this.path}: finished already, {FLAGS.output}; --overwrite exports again')
         return
-    endpoints, difference = export_network(network, FLAGS.output)
+    endpoints, difference = export_model(model, FLAGS.output)
     results = {'endpoints': endpoints, 'max_difference': difference, 'saved_model': FLAGS.output}
     names = ', '.join(endpoints)
     rows = [

@@ -75,6 +75,15 @@ def load(path, kind=NETWORK):
     return network
 
 
+def held_class(path):
+    """The name of the class that a `.keras` file holds one of; None where that cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(_CONFIG_FILE))['class_name']
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError):
+        return None  # `load` says what is wrong with it
+
+
 def check(path, kind=NETWORK):
     """Compares what a file says of its network with what it holds; raises as `load`."""
     with open(path, 'rb') as file:
