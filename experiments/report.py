@@ -18,6 +18,7 @@ import shutil
 from absl import flags
 
 from experiments import (
+    action_detection,
     arrow_of_time,
     cost_table,
     feature_embedding,
@@ -53,6 +54,7 @@ SECTIONS = (
     feature_embedding.FeatureEmbedding,
     optical_flow.OpticalFlow,
     transfer.Transfer,
+    action_detection.ActionDetection,
     cost_table.CostTable,
 )
 

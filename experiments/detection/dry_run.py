@@ -77,8 +77,8 @@ def describe(recipes, seeds, gpu_rate):
     return '\n'.join(
         [
             table,
-            f'With {len(seeds)} seed(s) {hours_text(whole)} GPU-hours in all, without the networks to start '
-            f'from; training takes {TRAINING_PASSES} x the multiply-adds of one frame in '
+            f'Seeds: {len(seeds)}; {hours_text(whole)} GPU-hours in all, without the networks to '
+            f'start from. Training takes {TRAINING_PASSES} x the multiply-adds of one frame in '
             f'inference. {describe_rate(gpu_rate)}',
         ]
     )

@@ -25,6 +25,9 @@ def _read(values):
     VideoFormat.from_dict(values['video_format'])
     if not all(isinstance(name, str) for name in values['class_names']):
         raise keras_file.KerasFileError('the names of its classes are no texts')
+    width = values['resnet_width']
+    if not isinstance(width, (int, float)) or not 0 < width <= 1:
+        raise keras_file.KerasFileError(f'its resnet_width is {width!r}, expected above 0, to 1')
     return [NetworkConfig.from_dict(one) for one in values['networks'].values()]
 
 
@@ -91,8 +94,9 @@ def function(detector, chunk=64):
     def detect(*arguments):
         inputs = dict(zip(names, arguments, strict=True))
         # The annotated frame of a clip, as `data.clips.annotated.context` places it.
-        key = inputs.get('key', inputs.get('clip')[:, frames // 2] if 'clip' in inputs else None)
-        return detector(inputs | {'key': key}, chunk=chunk)._asdict()
+        if 'clip' in inputs:
+            inputs['key'] = inputs['clip'][:, frames // 2]
+        return detector(inputs, chunk=chunk)._asdict()
 
     return detect
 

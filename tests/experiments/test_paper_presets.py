@@ -12,6 +12,7 @@ from absl import flags
 import s3dg
 from data import catalog
 from experiments import (
+    action_detection,
     arrow_of_time,
     feature_embedding,
     filter_statistics,
@@ -22,8 +23,10 @@ from experiments import (
     speed_accuracy,
     transfer,
 )
+from experiments.detection.plan import make_plan
 from experiments.paper import conduct
 from experiments.training.options import Options
+from experiments.training.start import How, Start
 from tests import in_process
 
 EXPERIMENTS = (
@@ -64,12 +67,16 @@ class StoodIn:
         self.splits = tuple(facts.videos)[:2]
         self.info = types.SimpleNamespace(
             full_name=f'{dataset}/{config}/1.0.0',
+            name=dataset,
             config_name=config,
             splits={
                 split: types.SimpleNamespace(num_examples=count, num_bytes=1000 * count)
                 for split, count in facts.videos.items()
             },
-            features={'label': types.SimpleNamespace(names=names)},
+            features={
+                'label': types.SimpleNamespace(names=names),
+                **({'boxes': None} if cls.BOX_PICTURE else {}),
+            },
             metadata=configuration.storage() | {'flip_left_right': cls.FLIP_LEFT_RIGHT},
         )
 
@@ -83,11 +90,11 @@ def resolve(monkeypatch):
         monkeypatch.setattr(conduct, 'conduct', lambda *given: conducted.append(given))
         with in_process.flags_of(program, '--preset=paper', *words):
             program.main([])
-        ((experiment, options),) = conducted
+        ((experiment, _, training),) = conducted
         assert experiment.name == program.__name__.rpartition('.')[2]
         plans = {}
         for recipe in experiment.recipes():
-            recipe = recipe.overridden(options.training, print)
+            recipe = recipe.overridden(training, print)
             builder = StoodIn(recipe.dataset, recipe.config)
             plan = recipe.plan(
                 builder, builder.splits, replicas, 0, lambda _: ('start.keras', 'of it')
@@ -340,3 +347,85 @@ def test_switching_endpoints_that_cannot_be(tmp_path, capsys):
     for words in ('Mixed_9z', 'Mixed_5c', 'Mixed_4b,Mixed_4b'):
         assert in_process.call(speed_accuracy, f'--switching_endpoints={words}', '--dry_run') == 2
         assert '--switching_endpoints' in capsys.readouterr().err
+
+
+# Section 5.3, and the Object Detection API's recommended Faster R-CNN ResNet-50.
+DETECTOR = {
+    'anchor_base': 256,
+    'rpn_positive_from': 0.7,
+    'rpn_negative_below': 0.3,
+    'rpn_samples': 256,
+    'rpn_most_positive': 128,
+    'proposal_overlap': 0.7,
+    'proposals': 300,
+    'positive_from': 0.5,
+    'samples': 64,
+    'most_positive': 16,
+    'detection_overlap': 0.6,
+    'detections_per_class': 100,
+    'detections': 300,
+}
+
+
+@pytest.mark.parametrize(
+    ('words', 'configs'),
+    [
+        (['--dataset=jhmdb'], [f'split{k}_rgb' for k in (1, 2, 3)]),
+        (['--dataset=jhmdb', '--annotations=act'], [f'split{k}_act_rgb' for k in (1, 2, 3)]),
+        (['--dataset=ucf101_24'], ['split1_rgb']),
+    ],
+)
+@pytest.mark.parametrize('replicas', [11, 1])
+def test_action_detection(words, configs, replicas):
+    init = [f'--init_{modality}=i3d.keras,s3d_g.keras' for modality in ('rgb', 'flow')]
+    with in_process.flags_of(action_detection, '--preset=paper', *words, *init):
+        options = action_detection.Options.of(flags.FLAGS)
+    plans = {}
+    for recipe in options.recipes(print):
+        builders = [StoodIn(recipe.dataset, recipe.config.format(m)) for m in ('rgb', 'flow')]
+        starts = tuple(Start(one.source, How.TAKEN_OVER, 'digest') for one in recipe.starts)
+        splits = ('train', 'test')
+        plan = make_plan(
+            recipe, builders, splits, replicas, 0, starts, options.resnet, options.course
+        )
+        plans.setdefault(recipe.network, []).append(plan.to_dict())
+    assert {name: [one['config'] for one in found] for name, found in plans.items()} == {
+        'i3d': configs,
+        's3d_g': configs,
+    }
+    for name, found in plans.items():
+        for plan in found:
+            assert plan['streams'] == 'both'
+            assert plan['starts'] == [f'{name}.keras'] * 2
+            assert plan['detector'] == DETECTOR
+            assert plan['resnet'] == 'imagenet'
+            assert plan['resnet_width'] == 1.0
+            assert plan['rpn'] is None
+            assert plan['flip']
+            assert plan['video_format']['frame_size'] == [320, 400]
+            assert plan['video_format']['frames_per_second'] is None
+            assert plan['video_format']['clip_frames'] == 20
+            training = plan['training']
+            assert training['schedule'] == {
+                'kind': 'steps',
+                'steps': 54_546,  # 600,000 / 11, rounded up
+                'rates': [[0, pytest.approx(3.3e-3)]],
+                'warmup_steps': 500,
+            }
+            assert training['batch_size'] == 11
+            assert training['accumulation'] == 11 // replicas
+            assert training['momentum'] == 0.9
+            assert training['weight_decay'] == 0
+            assert training['clip_norm'] == 10
+
+
+def test_action_detection_takes(capsys):
+    """By an estimate of our own, 245 GPU-hours for both datasets and both networks."""
+    hours = 0.0
+    for dataset in ('jhmdb', 'ucf101_24'):
+        assert in_process.call(action_detection, '--dry_run', f'--dataset={dataset}') is None
+        said = capsys.readouterr().out
+        hours += float(said.partition(' GPU-hours in all')[0].split()[-1].replace(',', ''))
+        if dataset == 'ucf101_24':
+            assert '159,289' in said
+    assert hours == pytest.approx(245, rel=0.02)

@@ -152,5 +152,3 @@ def test_a_model_that_is_none_is_named(tmp_path, capsys):
     words = (f'--model={tmp_path / "x.keras"}', f'--workdir={tmp_path / "out"}', 'v.avi')
     assert in_process.call(detect, *words) == 2
     assert f'--model: {tmp_path / "x.keras"}: it is no .keras file' in capsys.readouterr().err
-
-
