@@ -8,6 +8,7 @@ import numpy as np
 from data import boxes, catalog
 from data.clips import annotated
 from data.records import faults
+from experiments.training.evaluating import batch_size
 from s3dg import files
 from s3dg.detection import frame_ap
 from s3dg.detection.frame_ap import FrameBoxes
@@ -78,20 +79,21 @@ def evaluate(detector, builders, plan, strategy, folder, report, *, chunk, rever
     first = next((k for k, path in enumerate(paths) if not path.exists()), len(paths))
     if first:
         report(f'{folder}: detections of {first} of {len(videos)} videos are there')
+    at_once = batch_size(strategy, plan.video_format)
     batches = annotated.evaluation_frames(
         rgb,
         split,
         flow=flow,
         frames=plan.video_format.clip_frames,
         most_boxes=plan.most_boxes,
-        batch_size=strategy.num_replicas_in_sync,
+        batch_size=at_once,
         every_frame=True,
         first_video=first,
     )
     frames = sum(one.rgb.frames for one in videos[first:])
     progress = ProgressLine(f'detecting in {split}', 'frames', report, frames)
     with faults.named(rgb, [split], report):
-        answers = _answers(detector, batches, strategy, chunk, reverse, progress)
+        answers = _answers(detector, batches, at_once, strategy, chunk, reverse, progress)
         for number, path in enumerate(paths[first:], first):
             _write(path, list(itertools.islice(answers, videos[number].rgb.frames)))
     detections = [_read(path) for path in paths]
@@ -100,13 +102,9 @@ def evaluate(detector, builders, plan, strategy, folder, report, *, chunk, rever
     return _join(videos, detections, rgb.info.splits[split].num_examples, stored, picture)
 
 
-def _answers(detector, batches, strategy, chunk, reverse, progress):
+def _answers(detector, batches, at_once, strategy, chunk, reverse, progress):
     """Yields what is found in each frame: its number, labels, boxes and scores, an entry a box."""
-    forward = InBatches(
-        lambda batch: detector(batch, chunk=chunk)._asdict(),
-        strategy.num_replicas_in_sync,
-        strategy,
-    )
+    forward = InBatches(lambda batch: detector(batch, chunk=chunk)._asdict(), at_once, strategy)
     done = 0
     for batch in batches.as_numpy_iterator():
         inputs = {key: batch[key] for key in (*detector.bodies, 'key')}

@@ -78,7 +78,7 @@ _PAPER = DetectionPreset(
 # true boxes were among 16 proposals, with live batch norms 75 %). So the proposal network is
 # trained first. Anchors are smaller, and fewer boxes are drawn of frames that show one to three.
 _TINY = DetectionPreset(
-    CosineSchedule(600, 0.01, hold_steps=300),
+    CosineSchedule(1600, 0.015, hold_steps=800),
     batch_size=4,
     micro_batch_size=4,
     frames=8,
