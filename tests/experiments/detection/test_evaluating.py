@@ -54,7 +54,7 @@ class StandIn:
 
     def find(self, key, clip):
         numbers = np.rint((key[..., 2].mean((1, 2)) - 5) / 15).astype(int)
-        self.seen += numbers.tolist()
+        self.seen += numbers[key.any((1, 2, 3))].tolist()  # without what fills up a batch
         if self.fails_after is not None and len(self.seen) > self.fails_after:
             raise RuntimeError('killed')
         self.clips = np.rint((clip[..., 2].mean((2, 3)) - 5) / 15).astype(int).tolist()
