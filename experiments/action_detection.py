@@ -62,7 +62,7 @@ from s3dg.program.number_flags import (
     define_number,
 )
 from s3dg.program.runtime import start_runtime
-from s3dg.program.workdir import Run
+from s3dg.program.workdir import RESULTS_FILE, Run
 
 FLAGS = flags.FLAGS
 
@@ -259,25 +259,35 @@ def make_job(study, recipe, seed, options):
 
 def train(study, job, options):
     """The results of a job's detector; trained, or trained on, where it is not finished."""
-    for start in job.recipe.starts:
-        if start.recipe is not None:
-            study.train(start.recipe, job.seed)
-    with alone(job.folder, study.report):
-        this = detection.open_run(job.plan, job.folder)
-        if this.results is None:
-            study.report(f'training {job.recipe.label}, seed {job.seed}, in {job.folder}')
-            detection.train_and_evaluate(
-                job.builders,
-                job.plan,
-                this,
-                study.strategy,
-                None if options.resnet == 'random' else options.resnet,
-                options.chunk,
-                study.report,
-                reverse=options.preset == 'tiny',
-            )
-            gc.collect()  # networks hold themselves in circles
+    # What is finished needs no lock, and may be where nothing can be written.
+    if not (job.folder / RESULTS_FILE).exists():
+        for start in job.recipe.starts:
+            if start.recipe is not None:
+                study.train(start.recipe, job.seed)
+        with alone(job.folder, study.report):
+            _train(study, job, options)
+    this = detection.open_run(job.plan, job.folder)
+    figure = this.results['pascal']['all']
+    study.report(f'{job.recipe.label}, seed {job.seed}: frame-AP {figure:.4f}  {job.folder}')
     return this.results
+
+
+def _train(study, job, options):
+    this = detection.open_run(job.plan, job.folder)
+    if this.results is not None:  # by another process, while this one waited
+        return
+    study.report(f'training {job.recipe.label}, seed {job.seed}, in {job.folder}')
+    detection.train_and_evaluate(
+        job.builders,
+        job.plan,
+        this,
+        study.strategy,
+        None if options.resnet == 'random' else options.resnet,
+        options.chunk,
+        study.report,
+        reverse=options.preset == 'tiny',
+    )
+    gc.collect()  # networks hold themselves in circles
 
 
 def main(arguments):
