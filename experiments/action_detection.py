@@ -52,8 +52,10 @@ from experiments.training import recipe as networks
 from experiments.training.run import alone
 from experiments.training.start import How, Start
 from s3dg.config import NETWORKS
+from s3dg.detection.config import DetectorConfig
 from s3dg.program import entry
 from s3dg.program.entry import MissingFileError, UsageError
+from s3dg.program.flags import parse_fields
 from s3dg.program.number_flags import (
     MOST_CLIPS,
     MOST_FRAMES,
@@ -140,6 +142,7 @@ class Options:
             raise UsageError(f'--preset=tiny: its dataset is {EMBEDDED}; drop --dataset.')
         names = ('steps', 'learning_rate', 'rpn_steps', 'batch_size', 'micro_batch_size', 'frames')
         given = {name: values[name].value for name in (*names, 'most_boxes')}
+        given['detector'] = parse_fields(values.set, DetectorConfig) or None
         return cls(
             preset=preset,
             dataset=dataset if preset == 'paper' else EMBEDDED,
@@ -213,6 +216,7 @@ def define_flags():
         "ResNet-50's weights, no classifier: a .h5 file, or imagenet, which Keras downloads.",
     )
     define_count('chunk', 64, 'Proposals that are classified at once.', _MOST_BOXES)
+    flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the detector, e.g. proposals=100.')
     counts = (
         ('steps', MOST_STEPS, 'Length of the training; the schedule is stretched to it.'),
         ('rpn_steps', MOST_STEPS, 'As --steps, of the proposal network by itself (tiny).'),

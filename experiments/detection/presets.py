@@ -38,7 +38,8 @@ class DetectionPreset:
         """The same with what flags give; reports how the rate was scaled.
 
         Args:
-          changes: fields, and 'steps', 'learning_rate' and 'rpn_steps'.
+          changes: fields, and 'steps', 'learning_rate' and 'rpn_steps'; of 'detector' those fields
+            that change.
 
         Raises:
           UsageError, ConfigError: for what cannot be.
@@ -51,6 +52,7 @@ class DetectionPreset:
                 raise UsageError('--rpn_steps: nothing is trained by itself with this preset.')
             schedule = self.rpn.schedule.with_steps(rpn_steps)
             changes['rpn'] = dataclasses.replace(self.rpn, schedule=schedule)
+        changes['detector'] = self.detector | changes.get('detector', {})
         batch_size = changes.get('batch_size', self.batch_size)
         schedule = scaled_schedule(
             self.schedule, steps, rate, batch_size, self.batch_size, 'key frames', report

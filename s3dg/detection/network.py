@@ -18,7 +18,8 @@ from s3dg.network import Network
 from s3dg.operations import known_shape
 
 BODY = 'Mixed_4e'  # the endpoint whose map is pooled
-TAIL = ('Mixed_4f', 'MaxPool_5a_2x2', 'Mixed_5b', 'Mixed_5c')  # on what each proposal shows
+POOL = 'MaxPool_5a_2x2'
+TAIL = ('Mixed_4f', POOL, 'Mixed_5b', 'Mixed_5c')  # on what each proposal shows
 CLIPS = {'rgb': 'clip', 'flow': 'flow'}  # what the networks see
 OWN_LOSSES = ('class', 'boxes')
 LOSSES = (*rpn.LOSSES, *OWN_LOSSES)
@@ -28,6 +29,13 @@ TRUTH = ('true_boxes', 'is_true', 'labels', 'seed')  # what is needed in trainin
 def _dense(units, name):
     initializer = keras.initializers.VarianceScaling(1.0, 'fan_avg', 'uniform')
     return keras.layers.Dense(units, kernel_initializer=initializer, name=name, dtype='float32')
+
+
+def _tail_layer(layer, config):
+    """A layer of a network as it is in the tail."""
+    if layer.name == POOL and config.tail_stride == 1:
+        return type(layer).from_config(layer.get_config() | {'strides': (layer.strides[0], 1, 1)})
+    return layer
 
 
 @keras.saving.register_keras_serializable(package='s3dg')
@@ -40,7 +48,7 @@ class Detector(keras.Model):
 
     Args:
       networks: dict from 'rgb', 'flow' or both to a `Network`, whose layers become part of the
-        detector. With two, the map is the mean of theirs, and what follows is the first's (ours).
+        detector. With two, the map is the mean of theirs; see `DetectorConfig.tail_from`.
       class_names: of the actions, in the order of their labels.
       proposal_network: a `ProposalNetwork`; default one with random weights.
       video_format: the `VideoFormat` of the clips, which `s3dg detect` needs; or None.
@@ -65,14 +73,14 @@ class Detector(keras.Model):
     ):
         super().__init__(name=name, autocast=False)  # boxes stay float32
         self.class_names, self.video_format = tuple(class_names), video_format
-        first = next(iter(networks.values()))
-        self.bodies = {CLIPS[name]: network.endpoint(BODY) for name, network in networks.items()}
-        self.tail = [first.get_layer(layer) for layer in TAIL]
         self.rpn = proposal_network or ProposalNetwork()
         self.config = self.rpn.config
+        goes_on = networks.get(self.config.tail_from) or next(iter(networks.values()))
+        self.bodies = {CLIPS[name]: network.endpoint(BODY) for name, network in networks.items()}
+        self.tail = [_tail_layer(goes_on.get_layer(name), self.config) for name in TAIL]
         self.logits = _dense(len(self.class_names) + 1, 'logits')
         self.offsets = _dense(4 * len(self.class_names), 'offsets')
-        channels = first.get_layer(TAIL[-1]).output.shape[-1]
+        channels = goes_on.get_layer(TAIL[-1]).output.shape[-1]
         for layer in (self.logits, self.offsets):
             layer.build((None, channels))
         self.built = True

@@ -97,7 +97,8 @@ class ProposalNetwork(keras.Model):
     def answer(self, key, training=False):
         """The `Answer` on key frames (B, H, W, 3) of values 0-255.
 
-        In training the anchors that cross the border of the frame are left out; else they are cut.
+        In training the anchors that cross the border of the frame are left out, unless the
+        configuration says otherwise; else they are cut.
         """
         batch, height, width, _ = known_shape(key)
         x = self.resnet(preprocess(key), training=training and self.live_batch_norm)
@@ -105,7 +106,7 @@ class ProposalNetwork(keras.Model):
         logits = tf.reshape(self.logits(x), [batch, -1, 2])
         offsets = tf.reshape(self.offsets(x), [batch, -1, 4])
         grid = anchors.grid(*known_shape(x)[1:3], STRIDE, self.config.anchor_base)
-        if training:
+        if training and not self.config.clip_anchors:
             usable = anchors.inside(grid, height, width)
         else:
             grid = box_rules.clip(grid, height, width)

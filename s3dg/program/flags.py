@@ -60,16 +60,16 @@ def required(name, value):
     return value
 
 
-def parse_fields(words):
-    """The fields of `NetworkConfig` that the words of --set give, FIELD=VALUE each.
+def parse_fields(words, record=NetworkConfig):
+    """The fields of `NetworkConfig`, or another `Record`, that --set gives, FIELD=VALUE each.
 
     'none', 'true' and 'false' in any case, numbers, and tuples of numbers ('input_scale=1,1,2') are
-    taken as such, anything else as text. Whether a value fits is for `NetworkConfig` to say.
+    taken as such, anything else as text. Whether a value fits is for the record to say.
 
     Raises:
       UsageError: for a word without '=', an unknown or a doubled field.
     """
-    known = [field.name for field in dataclasses.fields(NetworkConfig)]
+    known = [field.name for field in dataclasses.fields(record)]
     fields = {}
     for word in words:
         name, separator, text = word.partition('=')

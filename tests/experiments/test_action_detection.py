@@ -107,6 +107,7 @@ def split_and_number(video):
         (['--preset=tiny', '--dataset=jhmdb'], '--preset=tiny: its dataset is moving_shapes_boxes'),
         (['--preset=tiny', '--networks=resnet'], "--networks: found 'resnet', expected names of"),
         (['--preset=tiny', '--resnet=imagenet'], "--resnet: found 'imagenet'"),
+        (['--preset=tiny', '--set=boxes=3'], "--set: no field 'boxes'"),
         (['--preset=paper', '--rpn_steps=3'], '--rpn_steps: nothing is trained by itself'),
     ],
 )

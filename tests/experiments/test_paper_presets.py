@@ -352,6 +352,7 @@ def test_switching_endpoints_that_cannot_be(tmp_path, capsys):
 # Section 5.3, and the Object Detection API's recommended Faster R-CNN ResNet-50.
 DETECTOR = {
     'anchor_base': 256,
+    'clip_anchors': False,
     'rpn_positive_from': 0.7,
     'rpn_negative_below': 0.3,
     'rpn_samples': 256,
@@ -361,6 +362,8 @@ DETECTOR = {
     'positive_from': 0.5,
     'samples': 64,
     'most_positive': 16,
+    'tail_from': 'rgb',
+    'tail_stride': 2,
     'detection_overlap': 0.6,
     'detections_per_class': 100,
     'detections': 300,

@@ -187,3 +187,23 @@ def test_a_saved_detector_answers_as_before(detector, batch, tmp_path):
     assert loaded.config == CONFIG
     for one, other in zip(loaded(batch), detector(batch), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_fields_of_the_tail_and_of_anchors(batch):
+    fields = {'width': 0.125, 'num_classes': 4}
+    networks = {'rgb': s3dg.build('s3d_g', **fields)}
+    networks['flow'] = s3dg.build('s3d_g', channels=2, **fields)
+    config = CONFIG.replace(tail_from='flow', tail_stride=1, clip_anchors=True)
+    changed = detection.Detector(
+        networks, CLASSES, proposal_network=rpn.ProposalNetwork(config, resnet_width=0.0625)
+    )
+    assert changed.tail[0] is networks['flow'].get_layer('Mixed_4f')
+    x = tf.zeros([2, 2, 7, 7, changed.bodies['clip'].output.shape[-1]])
+    for layer, size in zip(changed.tail, [7, 7, 7, 7], strict=True):
+        x = layer(x)
+        assert x.shape[2:4] == (size, size)
+    assert x.shape[1] == 1  # time is halved as before
+    grid, usable = changed.rpn.answer(batch['key'], training=True)[2:4]
+    assert usable.numpy().all()  # also those that cross the border, which are cut there
+    assert grid.numpy().min() == 0
+    assert grid.numpy()[:, 2].max() == SIZE[0]
