@@ -25,11 +25,12 @@ ResNet-50, which proposes boxes, starts from ImageNet: Keras downloads its weigh
 
 Hardware: the paper has 11 workers with one image each, 600,000 steps without waiting for each
 other; here 54,546 synchronous steps of 11 images. `--dry_run` says what training and evaluation
-take. On fewer GPUs the step keeps its 11 images by accumulating.
+take. One GPU accumulates the 11 images; on 2, 4 or 8 give `--batch_size=8`, and the rate follows.
 
 The tiny preset trains S3D-G on moving_shapes first, as `kinetics --preset=tiny` does, and the
-proposal network by itself, for ImageNet's weights are not there. It also plays the clips backwards,
-which takes one movement for another. `--frames=1` shows what the key frame alone is worth.
+proposal network by itself, for ImageNet's weights are not there. Its detectors are evaluated on
+clips played backwards too, in which one movement looks like another. `--frames=1` shows what the
+key frame alone is worth.
 """
 
 import dataclasses
@@ -94,6 +95,7 @@ class ActionDetection(Section):
         }
         for dataset in ('jhmdb', 'ucf101_24')
     }
+    needed = ' --init_rgb=... --init_flow=...'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +127,8 @@ class Options:
                 raise UsageError(
                     f'--networks: found {name!r}, expected names of {", ".join(NETWORKS)}.'
                 )
+        if len(set(chosen)) < len(chosen):
+            raise UsageError(f'--networks: {", ".join(chosen)}: found one twice.')
         streams = values.streams or _STREAMS[preset]
         init = {}
         for modality in ('rgb', 'flow'):
@@ -332,7 +336,8 @@ def main(arguments):
     if this.results is not None:
         entry.report(f'{this.path}: finished already; see {this / "report.md"}, or --overwrite')
         return
-    detection.check_resnet(options.resnet)
+    if not all((job.folder / RESULTS_FILE).exists() for job in jobs):
+        detection.check_resnet(options.resnet)
     results = {}
     for number, job in enumerate(jobs, 1):
         entry.report(f'detector {number} of {len(jobs)}: {job.recipe.label}, seed {job.seed}')

@@ -171,7 +171,7 @@ def missing_commands(section, runs, runs_dir):
     missing = {
         dataset: command(
             f'{section.name}_paper' if len(section.printed) == 1 else f'{section.name}_{dataset}',
-            section.needed if len(section.printed) == 1 else f' --dataset={dataset}',
+            section.needed + ('' if len(section.printed) == 1 else f' --dataset={dataset}'),
         )
         for dataset in section.printed
         if dataset not in there

@@ -16,6 +16,8 @@ from s3dg.detection.roi_pooling import SIZE
 from s3dg.network import Network
 from s3dg.program.markdown import markdown_table
 
+# A tail that keeps 7x7 positions costs at most so many times one that has 4x4 from MaxPool_5a on.
+_UNSTRIDED = 49 / 16
 _CHANNELS = {'rgb': 3, 'flow': 2}
 
 
@@ -34,6 +36,8 @@ def describe(recipes, seeds, gpu_rate):
         body, tail = network_multiply_adds(
             recipe.network, recipe.modalities, preset.frames, *facts.frame_size, fields
         )
+        if rules.tail_stride == 1:
+            tail *= _UNSTRIDED
         proposing = rpn_multiply_adds(*facts.frame_size, preset.resnet_width)
         steps, batch_size = preset.schedule.steps, preset.batch_size
         seen = steps * batch_size
@@ -44,7 +48,8 @@ def describe(recipes, seeds, gpu_rate):
             )
         test_frames = round(facts.videos['test'] * facts.seconds * facts.frames_per_second)
         each = body + proposing + rules.proposals * tail
-        evaluation = test_frames * each
+        # Of the embedded dataset, clips played backwards too.
+        evaluation = test_frames * each * (2 if recipe.dataset in catalog.EMBEDDED else 1)
         hours = [one / (gpu_rate * 1e12) / 3600 for one in (training, evaluation)]
         whole += len(seeds) * sum(hours)
         rows.append(

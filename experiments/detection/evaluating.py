@@ -7,6 +7,7 @@ import numpy as np
 
 from data import boxes, catalog
 from data.clips import annotated
+from data.clips.annotated import FLOW
 from data.records import faults
 from experiments.training.evaluating import batch_size
 from s3dg import files
@@ -109,7 +110,7 @@ def _answers(detector, batches, at_once, strategy, chunk, reverse, progress):
     for batch in batches.as_numpy_iterator():
         inputs = {key: batch[key] for key in (*detector.bodies, 'key')}
         if reverse:
-            inputs |= {key: inputs[key][:, ::-1] for key in detector.bodies}
+            inputs |= {key: _backwards(inputs[key], key == FLOW) for key in detector.bodies}
         found = forward(inputs)
         for row, frame in enumerate(batch['frame']):
             is_box = found['is_box'][row]
@@ -117,6 +118,11 @@ def _answers(detector, batches, at_once, strategy, chunk, reverse, progress):
             yield numbers, *(found[key][row][is_box] for key in ('labels', 'boxes', 'scores'))
         done += len(batch['frame'])
         progress(done)
+
+
+def _backwards(clips, is_flow):
+    """Clips played backwards; flow is also negated, as in `data.records.decode`."""
+    return 255 - clips[:, ::-1] if is_flow else clips[:, ::-1]
 
 
 def _join(videos, detections, videos_expected, stored, picture):

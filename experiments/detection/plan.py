@@ -50,10 +50,10 @@ class Plan:
     streams: str
     splits: tuple[str, str]  # (training, evaluation)
     videos: tuple[int, int]  # of these splits; with their bytes they tell other data of that name
-    stored_bytes: tuple[int, int]
+    stored_bytes: tuple[int, int]  # of RGB and flow together
     starts: tuple[Start, ...]  # resolved, of each modality
     detector: DetectorConfig
-    resnet: str  # digest of its weights, or 'random'
+    resnet: str  # digest of its weights, 'imagenet' or 'random'
     resnet_width: float
     rpn: RpnPreset | None
     video_format: VideoFormat
@@ -99,7 +99,7 @@ def make_plan(recipe, builders, splits, replicas, seed, starts, resnet, course):
       builders: the opened datasets of `recipe.modalities`.
       splits: (training, evaluation).
       starts: resolved, of the modalities.
-      resnet: digest of ResNet's weights, or 'random'.
+      resnet: digest of ResNet's weights, 'imagenet' or 'random'.
       course: dict of fields of `TrainingConfig` that do not decide the result, and 'dtype'.
 
     Raises:
@@ -114,13 +114,15 @@ def make_plan(recipe, builders, splits, replicas, seed, starts, resnet, course):
         )
     course = dict(course)
     dtype = course.pop('dtype')
-    return Plan(
+    plan = Plan(
         dataset=info.name,
         config=info.config_name,
         streams=recipe.streams,
         splits=splits,
         videos=tuple(info.splits[split].num_examples for split in splits),
-        stored_bytes=tuple(info.splits[split].num_bytes for split in splits),
+        stored_bytes=tuple(
+            sum(one.info.splits[split].num_bytes for one in builders) for split in splits
+        ),
         starts=starts,
         detector=DetectorConfig(**preset.detector),
         resnet=resnet,
@@ -148,3 +150,6 @@ def make_plan(recipe, builders, splits, replicas, seed, starts, resnet, course):
         dtype=dtype,
         deterministic=course['deterministic'],
     )
+    if plan.rpn is not None:
+        plan.rpn_training.micro_batch_size(replicas)  # refused before anything is trained
+    return plan

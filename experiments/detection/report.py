@@ -32,15 +32,13 @@ def summarise(dataset, results):
 
 def _summary(splits):
     """Figures of one network: of every split a list of results, one for each seed."""
-    orders = [key for key in ('reversed',) if key in splits[0][0]]
     summary = {rule: _over(splits, lambda one, rule=rule: one[rule]) for rule in RULES}
     summary['per_class'] = {
         rule: _over(splits, lambda one, rule=rule: _known(one[rule]['per_class'])) for rule in RULES
     }
-    for order in orders:
-        summary[order] = {
-            rule: _over(splits, lambda one, rule=rule, order=order: one[order][rule])
-            for rule in RULES
+    if 'reversed' in splits[0][0]:
+        summary['reversed'] = {
+            rule: _over(splits, lambda one, rule=rule: one['reversed'][rule]) for rule in RULES
         }
     if len(splits) > 1:
         summary['splits'] = [
@@ -144,8 +142,10 @@ def _tiny_note(plan):
 
 def _pictures(job, this):
     titles = ('precision and recall', 'found and true boxes', 'over time')
-    for name in _PICTURES:
-        with files.unfinished(this / name) as temporary:
-            shutil.copyfile(job.folder / name, temporary)
-    shown = [f'![{title}]({name})' for title, name in zip(titles, _PICTURES, strict=True)]
+    shown = []
+    for title, name in zip(titles, _PICTURES, strict=True):
+        if (job.folder / name).exists():  # else somebody has deleted it
+            with files.unfinished(this / name) as temporary:
+                shutil.copyfile(job.folder / name, temporary)
+            shown.append(f'![{title}]({name})')
     return [f'Of {job.recipe.label}, seed {job.seed}:', *shown]

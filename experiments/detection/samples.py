@@ -7,7 +7,7 @@ from s3dg.figures import detections as pictures
 from s3dg.files.disk import writing
 
 _FRAMES = 12  # of the sheet, each of another video
-_STRIPS = 4  # videos of the filmstrip
+_STRIPS, _STRIP_FRAMES = 4, 8  # videos of the filmstrip, and frames of each
 _FROM_SCORE = 0.3  # boxes below are not drawn
 _KEPT = 'the evaluation is kept; make room and run the same command again'
 
@@ -30,12 +30,15 @@ def draw(found, builder, split, names, folder):
         if example['id'] not in picked:
             continue
         frames, own = example['video'], numbers[example['id']]
-        found_there = [_rows(found.detections, number, scale) for number in own]
         middle = len(own) // 2
-        true = _rows(found.truth, own[middle], scale)
-        sheet.append((frames[middle], found_there[middle], true))
+        found_there, true = (
+            _rows(rows, own[middle], scale) for rows in (found.detections, found.truth)
+        )
+        sheet.append((frames[middle], found_there, true))
         if len(strips) < _STRIPS:
-            strips.append((frames, found_there, example['id']))
+            places = np.linspace(0, len(own) - 1, min(_STRIP_FRAMES, len(own))).round().astype(int)
+            found_there = [_rows(found.detections, own[place], scale) for place in places]
+            strips.append((frames[places], found_there, example['id']))
         if len(sheet) == len(picked):
             break
     with writing(folder / 'found_and_true.png', _KEPT):
@@ -50,6 +53,6 @@ def draw(found, builder, split, names, folder):
 
 def _rows(rows, number, scale):
     """Boxes, labels and, of detections, scores of a frame, in pixels of the stored frame."""
-    here = np.flatnonzero(rows.frame == number)
+    here = slice(*np.searchsorted(rows.frame, [number, number + 1]))  # an `Evaluation`'s rise
     columns = [rows.box[here] * np.tile(scale, 2), rows.label[here]]
     return columns if rows.score is None else [*columns, rows.score[here]]

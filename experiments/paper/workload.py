@@ -196,7 +196,7 @@ _TRAINING_COLUMNS = (
 
 
 def describe_rate(gpu_rate):
-    """What GPU-hours are counted at, as half a sentence."""
+    """What GPU-hours are counted at, as a sentence."""
     if gpu_rate != ASSUMED_GPU_RATE:
         reason = 'as --gpu_rate says'
     else:

@@ -6,21 +6,27 @@ The model is what `experiments.action_detection` leaves, a `.keras` file, or a S
 `s3dg export` made of it. Every frame is looked at, or every --stride-th one; between them the boxes
 stay. WORKDIR/detections holds for each video, here `holiday.mp4`:
 
-  holiday.mp4    the video with boxes, actions and scores drawn onto it, without sound
-  holiday.csv    a row for each box: video, frame (from 1), label (from 0), score, x1, y1, x2, y2:
-                 pixels of the video, the last ones included, as the ACT detector's rows have them
+  holiday.mp4    the video with boxes, actions and scores drawn onto it, without sound; odd sizes
+                 grow by a pixel
+  holiday.csv    a row for each box: video, frame (from 1), label (from 0), score, x1, y1, x2, y2.
+                 x2 and y2 are the last pixels inside the box, as in rows of the ACT detector
   holiday.json   the same with names and times: frame (from 0), seconds, label, score, and box: x1,
-                 y1, x2, y2 with the pixel's far side as the end
+                 y1, x2, y2, where the box ends
 
-A process of its own decodes the videos. Memory is bounded by a clip and --batch_size, however long
-a video is. A video that cannot be read is named with the reason, the others are done, and the exit
-code is 1. The same command again does what is missing, and videos that have changed since.
+A detector that was trained at a frame rate sees videos at that rate, and frames are counted and
+drawn at it. A detector of flow computes TV-L1 flow, which takes about half a second for a frame.
+
+A process of its own decodes the videos. Memory is bounded by half a clip and the frames between the
+first and the last key frame of a batch, however long a video is. A video that cannot be read is
+named with the reason, the others are done, and the exit code is 1. The same command again does what
+is missing, and videos that have changed since.
 """
 
 import collections
 import contextlib
 import itertools
 import json
+import os
 
 import numpy as np
 from absl import flags
@@ -31,9 +37,9 @@ from s3dg.detection.key_frames import key_frames
 from s3dg.detection.rows import HEADER, row, row_start
 from s3dg.detection.saved import SavedDetector
 from s3dg.errors import S3dgError, VideoError
-from s3dg.figures.detections import colour_of, draw_boxes
-from s3dg.files.disk import writing
-from s3dg.files.readers import read_json
+from s3dg.figures.detections import colours, draw_boxes
+from s3dg.files import readable
+from s3dg.files.disk import DiskError
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags, required
@@ -41,12 +47,16 @@ from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_CLIPS, define_count, define_number
 from s3dg.program.workdir import Run, file_identity, home_path
 from s3dg.progress import ProgressLine
+from s3dg.saving.saved_model import METADATA_FILE
 from s3dg.video import ahead, sampling
 from s3dg.video import writing as video_files
 
 FLAGS = flags.FLAGS
 
 _MEASURED = 32  # frames whose times give the rate of a video
+_RATE_OF_ONE_FRAME = 25.0  # frames a second
+_LARGEST_FRACTION = 65_535
+_LONGEST_LINE, _LAST_BYTES = 100_000, 200  # of a JSON file: its head, and its counts
 _KEPT = 'what was done before is kept; make room and run the same command again'
 
 
@@ -60,10 +70,6 @@ def define_flags():
     define_count('chunk', 64, 'Proposals that are classified at once (of a .keras file).', 10_000)
 
 
-class DetectionFileError(S3dgError, ValueError):
-    """A file of detections that is damaged."""
-
-
 def load_detector(path, chunk):
     """The `SavedDetector` at a path; UsageError where there is none."""
     path = home_path(path)
@@ -75,37 +81,48 @@ def load_detector(path, chunk):
         raise UsageError(f'--model: {path}: {error.strerror}, expected a detector.') from error
 
 
-class _Measured:
-    """The frames of a video, with their rate, which the first of them tell."""
+def _timed(frames):
+    """Yields the frames of a video with their times, seconds; VideoError where there are none."""
+    first = next(frames, None)
+    if first is None:
+        raise VideoError('it has no frames')
+    yield first, frames.time
+    for frame in frames:
+        yield frame, frames.time
 
-    def __init__(self, frames):
-        first, times = [], []
-        for frame in itertools.islice(frames, _MEASURED):
-            first.append(frame)
-            times.append(frames.time)
-        if not first:
-            raise VideoError('it has no frames')
-        self.start, self.size = times[0], first[0].shape[:2]
-        self.rate = sampling.mean_frames_per_second(np.array(times)) if len(first) > 1 else 25.0
-        self.frames = itertools.chain(first, frames)
+
+def _rate(timed):
+    """The rate of a video of timed frames, and all of them: the first ones tell it."""
+    first = list(itertools.islice(timed, _MEASURED))
+    times = np.array([time for _, time in first])
+    rate = sampling.mean_frames_per_second(times) if len(first) > 1 else _RATE_OF_ONE_FRAME
+    return rate, itertools.chain(first, timed)
+
+
+def _writable(rate):
+    """The rate that the file of drawn frames states: MPEG-4 has fractions up to 65,535."""
+    digits = next(d for d in (2, 1, 0, -1, -2, -3) if rate * 10**d <= _LARGEST_FRACTION)
+    return round(rate, digits)
 
 
 def found_in(detector, frames, stride, batch_size):
-    """Yields (number of a key frame, its boxes, labels and scores), boxes in pixels of the video.
+    """Yields (number of a key frame, its time, boxes, labels and scores), in pixels of the video.
 
     Args:
       detector: a `SavedDetector`.
-      frames: iterable of uint8 (height, width, 3), RGB, of one size.
+      frames: iterable of (uint8 (height, width, 3), RGB, of one size, seconds).
       stride, batch_size: as the flags.
 
     Raises:
       NonFiniteAnswerError: where an answer is no number.
     """
-    video_format, sizes = detector.video_format, []
+    video_format, sizes, times = detector.video_format, [], collections.deque()
 
     def resized():
-        for frame in frames:
+        for number, (frame, time) in enumerate(frames):
             sizes[:] = frame.shape[:2]
+            if number % stride == 0:
+                times.append(time)
             yield sampling.resize(frame, video_format.frame_size, None)
 
     keys = key_frames(resized(), video_format.clip_frames, stride, 'flow' in detector.inputs)
@@ -117,9 +134,7 @@ def found_in(detector, frames, stride, batch_size):
         for place, one in enumerate(batch):
             is_box = found['is_box'][place]
             boxes, scores = found['boxes'][place][is_box] * scale, found['scores'][place][is_box]
-            if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-                raise NonFiniteAnswerError(f'The boxes of frame {one.number} are not finite.')
-            yield one.number, boxes, found['labels'][place][is_box], scores
+            yield one.number, times.popleft(), boxes, found['labels'][place][is_box], scores
 
 
 def detect_video(detector, frames, targets, name, identity, options, progress):
@@ -127,81 +142,120 @@ def detect_video(detector, frames, targets, name, identity, options, progress):
 
     Args:
       frames: an `ahead.Frames`.
-      targets: paths of the video, the rows and the JSON file to write.
+      targets: paths of the video, the rows and the JSON file to write; the last one is last.
       name, identity: of the video, for the rows and as `file_identity`.
       options: dict with 'stride', 'least_score' and 'batch_size'.
       progress: called with the number of frames done.
+
+    Raises:
+      VideoError, NonFiniteAnswerError: nothing is written then.
     """
-    measured = _Measured(frames)
-    shown, seen = itertools.tee(measured.frames)
+    rate, timed = _rate(_timed(frames))
+    shown, seen = itertools.tee(timed)
     found = found_in(detector, seen, options['stride'], options['batch_size'])
     counts = collections.Counter()
     with contextlib.ExitStack() as stack:
-        rows, document = (
+        document, rows = (
             stack.enter_context(
                 open(stack.enter_context(files.unfinished(path)), 'w', encoding='utf-8', newline='')
             )
-            for path in targets[1:]
+            for path in reversed(targets[1:])
         )
         rows.write(','.join(HEADER) + '\n')
-        about = {'video': identity, 'frames_per_second': measured.rate, **options}
-        document.write(json.dumps(about)[:-1] + ', "detections": [')
+        kept = {key: options[key] for key in ('stride', 'least_score')}
+        about = {'video': identity, 'frames_per_second': rate, **kept}
+        document.write(json.dumps(about)[:-1] + ', "detections": [\n')
 
-        def note(number, boxes, labels, scores):
+        def note(number, time, boxes, labels, scores):
             start = row_start(name, number)
             columns = (column.tolist() for column in (boxes, labels, scores))
             for box, label, score in zip(*columns, strict=True):
                 rows.write(row(start, label, score, box))
-                entry_of = {
+                one = {
                     'frame': number,
-                    'seconds': measured.start + number / measured.rate,
+                    'seconds': time,
                     'label': detector.class_names[label],
                     'score': score,
                     'box': [box[1], box[0], box[3], box[2]],
                 }
-                document.write(',\n'[not counts['boxes'] :] + json.dumps(entry_of))
+                document.write((',\n' if counts['boxes'] else '') + json.dumps(one))
                 counts['boxes'] += 1
 
         def drawn():
-            upcoming, current = next(found, None), None
-            for number, frame in enumerate(shown):
-                if upcoming is not None and upcoming[0] == number:
-                    kept = upcoming[3] >= options['least_score']
-                    current = [column[kept] for column in upcoming[1:]]
-                    note(number, *current)
-                    upcoming = next(found, None)
+            boxes, texts, used = np.zeros((0, 4)), [], []
+            for number, (frame, _) in enumerate(shown):
+                if number % options['stride'] == 0:
+                    # Only now, so that no more frames wait than it needs.
+                    answer = next(found, None)
+                    if answer is None:
+                        raise VideoError('it has one frame, of which there is no flow')
+                    *key, boxes, labels, scores = answer
+                    kept = scores >= options['least_score']
+                    boxes, labels, scores = boxes[kept], labels[kept], scores[kept]
+                    note(*key, boxes, labels, scores)
+                    pairs = zip(labels, scores, strict=True)
+                    texts = [f'{detector.class_names[k]} {score:.0%}' for k, score in pairs]
+                    used = colours(labels)
                 counts['frames'] += 1
                 progress(counts['frames'])
-                if current is None:
-                    yield frame
-                    continue
-                texts = [
-                    f'{detector.class_names[label]} {score:.0%}'
-                    for label, score in zip(*current[1:], strict=True)
-                ]
-                yield draw_boxes(frame, current[0], texts, [colour_of(k) for k in current[1]])
+                yield _even(draw_boxes(frame, boxes, texts, used))
 
-        video_files.write_video(targets[0], drawn(), measured.rate)
-        document.write(']}\n')
+        video_files.write_video(targets[0], drawn(), _writable(rate))
+        counted = {name: counts[name] for name in ('frames', 'boxes')}
+        document.write('\n], ' + json.dumps(counted)[1:] + '\n')
     return counts['frames'], counts['boxes']
 
 
-def choose_targets(path, folder):
-    """Paths of the video, rows and JSON file of a video, and whether they are there already.
+def _even(frame):
+    """A frame of even height and width, which MPEG-4 needs: the last row or column is doubled."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], 'edge')
+
+
+def choose_targets(path, folder, inputs):
+    """Paths of the video, rows and JSON file of a video, and what is there of it already.
 
     They are named after the video; where another one has the name, a number is added.
+
+    Args:
+      inputs: resolved paths that may not be written.
+
+    Returns:
+      (paths, the video's `file_identity`, {'frames', 'boxes'} or None)
     """
     identity = file_identity(path)
     for number in itertools.count(1):
         stem = path.stem if number == 1 else f'{path.stem}-{number}'
         targets = [folder / f'{stem}{suffix}' for suffix in ('.mp4', '.csv', '.json')]
-        if not targets[2].exists():
-            return targets, identity, False
-        owner = read_json(targets[2], DetectionFileError, 'delete it to have it written again')
-        if owner.get('video', {}).get('path') == identity['path']:
-            is_done = owner['video'] == identity and all(one.exists() for one in targets)
-            return targets, identity, is_done
+        if inputs & {one.resolve() for one in targets}:
+            continue
+        there = [one.exists() for one in targets]
+        owner, counted = read_ends(targets[2]) if there[2] else ({}, None)
+        if owner == identity and all(there):
+            return targets, identity, counted
+        if not any(there) or owner.get('path') == identity['path']:
+            return targets, identity, None
     raise AssertionError(path)
+
+
+def read_ends(path):
+    """The identity of the video, and the counts, in a JSON file of ours; ({}, None) for another."""
+    try:
+        with open(path, 'rb') as file:
+            first = file.readline(_LONGEST_LINE)
+            file.seek(max(0, file.seek(0, 2) - _LAST_BYTES))
+            last = file.read().splitlines()[-1]
+        owner = json.loads(first + b']}')['video']
+        counted = json.loads(b'{"of": [' + last)
+        return dict(owner), {name: counted[name] for name in ('frames', 'boxes')}
+    except (ValueError, KeyError, IndexError, TypeError):
+        return {}, None
+
+
+def model_identity(path):
+    """What tells a model from another at its path: `file_identity` of the file that changes."""
+    path = home_path(path)
+    return file_identity(path / METADATA_FILE if path.is_dir() else path)
 
 
 def main(arguments):
@@ -213,36 +267,50 @@ def main(arguments):
     with ahead.Reader() as reader:  # starts while the detector is loaded
         detector = load_detector(FLAGS.model, FLAGS.chunk)
         video_format = detector.video_format
-        settings = {'model': str(home_path(FLAGS.model)), **options}
+        settings = {'model': model_identity(FLAGS.model), **options}
         inputs = [('--model', FLAGS.model), *(('video', path) for path in paths)]
-        this = Run('detect', FLAGS.workdir, settings, FLAGS.overwrite, inputs=inputs, goes_on=True)
-        (this / 'detections').mkdir(exist_ok=True)
+        this = Run(
+            'detect',
+            FLAGS.workdir,
+            settings,
+            FLAGS.overwrite,
+            free=('batch_size',),
+            inputs=inputs,
+            goes_on=True,
+        )
+        folder = this / 'detections'
+        folder.mkdir(exist_ok=True)
+        taken = {path.resolve() for path in paths}
         videos = reader.videos(
             paths,
             2 * video_format.clip_frames,
             frames_per_second=video_format.frames_per_second,
         )
         for number, (path, frames) in enumerate(zip(paths, videos, strict=True), 1):
-            label = f'{path} ({number} of {len(paths)})'
+            label = f'{readable(path)} ({number} of {len(paths)})'
             try:
-                targets, identity, is_done = choose_targets(path, this / 'detections')
-                if is_done:
-                    entry.report(f'{label}: done already, {targets[0]}')
-                    continue
-                progress = ProgressLine(label, 'frames', entry.report)
-                with writing(this / 'detections', _KEPT):
+                targets, identity, counted = choose_targets(path, folder, taken)
+                if counted is None:
+                    progress = ProgressLine(label, 'frames', entry.report)
                     count, boxes = detect_video(
                         detector, frames, targets, path.name, identity, options, progress
                     )
-            except (VideoError, NonFiniteAnswerError, FileNotFoundError) as error:
-                reason = 'there is no such file' if isinstance(error, FileNotFoundError) else error
-                skipped[str(path)] = str(reason)
-                entry.report_error(f'{path}: {reason}')
-                continue
-            if frames.faults:
-                entry.report(f'{label}: {frames.faults}')
-            results[str(path)] = {'frames': count, 'boxes': boxes, 'drawn': str(targets[0])}
-            entry.report(f'{label}: {boxes} boxes in {count} frames, {targets[0]}')
+                    counted = {'frames': count, 'boxes': boxes}
+                    entry.report(f'{label}: {boxes} boxes in {count} frames, {targets[0]}')
+                    if frames.faults:
+                        entry.report(f'{label}: {frames.faults}')
+                else:
+                    entry.report(f'{label}: done already, {targets[0]}')
+                results[str(path)] = {**counted, 'drawn': str(targets[0])}
+            except (VideoError, NonFiniteAnswerError, OSError) as error:
+                reason = str(error)
+                if isinstance(error, OSError):
+                    name = error.filename and os.fspath(error.filename)
+                    if name is None or name.startswith(str(folder)):
+                        raise DiskError(f'{name or folder}: {error.strerror}; {_KEPT}') from error
+                    reason = error.strerror
+                skipped[str(path)] = reason
+                entry.report_error(f'{readable(path)}: {reason}')
     rows = [(video, *values.values()) for video, values in results.items()]
     report = f'# Detections\n\n{markdown_table(("video", "frames", "boxes", "drawn"), rows)}'
     left_out = [{'video': video, 'reason': why} for video, why in skipped.items()]

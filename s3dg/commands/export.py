@@ -13,11 +13,12 @@ labels and scores.
 """
 
 import numpy as np
+import tensorflow as tf
 from absl import flags
 
 from s3dg.answers import require_finite
 from s3dg.detection import saved
-from s3dg.errors import S3dgError
+from s3dg.detection.network import Detector
 from s3dg.program import entry
 from s3dg.program.flags import define_workdir_flags, required
 from s3dg.program.loading import load_network
@@ -92,17 +93,16 @@ def export_detector(detector, output):
     """As `export_network` of a `Detector`; the difference is of its scores, and boxes in pixels."""
     found = []
     rng = np.random.default_rng(0)
-    video_format = detector.video_format
-    shapes = {'clip': (video_format.clip_frames, *video_format.frame_size, 3)}
-    shapes |= {'flow': (*shapes['clip'][:3], 2), 'key': (*video_format.frame_size, 3)}
     inputs = {
-        name: rng.integers(0, 256, (1, *shapes[name]), np.uint8)
-        for name in saved.input_names(detector)
+        name: rng.integers(0, 256, (1, *shape), np.uint8)
+        for name, shape in saved.input_shapes(detector).items()
     }
+    # Compiled like the other: a rounding that differs may let another box survive suppression.
+    own_answer = tf.function(saved.function(detector))
 
     def compare(folder):
         served = saved.SavedDetector(folder).detect(inputs)
-        own = saved.function(detector)(*inputs.values())
+        own = own_answer(*map(tf.constant, inputs.values()))
         found.append(
             max(
                 float(np.abs(served[name] - own[name].numpy()).max(initial=0))
@@ -119,26 +119,19 @@ def export_detector(detector, output):
     return ['detect'], found[0]
 
 
-def load(path):
-    """The `Network` or `Detector` in a `.keras` file, and the function that exports it."""
-    if keras_file.held_class(home_path(path)) != 'Detector':
-        return load_network(path), export_network
-    try:
-        return saved.load(home_path(path)), export_detector
-    except S3dgError as error:
-        raise entry.UsageError(f'--model: {path}: {error}.') from error
-
-
 def main(arguments):
     del arguments
     required('model', FLAGS.model)
     required('output', FLAGS.output)
-    model, export_model = load(FLAGS.model)
+    model = load_network(FLAGS.model, kinds=(keras_file.NETWORK, saved.DETECTOR))
+    is_detector = isinstance(model, Detector)
     export.check_output(FLAGS.output)
     settings = {'model': file_identity(FLAGS.model), 'output': FLAGS.output}
     try:
-        kind = 'network' if export_model is export_network else saved.KIND
-        saved_model.read_values(home_path(FLAGS.output), kind)
+        if is_detector:
+            saved_model.read_values(home_path(FLAGS.output), saved.KIND)
+        else:
+            saved_model.read_metadata(home_path(FLAGS.output))
         is_there = True
     except export.ExportError:  # none, or not as it was exported
         is_there = False
@@ -148,6 +141,7 @@ def main(arguments):
     if this.results is not None and is_there:
         entry.report(f'{this.path}: finished already, {FLAGS.output}; --overwrite exports again')
         return
+    export_model = export_detector if is_detector else export_network
     endpoints, difference = export_model(model, FLAGS.output)
     results = {'endpoints': endpoints, 'max_difference': difference, 'saved_model': FLAGS.output}
     names = ', '.join(endpoints)

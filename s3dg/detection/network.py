@@ -21,6 +21,7 @@ BODY = 'Mixed_4e'  # the endpoint whose map is pooled
 POOL = 'MaxPool_5a_2x2'
 TAIL = ('Mixed_4f', POOL, 'Mixed_5b', 'Mixed_5c')  # on what each proposal shows
 CLIPS = {'rgb': 'clip', 'flow': 'flow'}  # what the networks see
+NOT_FINITE = 'the scores of boxes are not finite'
 OWN_LOSSES = ('class', 'boxes')
 LOSSES = (*rpn.LOSSES, *OWN_LOSSES)
 TRUTH = ('true_boxes', 'is_true', 'labels', 'seed')  # what is needed in training
@@ -134,9 +135,10 @@ class Detector(keras.Model):
         return logits, offsets
 
     def classify_in_chunks(self, maps, boxes, size, chunk):
-        """As `classify`, of `chunk` boxes of a frame at a time, so that memory is bounded."""
+        """As `classify`, of up to `chunk` boxes of a frame at a time, so that memory is bounded."""
         count = boxes.shape[1]
         parts = -(-count // chunk)
+        chunk = -(-count // parts)  # with the least padding
         boxes = tf.pad(boxes, [[0, 0], [0, parts * chunk - count], [0, 0]])
         answers = tf.map_fn(
             lambda part: self.classify(maps, part, size),
@@ -152,6 +154,8 @@ class Detector(keras.Model):
         size = known_shape(inputs['key'])[1:3]
         boxes, *_, is_box = self.rpn.answer(inputs['key']).proposals
         logits, offsets = self.classify_in_chunks(self.map_of(inputs), boxes, size, chunk)
+        # Non-maximum suppression would leave out what is no number, without a word.
+        logits = tf.debugging.check_numerics(logits, NOT_FINITE)
         return proposals.detect(logits, offsets, boxes, is_box, *size, self.config)
 
     def training_losses(self, inputs):

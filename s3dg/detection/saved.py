@@ -6,12 +6,14 @@ import keras
 import tensorflow as tf
 
 from s3dg import files
-from s3dg.answers import non_finite_weight
+from s3dg.answers import NonFiniteAnswerError, non_finite_weight
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.detection.config import DetectorConfig
+from s3dg.detection.network import NOT_FINITE
 from s3dg.errors import reading
 from s3dg.files import folders
 from s3dg.files.disk import writing
+from s3dg.network import INCEPTION_FILTERS
 from s3dg.saving import keras_file
 from s3dg.saving.export import SAVED_MODEL_FILES, check_output
 from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_values
@@ -20,20 +22,28 @@ KIND = 'detector'  # in the metadata of a SavedModel
 
 
 def _read(values):
-    """The `NetworkConfig`s of a detector's saved configuration."""
+    """As `keras_file.Kind.read`; ResNet's weights are left out of the bound."""
     DetectorConfig.from_dict(values['config'])
-    VideoFormat.from_dict(values['video_format'])
+    if values['video_format'] is not None:
+        VideoFormat.from_dict(values['video_format'])
     if not all(isinstance(name, str) for name in values['class_names']):
         raise keras_file.KerasFileError('the names of its classes are no texts')
     width = values['resnet_width']
     if not isinstance(width, (int, float)) or not 0 < width <= 1:
         raise keras_file.KerasFileError(f'its resnet_width is {width!r}, expected above 0, to 1')
-    return [NetworkConfig.from_dict(one) for one in values['networks'].values()]
+    configs = [NetworkConfig.from_dict(one) for one in values['networks'].values()]
+    # A score and four offsets of each class, from the tail's channels.
+    _, *branches = INCEPTION_FILTERS['Mixed_5c']
+    channels = configs[0].filters(branches[-1])
+    return configs, 5 * len(values['class_names']) * channels
+
+
+DETECTOR = keras_file.Kind('Detector', _read)
 
 
 def load(path):
     """The `Detector` in a `.keras` file; errors as of `keras_file.load`."""
-    return keras_file.load(path, keras_file.Kind('Detector', _read))
+    return keras_file.load(path, (DETECTOR,))
 
 
 class SavedDetector:
@@ -60,9 +70,11 @@ class SavedDetector:
                 self.class_names = tuple(values['class_names'])
                 self.video_format = VideoFormat.from_dict(values['video_format'])
                 self.inputs = tuple(values['inputs'])
-            self._detect = self._model.detect
+                self._detect = self._model.detect
         else:
             detector = load(path)
+            if detector.video_format is None:
+                raise keras_file.KerasFileError('it does not say which clips it takes')
             self.class_names, self.video_format = detector.class_names, detector.video_format
             self.inputs = input_names(detector)
             self._detect = tf.function(function(detector, chunk))
@@ -77,8 +89,16 @@ class SavedDetector:
         Returns:
           dict of arrays: 'boxes' float32 (B, N, 4), y_min, x_min, y_max, x_max in pixels, 'scores'
           float32 (B, N), falling, 'labels' int32 (B, N), 'is_box' bool (B, N): what is no padding.
+
+        Raises:
+          NonFiniteAnswerError: where the network computes what is no number.
         """
-        found = self._detect(*(tf.constant(inputs[name]) for name in self.inputs))
+        try:
+            found = self._detect(*(tf.constant(inputs[name]) for name in self.inputs))
+        except tf.errors.InvalidArgumentError as error:
+            if NOT_FINITE not in error.message:
+                raise
+            raise NonFiniteAnswerError('The scores of its boxes are not finite.') from error
         return {name: values.numpy() for name, values in found.items()}
 
 
@@ -101,6 +121,13 @@ def function(detector, chunk=64):
     return detect
 
 
+def input_shapes(detector):
+    """Shapes of what `function` takes, without the batch, by name."""
+    frames, size = detector.video_format.clip_frames, detector.video_format.frame_size
+    shapes = {'clip': (frames, *size, 3), 'flow': (frames, *size, 2), 'key': (*size, 3)}
+    return {name: shapes[name] for name in input_names(detector)}
+
+
 def export(detector, output, check=None):
     """Writes a detector as a SavedModel with the endpoint `detect`, also the default one.
 
@@ -116,11 +143,8 @@ def export(detector, output, check=None):
     broken = non_finite_weight(detector)
     if broken is not None:
         raise ExportError(f'{broken} of the detector is not finite: nothing is exported.')
-    names, video_format = input_names(detector), detector.video_format
-    size = video_format.frame_size
-    shapes = {'clip': (video_format.clip_frames, *size, 3), 'key': (*size, 3)}
-    shapes['flow'] = (video_format.clip_frames, *size, 2)
-    signature = [tf.TensorSpec([None, *shapes[name]], tf.uint8, name=name) for name in names]
+    shapes = input_shapes(detector)
+    signature = [tf.TensorSpec([None, *shape], tf.uint8, name) for name, shape in shapes.items()]
     with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
         archive = keras.export.ExportArchive()
         for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
@@ -131,8 +155,8 @@ def export(detector, output, check=None):
         values = {
             'kind': KIND,
             'class_names': list(detector.class_names),
-            'video_format': video_format.to_dict(),
-            'inputs': list(names),
+            'video_format': detector.video_format.to_dict(),
+            'inputs': list(shapes),
             'files': digests(folder),
         }
         (folder / METADATA_FILE).parent.mkdir()

@@ -26,7 +26,7 @@ def match(overlaps, is_true, usable, positive_from, negative_below, best_too):
 
     Args:
       overlaps: float32 (B, N, M), of N boxes with M true boxes, some of which are padding.
-      is_true: bool (B, M), which of these are none.
+      is_true: bool (B, M), which of these are not padding.
       usable: bool (B, N); a box that is not is neither positive nor negative.
       positive_from: a box that overlaps as much or more is positive.
       negative_below: a box that overlaps less is negative, also where there is no true box.
@@ -124,7 +124,7 @@ def of_proposals(proposals, usable, true_boxes, is_true, labels, random, config)
 
     Args:
       proposals: float32 (B, N, 4).
-      usable: bool (B, N): which of them are none but padding.
+      usable: bool (B, N): which of them are not padding.
       true_boxes, is_true, random, config: as of `of_anchors`.
       labels: int32 (B, M), of the true boxes.
 

@@ -50,8 +50,12 @@ def load_model(path):
     return LoadedNetwork(load_network(path))
 
 
-def load_network(path, flag='--model'):
-    """The `Network` saved at `path`, which flag `flag` gave; UsageError where there is none."""
+def load_network(path, flag='--model', kinds=(keras_file.NETWORK,)):
+    """The `Network` saved at `path`, which flag `flag` gave; UsageError where there is none.
+
+    Args:
+      kinds: as of `keras_file.load`.
+    """
     path = home_path(path)
     if not path.exists():
         raise MissingFileError(f'{flag}: expected a .keras file, found {path}, which is not there.')
@@ -59,7 +63,7 @@ def load_network(path, flag='--model'):
         what = ', which is a folder' if path.is_dir() else ''
         raise UsageError(f'{flag}: expected a .keras file, found {path}{what}.')
     try:
-        return keras_file.load(path)
+        return keras_file.load(path, kinds)
     except S3dgError as error:
         raise UsageError(f'{flag}: {path}: {error}.') from error
 

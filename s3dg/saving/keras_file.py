@@ -38,8 +38,9 @@ class Kind:
     """A class of which a `.keras` file may hold one."""
 
     name: str
-    # What its `get_config` returned -> the `NetworkConfig`s of its networks; any error is damage.
-    read: Callable[[dict], list[NetworkConfig]]
+    # What its `get_config` returned -> the `NetworkConfig`s of its networks, and a lower bound of
+    # the number of its other weights; any error is damage.
+    read: Callable[[dict], tuple[list[NetworkConfig], int]]
 
 
 def _read_network(values):
@@ -53,20 +54,20 @@ def _read_network(values):
             f'it has {len(names)} class names, expected one for each of {config.num_classes} '
             f'classes'
         )
-    return [config]
+    return [config], 0
 
 
 NETWORK = Kind('Network', _read_network)
 
 
-def load(path, kind=NETWORK):
-    """The `Network`, or what else `kind` says, that a `.keras` file holds.
+def load(path, kinds=(NETWORK,)):
+    """The `Network`, or what else `kinds` allow, that a `.keras` file holds.
 
     Raises:
       KerasFileError, ConfigError: if it holds none, or is damaged, or a weight is NaN or infinite.
       OSError: where it cannot be opened.
     """
-    check(path, kind)
+    check(path, kinds)
     with reading('it cannot be read as a network', KerasFileError):
         network = keras.models.load_model(path, compile=False)
     broken = non_finite_weight(network)
@@ -75,16 +76,7 @@ def load(path, kind=NETWORK):
     return network
 
 
-def held_class(path):
-    """The name of the class that a `.keras` file holds one of; None where that cannot be read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(_CONFIG_FILE))['class_name']
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError):
-        return None  # `load` says what is wrong with it
-
-
-def check(path, kind=NETWORK):
+def check(path, kinds=(NETWORK,)):
     """Compares what a file says of its network with what it holds; raises as `load`."""
     with open(path, 'rb') as file:
         with reading('it is no .keras file, or not a whole one', KerasFileError):
@@ -101,11 +93,11 @@ def check(path, kind=NETWORK):
         if damaged is not None or names:
             what = f'{damaged} is damaged' if damaged else f'it has no {min(names)}'
             raise KerasFileError(f'it is no whole .keras file: {what}')
-        configs = _read_config(archive, kind)
+        configs, further = _read_config(archive, kinds)
         with reading('its weights cannot be read', KerasFileError):
             held = _count_weights(archive)
     with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
-        needed = sum(map(least_weights, configs))
+        needed = sum(map(least_weights, configs)) + further
     if needed > held:
         told = ', '.join(f'{one.num_classes} classes, width {one.width:g}' for one in configs)
         raise KerasFileError(
@@ -113,14 +105,14 @@ def check(path, kind=NETWORK):
         )
 
 
-def _read_config(archive, kind):
+def _read_config(archive, kinds):
     with reading(f'its {_CONFIG_FILE} cannot be read', KerasFileError):
         values = json.loads(archive.read(_CONFIG_FILE))
         found, registered = values['class_name'], values.get('registered_name')
-        if (found, registered) != (kind.name, f's3dg>{kind.name}'):
-            raise KerasFileError(
-                f'it holds a {found}, expected a {kind.name.lower()} of this project'
-            )
+        kind = next((one for one in kinds if one.name == found), None)
+        if kind is None or registered != f's3dg>{found}':
+            names = ' or '.join(one.name.lower() for one in kinds)
+            raise KerasFileError(f'it holds a {found}, expected a {names} of this project')
         return kind.read(values['config'])
 
 

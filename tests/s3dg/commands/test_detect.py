@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import s3dg
+from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import detect
 from s3dg.detection.rows import read_rows
 from s3dg.figures.detections import colour_of
@@ -58,14 +59,16 @@ def video(path, count=7):
 
 
 @pytest.fixture
-def detector(monkeypatch):
+def detector(monkeypatch, tmp_path):
+    (tmp_path / 'any.keras').write_bytes(b'weights')
     found = stand_in()
     monkeypatch.setattr(detect, 'load_detector', lambda *_: found)
     return found
 
 
 def call(tmp_path, *words):
-    return in_process.call(detect, '--model=any.keras', f'--workdir={tmp_path / "out"}', *words)
+    words = (f'--model={tmp_path / "any.keras"}', f'--workdir={tmp_path / "out"}', *words)
+    return in_process.call(detect, *words)
 
 
 def test_boxes_rows_and_drawing(detector, tmp_path):
@@ -135,15 +138,20 @@ def test_the_same_command_does_what_is_missing(detector, tmp_path):
     assert len(detector.seen) == before + 2  # of the other one alone
     names = sorted(path.name for path in (tmp_path / 'out' / 'detections').glob('*.json'))
     assert names == ['a-2.json', 'a.json']
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert [one['boxes'] for one in results['videos'].values()] == [3, 2]  # of both
     video(first, 4)  # changed since
     call(tmp_path, first, other)
     assert len(detector.seen) == before + 2 + 4
 
 
-def test_answers_that_are_no_numbers_are_no_detections(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(detect, 'load_detector', lambda *_: stand_in(np.nan))
+def test_answers_that_are_no_numbers_are_no_detections(detector, tmp_path, capsys):
+    def find(inputs):
+        raise NonFiniteAnswerError('The scores of its boxes are not finite.')
+
+    detector.detect = find
     assert call(tmp_path, video(tmp_path / 'v.avi', 2)) == 1
-    assert 'The boxes of frame 0 are not finite' in capsys.readouterr().err
+    assert 'The scores of its boxes are not finite' in capsys.readouterr().err
     assert list((tmp_path / 'out' / 'detections').iterdir()) == []
 
 
@@ -152,3 +160,73 @@ def test_a_model_that_is_none_is_named(tmp_path, capsys):
     words = (f'--model={tmp_path / "x.keras"}', f'--workdir={tmp_path / "out"}', 'v.avi')
     assert in_process.call(detect, *words) == 2
     assert f'--model: {tmp_path / "x.keras"}: it is no .keras file' in capsys.readouterr().err
+
+
+def test_no_video_of_the_user_s_is_written_over(detector, tmp_path):
+    """Where they lie among the results, and have the names that results would have."""
+    call(tmp_path, video(tmp_path / 'first.avi', 2))
+    folder = tmp_path / 'out' / 'detections'
+    frames = [np.full((HEIGHT, WIDTH, 3), 10 * number, np.uint8) for number in range(3)]
+    for name in ('own.mp4', 'other.mp4'):
+        write_video(folder / name, frames, 10)
+    before = {path: path.read_bytes() for path in folder.glob('o*.mp4')}
+    (tmp_path / 'elsewhere').mkdir()
+    outside = video(tmp_path / 'elsewhere' / 'other.avi', 3)
+    assert call(tmp_path, folder / 'own.mp4', outside) == 0
+    assert {path: path.read_bytes() for path in before} == before
+    names = sorted(path.name for path in folder.glob('o*.json'))
+    assert names == ['other-2.json', 'own-2.json']
+
+
+def test_another_model_is_another_run(detector, tmp_path, capsys):
+    path = video(tmp_path / 'v.avi', 2)
+    assert call(tmp_path, path) == 0
+    (tmp_path / 'any.keras').write_bytes(b'other weights')
+    assert call(tmp_path, path) == 2
+    assert 'holds a run with other settings: model.' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('stride', [1, 50])
+def test_few_frames_wait(stride, detector, tmp_path):
+    """Between what is decoded and what is drawn: half a clip, whatever the stride."""
+    decoded = 0
+
+    class Frames:
+        time, faults = 0.0, ''
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            nonlocal decoded
+            if decoded == 400:
+                raise StopIteration
+            decoded += 1
+            self.time += 0.1
+            return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+    most = 0
+
+    def progress(done):
+        nonlocal most
+        most = max(most, decoded - done)
+
+    options = {'stride': stride, 'least_score': 0.3, 'batch_size': 1}
+    targets = [tmp_path / f'v{suffix}' for suffix in ('.mp4', '.csv', '.json')]
+    detect.detect_video(detector, Frames(), targets, 'v', {}, options, progress)
+    assert decoded == 400
+    assert most <= 32  # the first frames, whose times give the rate
+
+
+@pytest.mark.parametrize(('rate', 'written'), [(29.97, 29.97), (239.7612, 239.76), (1e3, 1e3)])
+def test_any_rate_can_be_written(rate, written, tmp_path):
+    assert detect._writable(rate) == pytest.approx(written, rel=1e-3)
+    write_video(tmp_path / 'v.mp4', [np.zeros((48, 64, 3), np.uint8)] * 3, detect._writable(rate))
+
+
+def test_odd_sizes_grow_by_a_pixel():
+    frame = np.random.default_rng(0).integers(0, 255, (49, 65, 3), np.uint8)
+    grown = detect._even(frame)
+    assert grown.shape == (50, 66, 3)
+    assert np.array_equal(grown[:49, :65], frame)
+    assert detect._even(grown).shape == (50, 66, 3)

@@ -74,7 +74,7 @@ def test_the_key_frame_is_that_of_the_clip_where_there_is_one(inputs, names):
 def test_a_network_is_no_detector_and_the_other_way_round(stored, tmp_path):
     detector, path, exported = stored
     s3dg.build('s3d_g', 4, width=0.125).save(tmp_path / 'network.keras')
-    with pytest.raises(KerasFileError, match='it holds a Network, expected a detector'):
+    with pytest.raises(KerasFileError, match='it holds a Network, expected a detector of'):
         saved.SavedDetector(tmp_path / 'network.keras')
     with pytest.raises(ExportError, match='SavedModel of a detector, expected a network'):
         ExportedNetwork(exported)
@@ -104,6 +104,7 @@ def test_damaged_files_are_refused(stored, tmp_path):
         ({'config': {'proposals': 10**9}}, 'proposals must be an integer from 1 to'),
         ({'networks': {'rgb': {'width': 2.0}}}, 'needs .* weights or more'),
         ({'networks': 7}, 'cannot be read'),
+        ({'class_names': ['a'] * 10**6}, 'needs .* weights or more'),
     ],
 )
 def test_what_a_file_says_of_itself_is_checked_before_anything_is_built(
