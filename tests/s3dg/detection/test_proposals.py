@@ -12,7 +12,7 @@ CONFIG = DetectorConfig(proposals=40, detections_per_class=7, detections=15)
 
 def test_proposals_are_the_best_that_do_not_overlap_much():
     rng = np.random.default_rng(0)
-    grid = anchors.grid(4, 5, 16)
+    grid = anchors.grid(4, 5, 16, 256)
     count = len(grid)
     usable = rng.random(count) < 0.9
     logits = rng.normal(0, 2, (2, count, 2)).astype(np.float32)
@@ -32,7 +32,7 @@ def test_proposals_are_the_best_that_do_not_overlap_much():
 
 
 def test_a_frame_for_which_nothing_may_propose():
-    grid = anchors.grid(2, 2, 16)
+    grid = anchors.grid(2, 2, 16, 256)
     nothing = np.zeros((1, len(grid), 2), np.float32), np.zeros((1, len(grid), 4), np.float32)
     found = proposals.propose(*nothing, grid, np.zeros(len(grid), bool), 32, 32, CONFIG)
     assert found.boxes.shape == (1, 40, 4)

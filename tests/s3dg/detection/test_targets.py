@@ -127,7 +127,7 @@ def test_each_is_drawn_as_often_as_another():
 def test_anchors_are_trained_towards_boxes_of_any_action(counts):
     rng = np.random.default_rng(3)
     boxes, is_true = frames_of(rng, counts)
-    grid = anchors.grid(20, 25, 16)
+    grid = anchors.grid(20, 25, 16, 256)
     usable = anchors.inside(grid, 320, 400).numpy()
     random = rng.random((2, 6000)).astype(np.float32)
     found = targets.of_anchors(grid, usable, boxes, is_true, random, CONFIG)
@@ -201,7 +201,7 @@ def test_fewer_proposals_than_are_sampled():
 def test_true_boxes_without_area_are_none():
     boxes = np.zeros((1, PADDED, 4), np.float32)
     boxes[0, 0] = [50, 50, 50, 90]
-    grid = anchors.grid(20, 25, 16)
+    grid = anchors.grid(20, 25, 16, 256)
     random = np.random.default_rng(6).random((1, 6000)).astype(np.float32)
     usable = np.ones(6000, bool)
     is_true = np.arange(PADDED)[None] < 1
@@ -213,7 +213,7 @@ def test_true_boxes_without_area_are_none():
 def test_it_runs_compiled_with_sizes_known_late():
     @tf.function(input_signature=[tf.TensorSpec([None, PADDED, 4]), tf.TensorSpec([None, 6000])])
     def of_anchors(boxes, random):
-        grid = anchors.grid(20, 25, 16)
+        grid = anchors.grid(20, 25, 16, 256)
         usable = anchors.inside(grid, 320, 400)
         is_true = tf.reduce_any(boxes > 0, -1)
         return targets.of_anchors(grid, usable, boxes, is_true, random, CONFIG)
