@@ -28,6 +28,7 @@ def stored(tmp_path_factory):
     return detector, folder / 'detector.keras', folder / 'exported'
 
 
+@pytest.mark.slow
 def test_all_three_answer_alike(stored):
     detector, path, exported = stored
     rng = np.random.default_rng(1)
@@ -71,6 +72,7 @@ def test_the_key_frame_is_that_of_the_clip_where_there_is_one(inputs, names):
     assert seen['key'].tolist() == [2, 7]
 
 
+@pytest.mark.slow
 def test_a_network_is_no_detector_and_the_other_way_round(stored, tmp_path):
     detector, path, exported = stored
     s3dg.build('s3d_g', 4, width=0.125).save(tmp_path / 'network.keras')
@@ -80,6 +82,7 @@ def test_a_network_is_no_detector_and_the_other_way_round(stored, tmp_path):
         ExportedNetwork(exported)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused(stored, tmp_path):
     detector, path, exported = stored
     content = path.read_bytes()
@@ -96,6 +99,7 @@ def test_damaged_files_are_refused(stored, tmp_path):
         metadata.write_text(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('changes', 'said'),
     [
