@@ -38,7 +38,7 @@ def draw(found, builder, split, names, folder):
         if len(strips) < _STRIPS:
             places = np.linspace(0, len(own) - 1, min(_STRIP_FRAMES, len(own))).round().astype(int)
             found_there = [_rows(found.detections, own[place], scale) for place in places]
-            strips.append((frames[places], found_there, example['id']))
+            strips.append((frames[places], found_there, example['id'], places))
         if len(sheet) == len(picked):
             break
     with writing(folder / 'found_and_true.png', _KEPT):
@@ -46,9 +46,9 @@ def draw(found, builder, split, names, folder):
         kept = [[column[of_frame[2] >= _FROM_SCORE] for column in of_frame] for of_frame in boxes]
         pictures.found_and_true(frames, kept, true, names, folder / 'found_and_true.png')
     with writing(folder / 'filmstrip.png', _KEPT):
-        frames, boxes, titles = zip(*strips, strict=True)
+        frames, boxes, titles, places = zip(*strips, strict=True)
         path = folder / 'filmstrip.png'
-        pictures.filmstrip(frames, boxes, names, path, titles, _FROM_SCORE)
+        pictures.filmstrip(frames, boxes, names, path, titles, _FROM_SCORE, places)
 
 
 def _rows(rows, number, scale):

@@ -274,7 +274,7 @@ def found_and_true(frames, found, true, names, path):
     _write_picture(path, [sheet, _legend(sheet.shape[1])])
 
 
-def filmstrip(frames, found, names, path, titles, least_score=0.5):
+def filmstrip(frames, found, names, path, titles, least_score=0.5, numbers=None):
     """Draws videos with found boxes, each as a row of evenly spaced frames.
 
     Args:
@@ -283,9 +283,11 @@ def filmstrip(frames, found, names, path, titles, least_score=0.5):
       names: of the classes.
       titles: of the videos, written above them.
       least_score: of the boxes that are drawn.
+      numbers: of each video the numbers of its frames, where these are not all from 0 on.
     """
     parts = []
-    for video, found_there, title in zip(frames, found, titles, strict=True):
+    numbers = [range(len(video)) for video in frames] if numbers is None else numbers
+    for video, found_there, title, own in zip(frames, found, titles, numbers, strict=True):
         if len(video) != len(found_there):
             raise ValueError(f'{title}: {len(video)} frames, but boxes of {len(found_there)}.')
         count = min(_STRIP_FRAMES, len(video))
@@ -295,7 +297,7 @@ def filmstrip(frames, found, names, path, titles, least_score=0.5):
             kept = scores >= least_score
             frame, sizes = _resized(video[index], _STRIP_HEIGHT)
             marks = _found_marks(frame, boxes[kept] * sizes, labels[kept], scores[kept], names)
-            cells.append(_joined([_caption(f'frame {index}', 0.4), _draw(frame, marks)], 0, gap=0))
+            cells.append(_joined([_caption(f'frame {own[index]}', 0.4), _draw(frame, marks)], 0, gap=0))
         parts += [_caption(title, 0.6, _BLACK), _joined(cells, 1)]
     parts.append(_caption(f'boxes with a score of at least {100 * least_score:.3g}%', 0.45))
     _write_picture(path, parts)

@@ -221,6 +221,17 @@ def test_filmstrip_shows_boxes_above_a_score_where_they_are(tmp_path):
         assert not _is(sheet, detections.colour_of(1)).any()
 
 
+def test_frames_that_were_picked_before_keep_their_numbers(tmp_path):
+    video = np.stack([_grey(54, 72)] * 15)
+    picked = np.arange(0, 15, 2)  # as it picks them itself
+    pictures = []
+    for name, shown, numbers in (('all', video, None), ('few', video[picked], [picked])):
+        path, found = tmp_path / f'{name}.png', [[NOTHING] * len(shown)]
+        detections.filmstrip([shown], found, NAMES, path, ['one'], numbers=numbers)
+        pictures.append(_read(path))
+    assert np.array_equal(*pictures)
+
+
 def test_filmstrip_needs_the_boxes_of_all_frames(tmp_path):
     with pytest.raises(ValueError, match='one: 3 frames, but boxes of 2'):
         detections.filmstrip(
