@@ -297,7 +297,8 @@ def filmstrip(frames, found, names, path, titles, least_score=0.5, numbers=None)
             kept = scores >= least_score
             frame, sizes = _resized(video[index], _STRIP_HEIGHT)
             marks = _found_marks(frame, boxes[kept] * sizes, labels[kept], scores[kept], names)
-            cells.append(_joined([_caption(f'frame {own[index]}', 0.4), _draw(frame, marks)], 0, gap=0))
+            caption = _caption(f'frame {own[index]}', 0.4)
+            cells.append(_joined([caption, _draw(frame, marks)], 0, gap=0))
         parts += [_caption(title, 0.6, _BLACK), _joined(cells, 1)]
     parts.append(_caption(f'boxes with a score of at least {100 * least_score:.3g}%', 0.45))
     _write_picture(path, parts)
