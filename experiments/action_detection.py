@@ -45,7 +45,12 @@ from experiments.detection.plan import MODALITIES, Recipe, make_plan
 from experiments.detection.presets import PRESETS
 from experiments.detection.report import describe, summarise
 from experiments.paper import results as paper_results
-from experiments.paper.conduct import ConductOptions, define_conduct_flags, report_folder
+from experiments.paper.conduct import (
+    ConductOptions,
+    accept_missing,
+    define_conduct_flags,
+    report_folder,
+)
 from experiments.paper.experiment import Section
 from experiments.paper.study import Study, decisive, digest
 from experiments.training import presets as network_presets
@@ -316,8 +321,8 @@ def main(arguments):
     try:
         jobs = [make_job(study, one, seed, options) for one in recipes for seed in shared.seeds]
     except (DatasetError, MissingFileError) as error:
-        hint = '; or --preset=tiny, which makes its own videos' if options.preset == 'paper' else ''
-        raise UsageError(f'{error}{hint}') from error
+        accept_missing(error, workdir, options.preset, shared.overwrite)
+        return
     settings = {
         'preset': options.preset,
         'dataset': options.dataset,

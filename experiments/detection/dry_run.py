@@ -6,6 +6,7 @@ import math
 import keras
 
 from data import catalog
+from data.example import CHANNELS
 from experiments.paper.workload import TRAINING_PASSES, describe_rate, hours_text
 from s3dg import cost
 from s3dg.config import named_config
@@ -18,7 +19,6 @@ from s3dg.program.markdown import markdown_table
 
 # A tail that keeps 7x7 positions costs at most so many times one that has 4x4 from MaxPool_5a on.
 _UNSTRIDED = 49 / 16
-_CHANNELS = {'rgb': 3, 'flow': 2}
 
 
 def describe(recipes, seeds, gpu_rate):
@@ -114,12 +114,12 @@ def network_multiply_adds(network, modalities, frames, height, width, fields):
     fields = tuple(sorted(fields.items()))
     body = 0
     for modality in modalities:
-        costs = _endpoint_costs(network, _CHANNELS[modality], frames, height, width, fields)
+        costs = _endpoint_costs(network, CHANNELS[modality], frames, height, width, fields)
         names = list(costs)
         body += sum(costs[name] for name in names[: names.index(BODY) + 1])
     # What a proposal shows is as large as the map of a clip of SIZE strides.
     side = SIZE * rpn.STRIDE
-    small = _endpoint_costs(network, _CHANNELS[modalities[0]], frames, side, side, fields)
+    small = _endpoint_costs(network, CHANNELS[modalities[0]], frames, side, side, fields)
     return body, sum(small.get(name, 0) for name in TAIL)
 
 

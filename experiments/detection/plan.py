@@ -5,6 +5,7 @@ import dataclasses
 from data.boxes import BOXES
 from experiments.detection.presets import DetectionPreset, RpnPreset
 from experiments.training.options import resolve_accumulation
+from experiments.training.plan import COURSE_SETTINGS
 from experiments.training.start import Start
 from s3dg.config import VideoFormat
 from s3dg.detection.config import DetectorConfig
@@ -14,14 +15,7 @@ from s3dg.training.loop import TrainingConfig
 MODALITIES = {'rgb': ('rgb',), 'flow': ('flow',), 'both': ('rgb', 'flow')}
 
 # Fields of a plan, by their names in config.json, that may change while a run goes on.
-FREE_SETTINGS = (
-    'starts',
-    'training.accumulation',
-    'training.checkpoint_every',
-    'training.log_every',
-    'training.evaluate_every',
-    'training.jit',
-)
+FREE_SETTINGS = ('starts', *COURSE_SETTINGS)
 
 
 @dataclasses.dataclass(frozen=True)

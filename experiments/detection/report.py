@@ -4,6 +4,7 @@ import shutil
 
 from experiments.paper import reporting
 from experiments.paper import results as paper_results
+from experiments.training.dataset import class_names
 from s3dg import files
 from s3dg.detection.frame_ap import RULES
 from s3dg.program.markdown import markdown_table
@@ -34,7 +35,7 @@ def _summary(splits):
     """Figures of one network: of every split a list of results, one for each seed."""
     summary = {rule: _over(splits, lambda one, rule=rule: one[rule]) for rule in RULES}
     summary['per_class'] = {
-        rule: _over(splits, lambda one, rule=rule: _known(one[rule]['per_class'])) for rule in RULES
+        rule: _over(splits, lambda one, rule=rule: one[rule]['per_class']) for rule in RULES
     }
     if 'reversed' in splits[0][0]:
         summary['reversed'] = {
@@ -48,10 +49,6 @@ def _summary(splits):
     return summary
 
 
-def _known(per_class):
-    return {name: value for name, value in per_class.items() if value is not None}
-
-
 def _over(splits, select):
     """Figures as the mean over splits, of every seed, and then over the seeds."""
     rows = []
@@ -63,6 +60,7 @@ def _over(splits, select):
 
 
 def _numbers(figures):
+    """Those of the figures that are numbers: a class without true boxes has none."""
     return {name: value for name, value in figures.items() if isinstance(value, float)}
 
 
@@ -79,11 +77,10 @@ def describe(title, dataset, summary, jobs, settings, this):
         if 'reversed' in found:
             cells = [reporting.percent(found['reversed']['pascal'], which) for which in WHICH]
             rows.append((network, streams, 'reversed', 'pascal', *cells, '-'))
-        classes = [key for key in found['per_class']['pascal'] if key[-10:] != '_deviation']
         per_class += [
             (name, key, *(reporting.percent(found['per_class'][rule], key) for rule in RULES))
-            for key in classes
-            if key != 'seeds'
+            for key in class_names(jobs[0].builders[0])
+            if key in found['per_class']['pascal']
         ]
     paper = [
         (method, reporting.printed(row.jhmdb), reporting.printed(row.ucf101_24))

@@ -7,7 +7,7 @@ from data.clips import annotated
 from data.records import faults
 from experiments.detection import evaluating, samples
 from experiments.detection.plan import FREE_SETTINGS
-from experiments.paper.reporting import join
+from experiments.paper.reporting import join, percent
 from experiments.training.dataset import class_names
 from experiments.training.run import clips_per_second
 from s3dg import files
@@ -206,18 +206,18 @@ def _write(found, figures, names, builder, plan, this):
 
 def _markdown(plan, results):
     rows = [
-        (which, *(f'{results[rule][which]:.1%}' for rule in RULES))
+        (which, *(percent(results[rule], which) for rule in RULES))
         for which in ('all', 'annotated', 'localisation')
     ]
     per_class = [
-        (name, *(_percent(results[rule]['per_class'][name]) for rule in RULES))
+        (name, *(percent(results[rule]['per_class'], name) for rule in RULES))
         for name in results['pascal']['per_class']
     ]
     figures = ('step', 'videos_expected', 'videos_seen', 'frames', 'clips_per_second')
     return join(
         f'# {plan.dataset}/{plan.config}, {plan.streams}: a detector',
         markdown_table(('figure', 'value'), [(name, results[name]) for name in figures]),
-        '## Mean frame-AP, by rule',
+        '## Mean frame-AP in percent, by rule',
         markdown_table(('frames', *RULES), rows),
         'all: all frames of the videos that have boxes; annotated: those with boxes; localisation: '
         'all frames, labels ignored.',
@@ -228,7 +228,3 @@ def _markdown(plan, results):
         '![over time](filmstrip.png)',
         '![curves](curves.png)',
     )
-
-
-def _percent(share):
-    return '-' if share is None else f'{share:.1%}'

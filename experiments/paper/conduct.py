@@ -123,6 +123,19 @@ class ConductOptions:
         )
 
 
+def accept_missing(error, workdir, preset, overwrite):
+    """Says of a finished report that what it needed is missing, as `error` has it.
+
+    Raises:
+      UsageError: where there is none, or it is to be written anew.
+    """
+    if (workdir / RESULTS_FILE).exists() and not overwrite:
+        entry.report(f'{workdir}: finished already, not compared with what it needed: {error}')
+        return
+    hint = _HINTS[preset] if isinstance(error, DatasetError) else ''
+    raise UsageError(f'{error}{hint}') from error
+
+
 def conduct(experiment, options, training):
     """Trains the networks of an experiment that are not there yet, and writes its report.
 
@@ -139,11 +152,8 @@ def conduct(experiment, options, training):
         recipes = _with_options(experiment.recipes(), training)
         plans = study.plans(recipes, options.seeds)
     except (DatasetError, MissingFileError) as error:
-        if (workdir / RESULTS_FILE).exists() and not options.overwrite:
-            entry.report(f'{workdir}: finished already, not compared with what it needed: {error}')
-            return
-        hint = _HINTS[experiment.preset] if isinstance(error, DatasetError) else ''
-        raise UsageError(f'{error}{hint}') from error
+        accept_missing(error, workdir, experiment.preset, options.overwrite)
+        return
     experiment.check(study, recipes)
     settings = {
         'preset': experiment.preset,

@@ -6,17 +6,16 @@ from experiments.training.start import Start
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.training.loop import TrainingConfig
 
-# Fields of a plan, by their names in config.json, that may change while a run goes on: where its
-# start lies, where it runs, and how it is reported.
-FREE_SETTINGS = (
-    'init',
-    'inflate_from',
+# Fields of a plan, by their names in config.json, that may change while a run goes on: where it
+# runs, how it is reported, and where its start lies.
+COURSE_SETTINGS = (
     'training.accumulation',
     'training.checkpoint_every',
     'training.log_every',
     'training.evaluate_every',
     'training.jit',
 )
+FREE_SETTINGS = ('init', 'inflate_from', *COURSE_SETTINGS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,18 +82,20 @@ def load_detector(path, chunk):
 
 
 def _timed(frames):
-    """Yields the frames of a video with their times, seconds; VideoError where there are none."""
-    first = next(frames, None)
-    if first is None:
-        raise VideoError('it has no frames')
-    yield first, frames.time
+    """Yields the frames of a video with their times, seconds."""
     for frame in frames:
         yield frame, frames.time
 
 
 def _rate(timed):
-    """The rate of a video of timed frames, and all of them: the first ones tell it."""
+    """The rate of a video of timed frames, and all of them: the first ones tell it.
+
+    Raises:
+      VideoError: where there are none.
+    """
     first = list(itertools.islice(timed, _MEASURED))
+    if not first:
+        raise VideoError('it has no frames')
     times = np.array([time for _, time in first])
     rate = sampling.mean_frames_per_second(times) if len(first) > 1 else _RATE_OF_ONE_FRAME
     return rate, itertools.chain(first, timed)
@@ -106,23 +108,21 @@ def _writable(rate):
 
 
 def found_in(detector, frames, stride, batch_size):
-    """Yields (number of a key frame, its time, boxes, labels and scores), in pixels of the video.
+    """Yields what is found in each key frame: boxes, in pixels of the video, labels and scores.
 
     Args:
       detector: a `SavedDetector`.
-      frames: iterable of (uint8 (height, width, 3), RGB, of one size, seconds).
+      frames: iterable of uint8 (height, width, 3), RGB, of one size.
       stride, batch_size: as the flags.
 
     Raises:
       NonFiniteAnswerError: where an answer is no number.
     """
-    video_format, sizes, times = detector.video_format, [], collections.deque()
+    video_format, sizes = detector.video_format, []
 
     def resized():
-        for number, (frame, time) in enumerate(frames):
+        for frame in frames:
             sizes[:] = frame.shape[:2]
-            if number % stride == 0:
-                times.append(time)
             yield sampling.resize(frame, video_format.frame_size, None)
 
     keys = key_frames(resized(), video_format.clip_frames, stride, 'flow' in detector.inputs)
@@ -131,10 +131,10 @@ def found_in(detector, frames, stride, batch_size):
             {name: np.stack([getattr(one, name) for one in batch]) for name in detector.inputs}
         )
         scale = np.float32(sizes * 2) / np.float32(video_format.frame_size * 2)
-        for place, one in enumerate(batch):
+        for place in range(len(batch)):
             is_box = found['is_box'][place]
             boxes, scores = found['boxes'][place][is_box] * scale, found['scores'][place][is_box]
-            yield one.number, times.popleft(), boxes, found['labels'][place][is_box], scores
+            yield boxes, found['labels'][place][is_box], scores
 
 
 def detect_video(detector, frames, targets, name, identity, options, progress):
@@ -152,7 +152,8 @@ def detect_video(detector, frames, targets, name, identity, options, progress):
     """
     rate, timed = _rate(_timed(frames))
     shown, seen = itertools.tee(timed)
-    found = found_in(detector, seen, options['stride'], options['batch_size'])
+    frames_seen = (frame for frame, _ in seen)
+    found = found_in(detector, frames_seen, options['stride'], options['batch_size'])
     counts = collections.Counter()
     with contextlib.ExitStack() as stack:
         document, rows = (
@@ -162,8 +163,8 @@ def detect_video(detector, frames, targets, name, identity, options, progress):
             for path in reversed(targets[1:])
         )
         rows.write(','.join(HEADER) + '\n')
-        kept = {key: options[key] for key in ('stride', 'least_score')}
-        about = {'video': identity, 'frames_per_second': rate, **kept}
+        about = {'video': identity, 'frames_per_second': rate}
+        about |= {key: options[key] for key in ('stride', 'least_score')}
         document.write(json.dumps(about)[:-1] + ', "detections": [\n')
 
         def note(number, time, boxes, labels, scores):
@@ -183,16 +184,15 @@ def detect_video(detector, frames, targets, name, identity, options, progress):
 
         def drawn():
             boxes, texts, used = np.zeros((0, 4)), [], []
-            for number, (frame, _) in enumerate(shown):
+            for number, (frame, time) in enumerate(shown):
                 if number % options['stride'] == 0:
                     # Only now, so that no more frames wait than it needs.
                     answer = next(found, None)
                     if answer is None:
                         raise VideoError('it has one frame, of which there is no flow')
-                    *key, boxes, labels, scores = answer
-                    kept = scores >= options['least_score']
-                    boxes, labels, scores = boxes[kept], labels[kept], scores[kept]
-                    note(*key, boxes, labels, scores)
+                    kept = answer[2] >= options['least_score']
+                    boxes, labels, scores = (column[kept] for column in answer)
+                    note(number, time, boxes, labels, scores)
                     pairs = zip(labels, scores, strict=True)
                     texts = [f'{detector.class_names[k]} {score:.0%}' for k, score in pairs]
                     used = colours(labels)

@@ -2,21 +2,18 @@
 
 import os
 
-import keras
 import tensorflow as tf
 
-from s3dg import files
-from s3dg.answers import NonFiniteAnswerError, non_finite_weight
+from s3dg.answers import NonFiniteAnswerError
 from s3dg.config import NetworkConfig, VideoFormat
 from s3dg.detection.config import DetectorConfig
 from s3dg.detection.network import NOT_FINITE
 from s3dg.errors import reading
 from s3dg.files import folders
-from s3dg.files.disk import writing
 from s3dg.network import INCEPTION_FILTERS
 from s3dg.saving import keras_file
-from s3dg.saving.export import SAVED_MODEL_FILES, check_output
-from s3dg.saving.saved_model import METADATA_FILE, ExportError, digests, read_values
+from s3dg.saving.export import check_finite, check_output, write
+from s3dg.saving.saved_model import ExportError, read_values
 
 KIND = 'detector'  # in the metadata of a SavedModel
 
@@ -140,26 +137,13 @@ def export(detector, output, check=None):
       ExportError: as `check_output`, and where a weight is not finite.
     """
     check_output(output)
-    broken = non_finite_weight(detector)
-    if broken is not None:
-        raise ExportError(f'{broken} of the detector is not finite: nothing is exported.')
+    check_finite(detector)
     shapes = input_shapes(detector)
     signature = [tf.TensorSpec([None, *shape], tf.uint8, name) for name, shape in shapes.items()]
-    with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
-        archive = keras.export.ExportArchive()
-        for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
-            archive.add_variable_collection(name, getattr(detector, name))
-        archive.add_endpoint('detect', function(detector), signature)
-        with writing(output, 'what was there before is kept; make room and export again'):
-            archive.write_out(str(folder), verbose=False)
-        values = {
-            'kind': KIND,
-            'class_names': list(detector.class_names),
-            'video_format': detector.video_format.to_dict(),
-            'inputs': list(shapes),
-            'files': digests(folder),
-        }
-        (folder / METADATA_FILE).parent.mkdir()
-        files.write_json(folder / METADATA_FILE, values)
-        if check is not None:
-            check(folder)
+    metadata = {
+        'kind': KIND,
+        'class_names': list(detector.class_names),
+        'video_format': detector.video_format.to_dict(),
+        'inputs': list(shapes),
+    }
+    write(detector, {'detect': (function(detector), signature)}, metadata, output, check)

@@ -62,16 +62,52 @@ def export(network, output, check=None):
       ExportError: as `check_output`; and where a weight is not finite.
     """
     check_output(output)
-    broken = non_finite_weight(network)
+    check_finite(network)
+    folded = fold_batch_norm(network)
+    endpoints = create_endpoints(folded)
+    metadata = {
+        'class_names': network.class_names,
+        'network': network.config.to_dict(),
+        'video_format': network.video_format.to_dict(),
+        'endpoints': list(endpoints),
+    }
+    write(folded, endpoints, metadata, output, check)
+    return list(endpoints)
+
+
+def check_finite(model):
+    """Raises ExportError where a weight is not finite."""
+    broken = non_finite_weight(model)
     if broken is not None:
+        kind = type(model).__name__.lower()
         raise ExportError(
-            f'{broken} of the network is not finite, expected numbers: nothing is exported.'
+            f'{broken} of the {kind} is not finite, expected numbers: nothing is exported.'
         )
+
+
+def write(model, endpoints, metadata, output, check=None):
+    """Writes a Keras model as a SavedModel, with digests of its files.
+
+    Args:
+      model: has all the weights.
+      endpoints: dict from a name to (function, input signature); the first is the default one.
+      metadata: what else `METADATA_FILE` says; JSON-serialisable.
+      output, check: as of `export`.
+    """
     with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
-        endpoints = _write(network, folder, output)
+        archive = keras.export.ExportArchive()
+        # Not `track`, which traces all endpoints once more to look for tables that there are none
+        # of.
+        for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
+            archive.add_variable_collection(name, getattr(model, name))
+        for name, (function, signature) in endpoints.items():
+            archive.add_endpoint(name, function, signature)
+        with writing(output, 'what was there before is kept; make room and export again'):
+            archive.write_out(str(folder), verbose=False)
+        (folder / METADATA_FILE).parent.mkdir()
+        files.write_json(folder / METADATA_FILE, {**metadata, 'files': digests(folder)})
         if check is not None:
             check(folder)
-    return endpoints
 
 
 def fold_batch_norm(network):
@@ -95,30 +131,6 @@ def fold_batch_norm(network):
         target.kernel.assign(source.kernel.numpy() * scale)
         target.bias.assign(norm.beta.numpy() - norm.moving_mean.numpy() * scale)
     return folded
-
-
-def _write(network, folder, output):
-    """Writes the SavedModel for `output` into an empty folder; the names of its endpoints."""
-    folded = fold_batch_norm(network)
-    archive = keras.export.ExportArchive()
-    # Not `track`, which traces all endpoints once more to look for tables that there are none of.
-    for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
-        archive.add_variable_collection(name, getattr(folded, name))
-    endpoints = create_endpoints(folded)
-    for name, (function, signature) in endpoints.items():
-        archive.add_endpoint(name, function, signature)
-    with writing(output, 'what was there before is kept; make room and export again'):
-        archive.write_out(str(folder), verbose=False)
-    values = {
-        'class_names': network.class_names,
-        'network': network.config.to_dict(),
-        'video_format': network.video_format.to_dict(),
-        'endpoints': list(endpoints),
-        'files': digests(folder),
-    }
-    (folder / METADATA_FILE).parent.mkdir()
-    files.write_json(folder / METADATA_FILE, values)
-    return list(endpoints)
 
 
 class ExportedNetwork:

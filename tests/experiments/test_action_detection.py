@@ -93,6 +93,17 @@ def test_from_flags_to_a_page(data_dir, tmp_path, capsys):
     assert exporting['max_difference'] < 1e-2
 
 
+def test_a_finished_page_needs_no_data(tmp_path, capsys):
+    init = [f'--init_{modality}=i3d.keras,s3d_g.keras' for modality in ('rgb', 'flow')]
+    words = ['--preset=paper', *init, f'--data_dir={tmp_path}', f'--workdir={tmp_path / "page"}']
+    assert in_process.call(action_detection, *words) == 2
+    assert 'or --preset=tiny, which makes its own videos' in capsys.readouterr().err
+    (tmp_path / 'page').mkdir()
+    (tmp_path / 'page' / 'results.json').write_text('{}')
+    assert in_process.call(action_detection, *words) is None
+    assert 'finished already, not compared with what it needed' in capsys.readouterr().out
+
+
 def split_and_number(video):
     split, number = video.split('/')
     return split, int(number)
