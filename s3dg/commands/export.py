@@ -115,8 +115,7 @@ def export_detector(detector, output):
                 f'{found[0]:.2g}, expected at most {DETECTOR_TOLERANCE}; nothing is exported.'
             )
 
-    saved.export(detector, output, check=compare)
-    return ['detect'], found[0]
+    return saved.export(detector, output, check=compare), found[0]
 
 
 def main(arguments):

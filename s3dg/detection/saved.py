@@ -12,7 +12,7 @@ from s3dg.errors import reading
 from s3dg.files import folders
 from s3dg.network import INCEPTION_FILTERS
 from s3dg.saving import keras_file
-from s3dg.saving.export import check_finite, check_output, write
+from s3dg.saving.export import replace_with, write_files
 from s3dg.saving.saved_model import ExportError, read_values
 
 KIND = 'detector'  # in the metadata of a SavedModel
@@ -126,7 +126,7 @@ def input_shapes(detector):
 
 
 def export(detector, output, check=None):
-    """Writes a detector as a SavedModel with the endpoint `detect`, also the default one.
+    """Writes a detector as a SavedModel; the name of its endpoint, `detect`, is returned.
 
     Args:
       detector: a `Detector` with a video format.
@@ -134,10 +134,12 @@ def export(detector, output, check=None):
       check: as of `saving.export.export`.
 
     Raises:
-      ExportError: as `check_output`, and where a weight is not finite.
+      ExportError: as of `saving.export.export`.
     """
-    check_output(output)
-    check_finite(detector)
+    return replace_with(_write, detector, output, check)
+
+
+def _write(detector, folder, output):
     shapes = input_shapes(detector)
     signature = [tf.TensorSpec([None, *shape], tf.uint8, name) for name, shape in shapes.items()]
     metadata = {
@@ -146,4 +148,5 @@ def export(detector, output, check=None):
         'video_format': detector.video_format.to_dict(),
         'inputs': list(shapes),
     }
-    write(detector, {'detect': (function(detector), signature)}, metadata, output, check)
+    endpoints = {'detect': (function(detector), signature)}
+    return write_files(detector, endpoints, metadata, folder, output)

@@ -61,53 +61,52 @@ def export(network, output, check=None):
     Raises:
       ExportError: as `check_output`; and where a weight is not finite.
     """
+    return replace_with(_write, network, output, check)
+
+
+def replace_with(write, model, output, check=None):
+    """Has a SavedModel of a model written, and returns the names of its endpoints.
+
+    Args:
+      write: takes the model, an empty folder to write and, for what it says of faults, `output`;
+        returns the names.
+      model: a `Network` or a `Detector`.
+      output, check: as of `export`, with its errors.
+    """
     check_output(output)
-    check_finite(network)
-    folded = fold_batch_norm(network)
-    endpoints = create_endpoints(folded)
-    metadata = {
-        'class_names': network.class_names,
-        'network': network.config.to_dict(),
-        'video_format': network.video_format.to_dict(),
-        'endpoints': list(endpoints),
-    }
-    write(folded, endpoints, metadata, output, check)
-    return list(endpoints)
-
-
-def check_finite(model):
-    """Raises ExportError where a weight is not finite."""
     broken = non_finite_weight(model)
     if broken is not None:
         kind = type(model).__name__.lower()
         raise ExportError(
             f'{broken} of the {kind} is not finite, expected numbers: nothing is exported.'
         )
+    with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
+        endpoints = write(model, folder, output)
+        if check is not None:
+            check(folder)
+    return endpoints
 
 
-def write(model, endpoints, metadata, output, check=None):
-    """Writes a Keras model as a SavedModel, with digests of its files.
+def write_files(model, endpoints, metadata, folder, output):
+    """Writes a Keras model as a SavedModel into an empty folder; the names of its endpoints.
 
     Args:
       model: has all the weights.
       endpoints: dict from a name to (function, input signature); the first is the default one.
-      metadata: what else `METADATA_FILE` says; JSON-serialisable.
-      output, check: as of `export`.
+      metadata: what `METADATA_FILE` says beside the digests of the files; JSON-serialisable.
+      output: what the folder is for.
     """
-    with folders.unfinished_folder(output, SAVED_MODEL_FILES) as folder:
-        archive = keras.export.ExportArchive()
-        # Not `track`, which traces all endpoints once more to look for tables that there are none
-        # of.
-        for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
-            archive.add_variable_collection(name, getattr(model, name))
-        for name, (function, signature) in endpoints.items():
-            archive.add_endpoint(name, function, signature)
-        with writing(output, 'what was there before is kept; make room and export again'):
-            archive.write_out(str(folder), verbose=False)
-        (folder / METADATA_FILE).parent.mkdir()
-        files.write_json(folder / METADATA_FILE, {**metadata, 'files': digests(folder)})
-        if check is not None:
-            check(folder)
+    archive = keras.export.ExportArchive()
+    # Not `track`, which traces all endpoints once more to look for tables that there are none of.
+    for name in ('variables', 'trainable_variables', 'non_trainable_variables'):
+        archive.add_variable_collection(name, getattr(model, name))
+    for name, (function, signature) in endpoints.items():
+        archive.add_endpoint(name, function, signature)
+    with writing(output, 'what was there before is kept; make room and export again'):
+        archive.write_out(str(folder), verbose=False)
+    (folder / METADATA_FILE).parent.mkdir()
+    files.write_json(folder / METADATA_FILE, {**metadata, 'files': digests(folder)})
+    return list(endpoints)
 
 
 def fold_batch_norm(network):
@@ -131,6 +130,18 @@ def fold_batch_norm(network):
         target.kernel.assign(source.kernel.numpy() * scale)
         target.bias.assign(norm.beta.numpy() - norm.moving_mean.numpy() * scale)
     return folded
+
+
+def _write(network, folder, output):
+    folded = fold_batch_norm(network)
+    endpoints = create_endpoints(folded)
+    metadata = {
+        'class_names': network.class_names,
+        'network': network.config.to_dict(),
+        'video_format': network.video_format.to_dict(),
+        'endpoints': list(endpoints),
+    }
+    return write_files(folded, endpoints, metadata, folder, output)
 
 
 class ExportedNetwork:

@@ -7,7 +7,8 @@ from s3dg.fields import ConfigError
 
 
 def test_the_published_values():
-    assert DetectorConfig().to_dict() == {
+    published = {
+        'anchor_base': 256,
         'rpn_positive_from': 0.7,
         'rpn_negative_below': 0.3,
         'rpn_samples': 256,
@@ -21,6 +22,8 @@ def test_the_published_values():
         'detections_per_class': 100,
         'detections': 300,
     }
+    ours = {'clip_anchors': False, 'tail_from': 'rgb', 'tail_stride': 2}
+    assert DetectorConfig().to_dict() == {**published, **ours}
 
 
 @pytest.mark.parametrize(
