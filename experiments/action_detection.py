@@ -63,6 +63,7 @@ from s3dg.program import entry
 from s3dg.program.entry import MissingFileError, UsageError
 from s3dg.program.flags import parse_fields
 from s3dg.program.number_flags import (
+    MOST_BOXES,
     MOST_CLIPS,
     MOST_FRAMES,
     MOST_STEPS,
@@ -85,8 +86,6 @@ SPLITS = {
 _NETWORKS = {'paper': ('i3d', 's3d_g'), 'tiny': ('s3d_g',)}
 _STREAMS = {'paper': 'both', 'tiny': 'rgb'}
 _START_DATASET = 'moving_shapes'
-
-_MOST_BOXES = 10_000
 
 
 class ActionDetection(Section):
@@ -224,7 +223,7 @@ def define_flags():
         None,
         "ResNet-50's weights, no classifier: a .h5 file, or imagenet, which Keras downloads.",
     )
-    define_count('chunk', 64, 'Proposals that are classified at once.', _MOST_BOXES)
+    define_count('chunk', 64, 'Proposals that are classified at once.', MOST_BOXES)
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the detector, e.g. proposals=100.')
     counts = (
         ('steps', MOST_STEPS, 'Length of the training; the schedule is stretched to it.'),
@@ -233,7 +232,7 @@ def define_flags():
         ('batch_size', MOST_CLIPS, 'Key frames per step; the rate is scaled with it.'),
         ('micro_batch_size', MOST_CLIPS, 'Key frames one replica sees at once.'),
         ('frames', MOST_FRAMES, 'Frames of a clip.'),
-        ('most_boxes', _MOST_BOXES, 'Boxes of a frame that are trained on.'),
+        ('most_boxes', MOST_BOXES, 'Boxes of a frame that are trained on.'),
     )
     for name, most, words in counts:
         define_count(name, None, words, most)

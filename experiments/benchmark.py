@@ -3,6 +3,7 @@
   python -m experiments.benchmark --task=inference --network=s3d_g_slim
   python -m experiments.benchmark --task=training --dtype=mixed_bfloat16 --against=torchvision
   python -m experiments.benchmark --task=features
+  python -m experiments.benchmark --task=detection --chunk=32
   python -m experiments.benchmark --task=input
 
 Of networks, for any --network, --frames, --crop, --batch_size and --dtype:
@@ -18,6 +19,10 @@ most of which is tracing.
 
 `features`: what `s3dg features` does with a video of a minute of 720p. Its limit is the slower one
 of decoding alone and computing alone.
+
+`detection`: what `s3dg detect` does with the clip of a key frame, 20 frames of 320x400: proposals,
+and `--chunk` of 300 classified at a time, on which the memory depends. The limit is that of
+`inference`.
 
 --against=torchvision adds torchvision's S3D to the first two, where torch is installed, and
 --against=FOLDER another checkout of this project: a plain step or answer of its network, in a
@@ -51,13 +56,14 @@ import time
 
 from absl import flags
 
-from experiments.benchmarks import comparing, networks, profiling, videos
+from experiments.benchmarks import comparing, detection, networks, profiling, videos
 from s3dg.config import NETWORKS
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_runtime_flags, define_workdir_flags, parse_fields, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import (
+    MOST_BOXES,
     MOST_CLIPS,
     MOST_FRAMES,
     MOST_PIXELS,
@@ -75,17 +81,20 @@ TASKS = {
     'inference': networks.compare_inference,
     'training': networks.compare_training,
     'features': networks.compare_features,
+    'detection': detection.compare_detection,
     'conversion': videos.compare_conversion,
     'input': videos.compare_input,
     'reading': videos.compare_reading,
 }
 
 
-_OF_NETWORKS = ('inference', 'training', 'features')
+_OF_NETWORKS = ('inference', 'training', 'features', 'detection')
 _OF_VIDEOS = ('conversion', 'input', 'reading')
 # The tasks that have a use for a flag; those that are not here are for all.
 _TASKS_OF_FLAGS = {
-    **dict.fromkeys(('network', 'set', 'frames', 'crop', 'batch_size', 'dtype'), _OF_NETWORKS),
+    **dict.fromkeys(('network', 'set', 'frames', 'batch_size', 'dtype'), _OF_NETWORKS),
+    'crop': ('inference', 'training', 'features'),
+    'chunk': ('detection',),
     **dict.fromkeys(('jit', 'against'), ('inference', 'training')),
     **dict.fromkeys(('streaming', 'scaling'), ('inference',)),
     **dict.fromkeys(('manual_dir', 'videos', 'height', 'width'), _OF_VIDEOS),
@@ -104,9 +113,11 @@ def define_flags():
     define_count('processes', None, 'Processes or threads; default all cores.', MOST_PROCESSES)
     flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Of tasks of networks, as all of these:')
     flags.DEFINE_multi_string('set', [], 'FIELD=VALUE of the network, e.g. width=0.25.')
-    define_count('frames', videos.CLIP_FRAMES, 'Frames of a clip.', MOST_FRAMES)
+    frames = f'Frames of a clip; default {videos.CLIP_FRAMES}, of detection {detection.FRAMES}.'
+    define_count('frames', None, frames, MOST_FRAMES)
     define_count('crop', videos.CROP, 'Height and width of a clip, pixels.', MOST_PIXELS)
     define_count('batch_size', 1, 'Clips at once.', MOST_CLIPS)
+    define_count('chunk', 64, 'Proposals that are classified at once (detection).', MOST_BOXES)
     flags.DEFINE_bool('jit', False, 'Compile the network with XLA.')
     flags.DEFINE_bool('streaming', False, 'Measure a sliding window too (inference).')
     flags.DEFINE_bool('scaling', False, 'Measure other lengths, sizes and batches (inference).')
@@ -133,6 +144,7 @@ class Options:
     frames: int
     crop: int
     batch_size: int
+    chunk: int
     dtype: str
     jit: bool
     streaming: bool
@@ -153,11 +165,13 @@ class Options:
             if values[name].present and task not in tasks:
                 use = f'it is for {", ".join(tasks)}' if tasks else 'one device is measured'
                 raise UsageError(f'--{name}: --task={task} has no use for it; {use}.')
-        names = {field.name for field in dataclasses.fields(cls)} - {'fields', 'processes'}
+        names = {field.name for field in dataclasses.fields(cls)}
+        frames = detection.FRAMES if task == 'detection' else videos.CLIP_FRAMES
         return cls(
             fields=parse_fields(values.set),
             processes=values.processes or os.cpu_count() or 1,
-            **{name: values[name].value for name in names},
+            frames=values.frames or frames,
+            **{name: values[name].value for name in names - {'fields', 'processes', 'frames'}},
         )
 
 

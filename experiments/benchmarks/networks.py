@@ -36,6 +36,7 @@ from s3dg.training.task import CLASSIFICATION
 from s3dg.video import ahead, reading
 
 _PASSES = {'training': 3}  # multiply-adds of a step, in those of an answer
+LIMIT = (('matrix_product',), 'fraction_of_matmul_peak')  # of a `Comparison`
 _FEATURES_ENDPOINT = 'Mixed_5c'
 # The video of which features are taken: a minute of 720p.
 _LONG_VIDEO = {'count': 1, 'size': (720, 1280), 'frame_count': 1500}
@@ -78,24 +79,13 @@ class _Work:
 
     def comparison(self, sides):
         """Of our sides with matrix products, and what else is asked for."""
-        product = plain.MATRIX**3 / self.multiply_adds
-        dtype, against = self.network.compute_dtype, self.options.against
-
-        def multiply():
-            multiply = plain.matrix_product(dtype)
-            multiply()  # which compiles it
-            return for_a_while(multiply, product)
-
-        sides = [*sides, made_late('matrix_product', multiply)]
-        if dtype == 'float32':
-            sides.append(other_process.eigen_matrix_product(product))
-        training = self.options.task == 'training'
+        sides = [*sides, *matrix_products(self.multiply_adds, self.network.compute_dtype)]
+        training, against = self.options.task == 'training', self.options.against
         if against == 'torchvision':
             sides.append(torch_side.create(self.clips, self.options, training))
         elif against is not None:
             sides.append(other_process.checkout(against, self, self.options, training))
-        limits = ('matrix_product',)
-        return Comparison('clips', sides, limits, 'fraction_of_matmul_peak', self.figures)
+        return Comparison('clips', sides, *LIMIT, self.figures)
 
     def calling(self, make):
         """What makes the work of a side: calls of the function that `make` makes on the clips."""
@@ -106,6 +96,21 @@ class _Work:
             return for_a_while(lambda: function(clips), len(self.clips))
 
         return work
+
+
+def matrix_products(multiply_adds, dtype):
+    """The sides of the machine's own products, which count as units of so many multiply-adds."""
+    product = plain.MATRIX**3 / multiply_adds
+
+    def multiply():
+        multiply = plain.matrix_product(dtype)
+        multiply()  # which compiles it
+        return for_a_while(multiply, product)
+
+    sides = [made_late('matrix_product', multiply)]
+    if dtype == 'float32':
+        sides.append(other_process.eigen_matrix_product(product))
+    return sides
 
 
 def exported(network, folder):

@@ -44,7 +44,7 @@ from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags, required
 from s3dg.program.markdown import markdown_table
-from s3dg.program.number_flags import MOST_CLIPS, define_count, define_number
+from s3dg.program.number_flags import MOST_BOXES, MOST_CLIPS, define_count, define_number
 from s3dg.program.workdir import Run, file_identity, home_path
 from s3dg.progress import ProgressLine
 from s3dg.saving.saved_model import METADATA_FILE
@@ -67,7 +67,9 @@ def define_flags():
     define_count('stride', 1, 'Frames from one that is looked at to the next.', 1_000_000)
     define_number('least_score', 0.3, 'Boxes with a lower score are left out.', 1)
     define_count('batch_size', 1, 'Frames that are looked at together.', MOST_CLIPS)
-    define_count('chunk', 64, 'Proposals that are classified at once (of a .keras file).', 10_000)
+    define_count(
+        'chunk', 64, 'Proposals that are classified at once (of a .keras file).', MOST_BOXES
+    )
 
 
 def load_detector(path, chunk):

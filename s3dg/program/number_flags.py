@@ -12,6 +12,7 @@ MOST_SEED = 2**32 - 1  # NumPy's
 MOST_STEPS = 10**9
 MOST_CLIPS = 2**16  # of a step; 56 GPUs with 6 each are the paper's 336
 MOST_FRAMES = 10_000  # of a clip, or a window
+MOST_BOXES = 10_000  # of a frame
 MOST_PIXELS = 8192  # of a frame's height or width
 MOST_PROCESSES = 1024
 

@@ -135,6 +135,7 @@ def test_mistakes_end_in_one_line(tmp_path):
             '--against: --task=features has no use for it; it is for inference, training.',
         ),
         (('--task=input', '--crop=32'), '--crop: --task=input has no use for it; it is for '),
+        (('--task=detection', '--crop=32'), '--crop: --task=detection has no use for it; it is '),
         (
             ('--task=training', '--strategy=mirrored'),
             '--strategy: --task=training has no use for it; one device is measured.',
@@ -244,6 +245,16 @@ def test_features_run(tmp_path):
     programs.run('benchmark', '--task=features', *SMALL, f'--workdir={tmp_path}')
     limits = ['decoding', 'computing']
     check_results(tmp_path, 'frames', 'features', limits, 'fraction_of_slower_part')
+
+
+@pytest.mark.slow
+def test_detection_runs(tmp_path):
+    few = ('--set=width=0.125', '--frames=4', '--repeats=2', '--chunk=150')
+    programs.run('benchmark', '--task=detection', *few, f'--workdir={tmp_path}')
+    limits = ['matrix_product']
+    results = check_results(tmp_path, 'key_frames', 'detector', limits, 'fraction_of_matmul_peak')
+    assert results['clip'] == [1, 4, 320, 400, 3]
+    assert (results['proposals'], results['chunk']) == (300, 150)
 
 
 @pytest.mark.slow
