@@ -8,6 +8,8 @@ import pytest
 
 from tests import programs
 
+pytestmark = pytest.mark.slow
+
 
 def shell(words):
     return subprocess.run(

@@ -20,7 +20,7 @@ def ramps(tmp_path_factory, write_video_file):
     return annotated_ramps.convert(tmp_path_factory.mktemp('ramps'), write_video_file)[0]
 
 
-@pytest.mark.parametrize('killed_at', [(), (5, 11, 17)])
+@pytest.mark.parametrize('killed_at', [(), pytest.param((5, 11, 17), marks=pytest.mark.slow)])
 def test_every_annotated_frame_once_an_epoch(killed_at, ramps, tmp_path):
     for step in killed_at:
         words = [ramps.data_dir, len(FRAMES), tmp_path, step]

@@ -160,6 +160,7 @@ def test_a_crash_of_the_decoder_and_damage_are_told(models, tmp_path, monkeypatc
     assert written.out.splitlines()[0] == str(paths[1])
 
 
+@pytest.mark.slow
 def test_a_damaged_export_is_made_again(models, tmp_path):
     """The program says so of a whole one only, also where the run is finished."""
     output = tmp_path / 'saved_model'

@@ -10,6 +10,12 @@ import pytest
 from s3dg.files import locks
 
 
+@pytest.fixture(autouse=True)
+def without_tensorflow(monkeypatch):
+    """The other processes need none, and are there in a tenth of the time."""
+    monkeypatch.setenv('S3DG_WITHOUT_TENSORFLOW', '1')
+
+
 def _hold(path, held, release):
     with locks.held(path, lambda: None):
         held.set()

@@ -9,6 +9,7 @@ from tests.full_disk import longest_file
 from tests.s3dg.training import small_training as small
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_when_there_is_room(tmp_path):
     whole, full = tmp_path / 'whole', tmp_path / 'full'
     loop.train(small.network, small.clips(), small.config(), whole)
