@@ -4,9 +4,11 @@
 
 Networks are built and counted layer by layer (see s3dg/cost.py); nothing is trained or run, and no
 data is needed. Counted are the named networks, S3D with the separable stem of Fig. 6 and as
-torchvision has it, Fast-S3D with temporal convolutions in two branches, and the families of section
-4.2 for every endpoint that they can switch at, the separable ones with four and with two temporal
-branches. About a minute.
+torchvision has it, S3D-G as Fig. 6 draws it, Fast-S3D with temporal convolutions in two branches,
+and the families of section 4.2 for every endpoint that they can switch at, the separable ones with
+four and with two temporal branches. Multiply-adds are counted twice: of all taps of the kernels,
+and of those inside the clip. The report also has the configurations, of some thousand, that have
+the paper's figures by either count. About a minute.
 """
 
 import csv
@@ -94,6 +96,7 @@ def main(arguments):
     layer_costs = costs.count(variants, clip)
     networks = costs.table_rows(variants, layer_costs, compared)
     scaled = costs.scaled_paper(networks) if compared else None
+    searched = costs.search(clip) if compared else None
     _write_csv(this / 'networks.csv', [{'network': k, **row} for k, row in networks.items()])
     rows = [
         _layer_row(name, row) for name in cost_report.named(networks) for row in layer_costs[name]
@@ -102,8 +105,8 @@ def main(arguments):
     drawn = {name: cost.per_endpoint(layer_costs[name]) for name in DRAWN}
     plots.cost_per_endpoint(drawn, this / 'cost_per_endpoint.png')
     _print_tables(networks, compared)
-    results = {'networks': networks, 'paper_scaled': scaled}
-    this.finish(results, cost_report.write_report(networks, clip, num_classes, scaled))
+    results = {'networks': networks, 'paper_scaled': scaled, 'search': searched}
+    this.finish(results, cost_report.write_report(networks, clip, num_classes, scaled, searched))
     entry.report(f'{this / "report.md"}: costs of {len(networks)} networks')
 
 

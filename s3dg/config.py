@@ -231,6 +231,9 @@ _S3D = NetworkConfig()
 _I3D = NetworkConfig(separable=False)
 _I2D = _I3D.replace(temporal_from=None, temporal_until=None)
 _S3D_SLIM = _S3D.replace(temporal_branches=2)
+# The released code never makes the stem of a separable network 2D, so top-heavy ones keep 3x7x7.
+# (slim: s3dg.py, temporal_conv_startat)
+_TOP_HEAVY_S3D = _S3D.replace(temporal_from='Mixed_4b', stem_temporal_size=3)
 
 # The networks by name. The switching endpoint of the top- and bottom-heavy ones is `temporal_from`
 # and `temporal_until`; Mixed_4b is where Fig. 7 switches.
@@ -240,16 +243,15 @@ NETWORKS = {
     'i2d_order_blind': _I2D.replace(branch_pool_temporal_size=1, temporal_halving='pairs'),
     's3d': _S3D,
     's3d_g': _S3D.replace(gating='temporal'),
-    # "Top 2 layers as separable 3D convolutions, the rest 2D" (section 4.4) under the 3x7x7 stem.
-    # With it the cost is about the paper's: 45.06 G multiply-adds, the paper's 43.47; a 1x7x7 stem
-    # would make it 37.5.
-    'fast_s3d': _S3D.replace(temporal_from='Mixed_5b', stem_temporal_size=3),
+    # "Top 2 layers as separable 3D convolutions, the rest 2D" (section 4.4): top-heavy, from
+    # Mixed_5b up.
+    'fast_s3d': _TOP_HEAVY_S3D.replace(temporal_from='Mixed_5b'),
     # The released code (TF-slim nets/s3dg.py) to the letter.
     's3d_slim': _S3D_SLIM,
     's3d_g_slim': _S3D_SLIM.replace(gating='branch', gate_bias=False),
     'top_heavy_i3d': _I3D.replace(temporal_from='Mixed_4b'),
     'bottom_heavy_i3d': _I3D.replace(temporal_until='Mixed_4b'),
-    'top_heavy_s3d': _S3D.replace(temporal_from='Mixed_4b'),
+    'top_heavy_s3d': _TOP_HEAVY_S3D,
     'bottom_heavy_s3d': _S3D.replace(temporal_until='Mixed_4b'),
 }
 
@@ -270,7 +272,8 @@ class VideoFormat(Record):
     """How a video is brought to a network; saved with it, so that every later use does the same.
 
     Attributes:
-      frames_per_second: the rate videos are resampled to; None: their own. The paper's is 25.
+      frames_per_second: the rate videos are resampled to; None: their own. Default I3D's 25; the
+        paper names none.
       frame_size: (height, width) that frames are resized to: the paper's 256x256. None: see
         short_side.
       short_side: length of the shorter side after a resize that keeps the aspect ratio (I3D's 256);

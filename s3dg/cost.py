@@ -2,8 +2,9 @@
 
 Counted as papers usually do: a convolution costs output positions x kernel size x channels in x
 channels out, the taps that fall on padding like any others; a dense layer costs channels in x
-channels out for every position it is applied to. Left out are biases, batch norm, ReLU, pools and
-the elementwise product of a gate. One multiply-add is two floating-point operations.
+channels out for every position it is applied to. A second count, `multiply_adds_inside`, leaves out
+the taps that fall on padding. Left out of both are biases, batch norm, ReLU, pools and the
+elementwise product of a gate. One multiply-add is two floating-point operations.
 """
 
 import collections
@@ -30,6 +31,7 @@ class Cost:
     parameters: int  # trainable ones, as Keras counts them: those of frozen layers are left out
     parameters_total: int  # all that are saved as weights, so with batch norm's moving statistics
     multiply_adds: int  # of one clip in inference
+    multiply_adds_inside: int  # of these, the ones that take values of the clip and not padding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,7 @@ class LayerCost:
     parameters: int
     parameters_total: int
     multiply_adds: int
+    multiply_adds_inside: int
 
 
 def layer_costs(network, frames=FRAMES, height=HEIGHT, width=WIDTH):
@@ -90,22 +93,49 @@ def network_cost(network, frames=FRAMES, height=HEIGHT, width=WIDTH):
 
 
 def _convolution(layer, input_shape, output_shape):
-    per_position = math.prod(layer.kernel_size) * input_shape[-1] * layer.filters
-    return math.prod(output_shape[1:-1]) * per_position
+    taps = [
+        _taps(*axis, layer.padding if isinstance(layer.padding, str) else layer.padding[number])
+        for number, axis in enumerate(
+            zip(
+                input_shape[1:-1],
+                output_shape[1:-1],
+                layer.kernel_size,
+                layer.strides,
+                strict=True,
+            )
+        )
+    ]
+    channels = input_shape[-1] * layer.filters
+    return tuple(math.prod(count) * channels for count in zip(*taps, strict=True))
+
+
+def _taps(size, outputs, window, stride, padding):
+    """(all, inside the input): taps of a window along an axis, over all its positions.
+
+    `padding` is 'same', 'valid' or the number of rows before the first (operations.py).
+    """
+    before = padding
+    if padding == 'same':
+        before = max((outputs - 1) * stride + window - size, 0) // 2
+    elif padding == 'valid':
+        before = 0
+    starts = [number * stride - before for number in range(outputs)]
+    inside = sum(max(min(start + window, size) - max(start, 0), 0) for start in starts)
+    return outputs * window, inside
 
 
 def _gate(layer, input_shape, output_shape):
     pooled = layers.GATE_POOLING_AXES[layer.pooling]
     positions = math.prod(input_shape[axis] for axis in (1, 2, 3) if axis not in pooled)
-    return positions * input_shape[-1] * output_shape[-1]
+    return (positions * input_shape[-1] * output_shape[-1],) * 2
 
 
 def _classifier(layer, input_shape, output_shape):
-    return math.prod(input_shape[1:]) * output_shape[-1]  # for every window of the head
+    return (math.prod(input_shape[1:]) * output_shape[-1],) * 2  # for every window of the head
 
 
-# Layers with weights of their own: what they are, and their multiply-adds. By exact class, since a
-# subclass may compute something else.
+# Layers with weights of their own: what they are, and their multiply-adds by both counts. By exact
+# class, since a subclass may compute something else.
 _COUNTED = {
     layers.SpatioTemporalConv: ('convolution', _convolution),
     layers.SelfGating: ('gate', _gate),
@@ -121,7 +151,8 @@ def _add_rows(layer, input_shape, path, rows):
     path = f'{path}/{layer.name}' if path else layer.name
     output_shape = _output_shape(layer, input_shape, path)
     if type(layer) in _COUNTED:
-        kind, multiply_adds = _COUNTED[type(layer)]
+        kind, count = _COUNTED[type(layer)]
+        multiply_adds, inside = count(layer, input_shape, output_shape)
         row = LayerCost(
             endpoint=path.split('/')[0],
             path=path,
@@ -129,7 +160,8 @@ def _add_rows(layer, input_shape, path, rows):
             output_shape=output_shape[1:],
             parameters=_size(layer.trainable_weights),
             parameters_total=_size(layer.weights),
-            multiply_adds=multiply_adds(layer, input_shape, output_shape),
+            multiply_adds=multiply_adds,
+            multiply_adds_inside=inside,
         )
         rows.append(row)
     elif not isinstance(layer, _WEIGHTLESS):

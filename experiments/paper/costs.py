@@ -1,6 +1,7 @@
 """What every network costs, beside what the paper says of it."""
 
 import dataclasses
+import itertools
 
 from experiments.paper import results as paper_results
 from experiments.paper.families import FAMILIES
@@ -19,6 +20,8 @@ MORE_NETWORKS = {
     's3d_torchvision': NETWORKS['s3d_slim'].replace(
         **_SEPARABLE_STEM, temporal_batch_norm=True, batch_norm_scale=True
     ),
+    # Figure 6 to the letter.
+    's3d_g_separable_stem': NETWORKS['s3d_slim'].replace(**_SEPARABLE_STEM, gating='temporal'),
     'fast_s3d_two_branches': NETWORKS['fast_s3d'].replace(temporal_branches=2),
 }
 
@@ -77,6 +80,65 @@ def _count_network(variant, clip):
         ) from error
 
 
+# What the layers above the stem may be, in the search.
+_KINDS = {'dense': 'i3d', 'separable': 's3d', 'separable, two branches': 's3d_slim'}
+# Temporal sizes of the stem, and whether it is separable.
+_STEMS = ((1, False), *((size, factored) for size in (3, 5, 7) for factored in (False, True)))
+COUNTS = ('multiply_adds', 'multiply_adds_inside')
+# Closer than this, a configuration has the paper's figure.
+SEARCHED_WITHIN = 0.001
+
+
+def search(clip=(cost.FRAMES, cost.HEIGHT, cost.WIDTH)):
+    """Configurations with the multiply-adds that the paper prints, by either count.
+
+    Every stem is put under every range of temporal layers, of every kind. What costs parameters
+    alone, such as a gate, is left out.
+
+    Returns:
+      dict with 'configurations', how many were looked at, and 'found': of those within
+      `SEARCHED_WITHIN` the 'paper_network', the 'count' (one of `COUNTS`), 'multiply_adds' by it,
+      and the network: 'stem', 'kind', 'temporal_from' and 'temporal_until'.
+    """
+    stem, *layers = SPATIO_TEMPORAL_ENDPOINTS
+    kinds = {kind: _endpoint_costs(NETWORKS[name], clip) for kind, name in _KINDS.items()}
+    flat = _endpoint_costs(NETWORKS['i2d'], clip)
+    stems = {}
+    for size, factored in _STEMS:
+        fields = {'stem_temporal_size': size, 'stem_separable': factored}
+        label = f'{"separable " if factored else ""}{size}x7x7'
+        stems[label] = _endpoint_costs(NETWORKS['i2d'].replace(**fields), clip)[stem]
+    ranges = [layers[i:j] for j in range(1, len(layers) + 1) for i in range(j)]
+    configurations, found = 0, []
+    for (label, own), (kind, costs), temporal in itertools.product(
+        stems.items(), kinds.items(), ranges
+    ):
+        configurations += 1
+        parts = [own] + [
+            (costs if name in temporal else flat)[name] for name in flat if name != stem
+        ]
+        for count in COUNTS:
+            found_here = sum(getattr(part, count) for part in parts)
+            found += [
+                {
+                    'paper_network': name,
+                    'count': count,
+                    'multiply_adds': found_here,
+                    'stem': label,
+                    'kind': kind,
+                    'temporal_from': temporal[0],
+                    'temporal_until': temporal[-1],
+                }
+                for name, paper in paper_results.COSTS.items()
+                if abs(found_here / 1e9 / paper.multiply_adds - 1) < SEARCHED_WITHIN
+            ]
+    return {'configurations': configurations, 'found': found}
+
+
+def _endpoint_costs(config, clip):
+    return cost.per_endpoint(cost.layer_costs(Network(config), *clip))
+
+
 def beside_paper(name, whole, compared=True):
     """The `Cost` of a network beside what the paper says of it; None where it says nothing.
 
@@ -88,8 +150,8 @@ def beside_paper(name, whole, compared=True):
         paper_network = None
     ours, paper = dataclasses.asdict(whole), _printed(paper_network)
     differences = {
-        field: None if figure is None else ours[field] / figure - 1
-        for field, figure in paper.items()
+        field: None if paper[of] is None else ours[field] / paper[of] - 1
+        for field, of in _COMPARED.items()
     }
     return {
         **ours,
@@ -97,6 +159,14 @@ def beside_paper(name, whole, compared=True):
         **{f'paper_{field}': figure for field, figure in paper.items()},
         **{f'relative_difference_{field}': share for field, share in differences.items()},
     }
+
+
+# Our figures, each with the paper's that it stands beside.
+_COMPARED = {
+    'parameters': 'parameters',
+    'multiply_adds': 'multiply_adds',
+    'multiply_adds_inside': 'multiply_adds',
+}
 
 
 def _printed(paper_network):
@@ -121,6 +191,28 @@ def table_rows(variants, layer_costs, compared):
         }
         for variant in variants
     }
+
+
+def ratios(networks):
+    """What the paper says of costs beside I3D's, and ours: rows with the share of I3D's.
+
+    Args:
+      networks: the value of `table_rows`.
+    """
+    i3d = networks['i3d']
+    printed = {ratio.network: ratio for ratio in paper_results.RATIOS}
+    tables = paper_results.COSTS
+    return [
+        {
+            'network': name,
+            'printed': printed[row['paper_network']].printed,
+            'source': printed[row['paper_network']].source,
+            'paper': tables[row['paper_network']].multiply_adds / tables['I3D'].multiply_adds,
+            **{count: row[count] / i3d[count] for count in COUNTS},
+        }
+        for name, row in networks.items()
+        if row['paper_network'] in printed
+    ]
 
 
 def scaled_paper(networks):

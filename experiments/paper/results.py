@@ -27,6 +27,22 @@ COSTS = {
 }
 
 
+class Ratio(typing.NamedTuple):
+    """What the paper says of a network's multiply-adds beside I3D's."""
+
+    network: str
+    printed: str
+    share: float  # of I3D's multiply-adds
+    source: str  # where it is printed
+
+
+RATIOS = (
+    Ratio('S3D-G', '34 % fewer', 0.66, 'arXiv v1, abstract'),
+    Ratio('Fast-S3D', '2.5x cheaper', 1 / 2.5, 'section 4.4'),
+    Ratio('S3D', '1.5x more efficient', 1 / 1.5, 'arXiv v1, abstract'),
+)
+
+
 class Order(typing.NamedTuple):
     """Top-1 accuracy on videos played in normal and in reversed order.
 
@@ -167,6 +183,7 @@ PAPER_NAMES = {
     's3d_torchvision': 'S3D',
     's3d_g': 'S3D-G',
     's3d_g_slim': 'S3D-G',
+    's3d_g_separable_stem': 'S3D-G',
     'fast_s3d': 'Fast-S3D',
     'fast_s3d_two_branches': 'Fast-S3D',
 }

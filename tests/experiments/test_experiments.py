@@ -73,7 +73,7 @@ class Conducted:
         text = (self.runs / program / 'report.md').read_text().partition('## Networks')[2]
         rows = [[cell.strip() for cell in line.split('|')] for line in text.splitlines()]
         (folder,) = {
-            row[6].strip('`') for row in rows if row[1:2] == [label] and row[3] == str(seed)
+            row[7].strip('`') for row in rows if row[1:2] == [label] and row[4] == str(seed)
         }
         return pathlib.Path(folder)
 
@@ -154,6 +154,7 @@ def test_other_settings_are_refused(conducted, capsys):
     )
 
 
+@pytest.mark.slow
 def test_networks_are_shared(conducted, capsys):
     """Table 2 trains S3D and S3D-G; its I3D is there. Mini-Kinetics adds two, Table 3 none."""
     conducted.folder(arrow_of_time)
@@ -170,6 +171,7 @@ def test_networks_are_shared(conducted, capsys):
     assert 'training ' not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_finished_needs_no_lock(conducted, monkeypatch):
     """So a folder of trained networks may be one where nothing can be written."""
     conducted.folder(kinetics)
@@ -187,6 +189,7 @@ def test_what_is_finished_needs_no_lock(conducted, monkeypatch):
     assert len(locked) == 1
 
 
+@pytest.mark.slow
 def test_tables_stand_beside_the_papers(conducted):
     results = results_of(conducted.folder(kinetics))
     folder = conducted.network('kinetics', 's3d_g')
@@ -205,12 +208,13 @@ def test_tables_stand_beside_the_papers(conducted):
     }
     for name, printed in table_2.items():
         row = rows_of(text)[name]
-        assert (row[1], row[3], row[6], row[9]) == printed
-        assert row[5] == f'{full_size_parameters[name]:.2f}'
-        assert row[0] == percent(results[name]['top1'])
-        assert row[2] == percent(results[name]['top5'])
+        assert (row[2], row[4], row[7], row[10]) == printed
+        assert row[6] == f'{full_size_parameters[name]:.2f}'
+        assert row[0] == 'single frames'
+        assert row[1] == percent(results[name]['top1'])
+        assert row[3] == percent(results[name]['top5'])
     text = (conducted.folder(something_something) / 'report.md').read_text()
-    assert rows_of(text)['the paper: TRN'][:4] == ['-', '34.4', '-', '63.2']
+    assert rows_of(text)['the paper: TRN'][:5] == ['-', '-', '34.4', '-', '63.2']
     text = (conducted.folder(mini_kinetics) / 'report.md').read_text()
     for name, printed in {
         'i3d': '78.4',
@@ -218,7 +222,7 @@ def test_tables_stand_beside_the_papers(conducted):
         's3d': '78.9',
         'fast_s3d': '78.0',
     }.items():
-        assert rows_of(text)[name][1] == printed
+        assert rows_of(text)[name][2] == printed
 
 
 @pytest.mark.slow
@@ -240,15 +244,16 @@ def test_speed_accuracy(conducted):
     check_pictures(workdir, (workdir / 'report.md').read_text())
 
 
+@pytest.mark.slow
 def test_filter_statistics(conducted):
-    workdir = conducted.folder(filter_statistics, '--pretraining_steps=2')
+    workdir = conducted.folder(filter_statistics)
     before = json.loads((workdir / 'step_0.json').read_text())
     varied = json.loads((workdir / 'temporal_variation.json').read_text())
     assert set(varied['step 0'].values()) == {0}
     assert min(varied['trained'].values()) > 0
     after = results_of(workdir)
     assert list(after) == ['Conv2d_2c_3x3', 'Mixed_3c', 'Mixed_4d', 'Mixed_5c']
-    folder = conducted.network('filter_statistics', 'i2d')
+    folder = conducted.network('filter_statistics', 'i2d on single frames')
     image = keras.models.load_model(folder / 'model.keras')
     for layer, offsets in before.items():
         assert list(offsets) == ['-1', '0', '1']
@@ -284,6 +289,7 @@ def test_too_few_videos_for_the_maps_are_refused_before_training(conducted, caps
     assert 'training' not in told.out
 
 
+@pytest.mark.slow
 def test_feature_embedding(conducted):
     workdir = conducted.folder(feature_embedding, '--videos=16', '--neighbours=3')
     results = results_of(workdir)
@@ -316,6 +322,7 @@ def wins(logits, label):
     return (logits >= logits[label]).sum() == 1
 
 
+@pytest.mark.slow
 def test_optical_flow(conducted):
     workdir = conducted.folder(optical_flow)
     assert conducted.call(optical_flow, '--fusion=probabilities', name='averaged') is None
@@ -354,9 +361,8 @@ def test_optical_flow(conducted):
 
 @pytest.mark.slow
 def test_transfer(conducted):
-    workdir = conducted.folder(
-        transfer, '--pretraining_steps=3', '--network=i2d', '--nofrom_scratch'
-    )
+    flags = ('--pretraining_steps=3', '--network=i2d', '--nocompare_scratch')
+    workdir = conducted.folder(transfer, *flags)
     figures = results_of(workdir)['moving_shapes']
     splits = [figures[f'split{k}'] for k in (1, 2, 3)]
     assert figures['mean'] == pytest.approx(sum(splits) / 3)
@@ -380,6 +386,7 @@ def test_transfer(conducted):
     assert means['moving_shapes', 'i2d, fine-tuned'] == percent(figures['mean'])
 
 
+@pytest.mark.slow
 def test_seeds_and_a_stop_between_networks(conducted, monkeypatch, capsys):
     conducted.folder(arrow_of_time)
     monkeypatch.setattr(kinetics.Kinetics, 'networks', ('i3d', 'i2d'))
@@ -409,6 +416,7 @@ def test_seeds_and_a_stop_between_networks(conducted, monkeypatch, capsys):
     assert ' ± ' in (conducted.runs / 'seeds' / 'report.md').read_text()
 
 
+@pytest.mark.slow
 def test_report(conducted):
     conducted.folder(arrow_of_time)
     conducted.folder(optical_flow)

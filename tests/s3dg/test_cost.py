@@ -50,7 +50,11 @@ def test_a_small_network_by_hand():
     assert [row.endpoint for row in rows] == ['stem', 'stem', 'gate', 'block', 'block', 'logits']
     sums = cost.per_endpoint(rows)
     assert list(sums) == ['stem', 'gate', 'block', 'logits']
-    assert sums['block'] == cost.Cost(28 * 48 + 12, 28 * 48 + 36, 3 * 4 * 5 * 28 * 48)
+    # Of 3 taps along an axis, all positions but the outermost two have 3 inside, those 2.
+    inside = 3 * 4 * 5 * 48 + (3 * 3 - 2) * (3 * 4 - 2) * (3 * 5 - 2) * 48
+    assert sums['block'] == cost.Cost(
+        28 * 48 + 12, 28 * 48 + 36, 3 * 4 * 5 * 28 * 48, multiply_adds_inside=inside
+    )
     stem = sums['stem']
     assert (stem.parameters, stem.multiply_adds) == (27 * 8 + 3 * 64 + 16, 21600 + 11520)
 
@@ -252,6 +256,46 @@ def test_fast_s3d_by_hand(branches, billions):
     rows = _rows('fast_s3d', temporal_branches=branches)
     once = cost.total(rows).multiply_adds - 6 * 1024 * 400
     assert f'{once / 1e9:.2f}' == billions
+
+
+@pytest.mark.parametrize(
+    ('name', 'fields'),
+    [
+        ('i3d', {}),
+        ('s3d_g', {'stem_separable': True, 'stem_temporal_size': 7}),
+        ('s3d', {'stem_padding': 'symmetric', 'pool_padding': 'symmetric'}),
+        ('fast_s3d', {'temporal_halving': 'pairs'}),
+        ('s3d', {'stem_spatial_size': 8, 'stem_padding': (1, 3, 3), 'stem_temporal_size': 4}),
+    ],
+)
+def test_multiply_adds_inside_the_clip_by_brute_force(name, fields, monkeypatch):
+    """Ones convolved with ones are the numbers of taps that fall on no padding."""
+    network = s3dg.build(name, num_classes=11, width=0.1, **fields)
+    taps, convolve = [], layers.convolve
+
+    def counting(x, kernel, strides, padding='same', then=lambda y: y):
+        ones = convolve(tf.ones_like(x), tf.ones_like(kernel), strides, padding)
+        taps.append(int(tf.reduce_sum(tf.cast(ones, tf.float64))))
+        return convolve(x, kernel, strides, padding, then)
+
+    clip_shape = (9, 34, 47)  # odd sizes on the way
+    monkeypatch.setattr(layers, 'convolve', counting)
+    network(tf.zeros((1, *clip_shape, 3)), training=False)
+    rows = cost.layer_costs(network, *clip_shape)
+    found = [row.multiply_adds_inside for row in rows if row.kind == 'convolution']
+    assert found == taps
+    assert all(row.multiply_adds_inside <= row.multiply_adds for row in rows)
+    others = [row for row in rows if row.kind != 'convolution']
+    assert all(row.multiply_adds_inside == row.multiply_adds for row in others)
+
+
+# Billions, counted before there was this code, of convolutions alone.
+@pytest.mark.parametrize(
+    ('name', 'billions'), [('fast_s3d', '43.469'), ('s3d', '66.00'), ('i3d', '104.40')]
+)
+def test_multiply_adds_inside_the_paper_s_clip(name, billions):
+    whole = cost.total(row for row in _rows(name) if row.kind == 'convolution')
+    assert _printed(whole.multiply_adds_inside / 1e9, billions) == billions
 
 
 # The profiler counts more (bias and batch-norm arithmetic, means, ReLUs), which is left out here.

@@ -21,7 +21,7 @@ from tests.s3dg.small import small_network
 PAPER_CLIP = (64, 224, 224)
 
 # A GPU-second at the assumed rate: 3 passes x 1e9 multiply-adds x 1000 clips = 3e12.
-SECOND = Workload('small', 'some/rgb', Cost(2_500_000, 2_600_000, 10**9), 100, 10)
+SECOND = Workload('small', 'some/rgb', Cost(2_500_000, 2_600_000, 10**9, 10**9), 100, 10)
 
 
 def test_i3d_on_kinetics_by_hand():
@@ -82,7 +82,7 @@ def test_checkpoints_are_as_large_as_those_of_a_training(tmp_path):
     stored = [*(tmp_path / 'run' / 'checkpoints').iterdir(), tmp_path / 'model.keras']
     trainable = sum(v.numpy().size for v in network.trainable_weights)
     other = sum(v.numpy().size for v in network.non_trainable_weights)
-    plan = dataclasses.replace(SECOND, cost=Cost(trainable, trainable + other, 10**9))
+    plan = dataclasses.replace(SECOND, cost=Cost(trainable, trainable + other, 10**9, 10**9))
     assert plan.checkpoint_bytes == pytest.approx(sum(p.stat().st_size for p in stored), rel=0.03)
 
 
