@@ -52,7 +52,9 @@ from experiments.paper.conduct import (
     report_folder,
 )
 from experiments.paper.experiment import Section
+from experiments.paper.starts import define_start_flags, given_start
 from experiments.paper.study import Study, decisive, digest
+from experiments.training import options as network_options
 from experiments.training import presets as network_presets
 from experiments.training import recipe as networks
 from experiments.training.run import alone
@@ -115,6 +117,7 @@ class Options:
     networks: tuple[str, ...]
     streams: str  # a key of `MODALITIES`
     init: dict  # by modality, a file for each network; empty: they are trained
+    start: Start  # where those start that are trained
     resnet: str  # 'imagenet', 'random' or a file
     chunk: int  # proposals that are classified at once
     pretraining_steps: int | None  # of the networks that are trained to start from
@@ -146,6 +149,11 @@ class Options:
                 )
             if files:
                 init[modality] = tuple(files)
+        if preset == 'paper' and (values['imagenet'].present or values['from_scratch'].present):
+            raise UsageError(
+                '--imagenet, --from_scratch: with --preset=paper the networks are those of '
+                '--init_rgb and --init_flow, which are trained already.'
+            )
         if preset == 'tiny' and (values['dataset'].present or values['annotations'].present):
             raise UsageError(f'--preset=tiny: its dataset is {EMBEDDED}; drop --dataset.')
         names = ('steps', 'learning_rate', 'rpn_steps', 'batch_size', 'micro_batch_size', 'frames')
@@ -158,6 +166,7 @@ class Options:
             networks=chosen,
             streams=streams,
             init=init,
+            start=Start() if preset == 'paper' else given_start(values),
             resnet=values.resnet or ('imagenet' if PRESETS[preset].rpn is None else 'random'),
             chunk=values.chunk,
             pretraining_steps=values.pretraining_steps,
@@ -195,14 +204,17 @@ class Options:
             return Start(self.init[modality][number], How.TAKEN_OVER)
         name = self.networks[number]
         dataset = _START_DATASET if self.preset == 'tiny' else 'kinetics400'
-        preset = network_presets.find_preset(self.preset, dataset, modality)
-        preset = preset.with_steps(self.pretraining_steps)
-        return Start(networks.Recipe(name, name, dataset, modality, preset), How.TAKEN_OVER)
+        preset = network_presets.find_preset(self.preset, dataset)
+        recipe = networks.Recipe(name, name, dataset, modality, preset, start=self.start)
+        steps = self.pretraining_steps
+        given = network_options.Options(steps=steps, pretraining_steps=steps)
+        return Start(recipe.overridden(given, entry.report), How.TAKEN_OVER)
 
 
 def define_flags():
     """The flags of this program, for it alone."""
     define_conduct_flags(ActionDetection)
+    define_start_flags()
     flags.DEFINE_enum('dataset', 'jhmdb', ['jhmdb', 'ucf101_24'], 'Dataset of the paper preset.')
     flags.DEFINE_enum(
         'annotations',

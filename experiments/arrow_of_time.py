@@ -3,9 +3,10 @@
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
   python -m experiments.convert --dataset=something_something_v1 --config=rgb \\
       --manual_dir=SOMETHING
-  python -m experiments.arrow_of_time --dataset=kinetics400 --workdir=runs/arrow_of_time_kinetics
+  python -m experiments.arrow_of_time --dataset=kinetics400 --imagenet=inception_v1.ckpt \\
+      --workdir=runs/arrow_of_time_kinetics
   python -m experiments.arrow_of_time --dataset=something_something_v1 \\
-      --workdir=runs/arrow_of_time_something
+      --imagenet=inception_v1.ckpt --workdir=runs/arrow_of_time_something
 
 On moving_shapes, a quarter of an hour on two cores:
 
@@ -63,7 +64,7 @@ class ArrowOfTime(Experiment):
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
-        return named_recipes(NETWORKS, self.dataset, chosen)
+        return named_recipes(NETWORKS, self.dataset, chosen, self.start)
 
     def summarise(self, study, trained, this):
         results, confusions = measure(study, trained)

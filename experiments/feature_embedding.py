@@ -2,7 +2,7 @@
 
   python -m experiments.convert --dataset=something_something_v1 --config=rgb \\
       --manual_dir=SOMETHING
-  python -m experiments.feature_embedding
+  python -m experiments.feature_embedding --imagenet=inception_v1.ckpt
 
 On moving_shapes, a quarter of an hour on two cores:
 
@@ -78,7 +78,7 @@ class FeatureEmbedding(Experiment):
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
-        return named_recipes(NETWORKS, self.dataset, chosen)
+        return named_recipes(NETWORKS, self.dataset, chosen, self.start)
 
     def check(self, study, recipes):
         del recipes

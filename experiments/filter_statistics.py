@@ -1,28 +1,24 @@
 """Figure 5: how kernels of an I3D differ after training that were equal at all temporal offsets.
 
-  s3dg import-weights --source=inception_v1 --checkpoint=inception_v1.ckpt --network=i2d \\
-      --output=imagenet.keras
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
-  python -m experiments.filter_statistics --inflate_from=imagenet.keras
+  python -m experiments.filter_statistics --imagenet=inception_v1.ckpt
 
 On moving_shapes, four minutes on two cores:
 
   python -m experiments.filter_statistics --preset=tiny
 
-An I3D is inflated from a 2D network (its kernels repeated over time and divided by three), so that
-at step 0 the weights at offsets -1, 0 and 1 are the same; it is trained as in Table 2, and the
+The I3D of Table 2 is inflated from a network for images (kernels repeated over time and divided by
+three), so that at step 0 the weights at offsets -1, 0 and 1 are the same; after its training the
 boxes of its weights are drawn per offset for four layers, low to high. Expect, from the paper:
 after training, low layers still look alike at all offsets, high ones do not. The paper does not
 name its layers; ours are in s3dg/figures/filter_statistics.py. `results.json` has the boxes after
 training, `step_0.json` those before, `temporal_variation.json` how far kernels differ over time.
 
-The tiny preset trains the 2D network itself, an I2D on the same videos. Hardware of the paper: as
+Hardware of the paper: as
 for Table 2, 1,200 GPU-hours by `--dry_run`.
 """
 
 import dataclasses
-
-from absl import flags
 
 from experiments.paper import reporting
 from experiments.paper.conduct import program
@@ -30,8 +26,7 @@ from experiments.paper.experiment import Experiment
 from experiments.training import run as training
 from experiments.training.dataset import class_names
 from experiments.training.presets import find_preset
-from experiments.training.recipe import Recipe
-from experiments.training.start import How, Start
+from experiments.training.recipe import named_recipes
 from s3dg import files
 from s3dg.figures import paper_plots
 from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
@@ -40,51 +35,26 @@ from s3dg.program.entry import UsageError
 from s3dg.program.markdown import markdown_table
 
 DATASET = 'kinetics400'
-# Of the 2D network; None: none is trained, --inflate_from names it.
-PRETRAINING_STEPS = {'paper': None, 'tiny': 300}
 
 
 @dataclasses.dataclass(frozen=True)
 class FilterStatistics(Experiment):
-    """Figure 5.
-
-    Attributes:
-      inflate_from: path of a 2D network; None: one is trained on the same videos, with the tiny
-        preset.
-    """
+    """Figure 5."""
 
     name = 'filter_statistics'
     title = 'Figure 5: weights per temporal offset'
     printed = {DATASET: None}
     paper_dataset = DATASET
-    needed = ' --inflate_from=imagenet.keras'
-
-    pretraining = True
-
-    inflate_from: str | None
-
-    @staticmethod
-    def define_flags():
-        words = 'A .keras file of a 2D network to inflate, e.g. of import-weights '
-        flags.DEFINE_string('inflate_from', None, f'{words}--source=inception_v1.')
 
     @classmethod
     def of(cls, values):
-        is_trained = PRETRAINING_STEPS[values.preset] is not None
-        if values.inflate_from is None and not is_trained and not values.dry_run:
-            raise UsageError(
-                '--inflate_from is needed: a 2D network with ImageNet weights, of s3dg '
-                'import-weights --source=inception_v1 --network=i2d.'
-            )
+        if values.from_scratch:
+            raise UsageError('--from_scratch: Figure 5 is of kernels that began alike over time.')
         return super().of(values)
 
     def recipes(self):
         chosen = find_preset(self.preset, self.dataset)
-        source, steps = self.inflate_from, PRETRAINING_STEPS[self.preset]
-        if source is None and steps is not None:
-            source = Recipe('i2d', 'i2d', self.dataset, 'rgb', chosen.with_steps(steps))
-        start = Start() if source is None else Start(source, How.INFLATED)
-        return [Recipe('i3d_inflated', 'i3d', self.dataset, 'rgb', chosen, start=start)]
+        return named_recipes(['i3d'], self.dataset, chosen, self.start)
 
     def check(self, study, recipes):
         del study
@@ -154,7 +124,7 @@ def check_layers(recipe):
     config = recipe.network_config(num_classes=1, channels=3)
     if config.separable:
         raise UsageError(
-            '--set, --inflate_from: separable convolutions begin as identities over time, and '
+            '--set, --imagenet: separable convolutions begin as identities over time, and '
             'Figure 5 is of dense ones, which begin alike at all offsets.'
         )
     for layer in FIGURE_5_LAYERS:

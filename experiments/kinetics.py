@@ -1,7 +1,7 @@
 """Table 2: I3D, S3D and S3D-G on Kinetics-Full (Kinetics-400), RGB.
 
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
-  python -m experiments.kinetics
+  python -m experiments.kinetics --imagenet=inception_v1.ckpt
 
 On moving_shapes, ten minutes on two cores:
 

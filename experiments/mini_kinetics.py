@@ -1,7 +1,7 @@
 """The figures of sections 4.2 and 4.4 on Mini-Kinetics-200, RGB.
 
   python -m experiments.convert --dataset=mini_kinetics200 --config=rgb --manual_dir=KINETICS
-  python -m experiments.mini_kinetics
+  python -m experiments.mini_kinetics --imagenet=inception_v1.ckpt
 
 On moving_shapes, twenty minutes on two cores:
 

@@ -2,7 +2,7 @@
 
   python -m experiments.convert --dataset=something_something_v1 --config=rgb \\
       --manual_dir=SOMETHING
-  python -m experiments.something_something
+  python -m experiments.something_something --imagenet=inception_v1.ckpt
 
 On moving_shapes, a quarter of an hour on two cores:
 

@@ -4,9 +4,9 @@
   python -m experiments.convert --dataset=something_something_v1 --config=rgb \\
       --manual_dir=SOMETHING
   python -m experiments.speed_accuracy --dataset=mini_kinetics200 \\
-      --workdir=runs/speed_accuracy_kinetics
+      --imagenet=inception_v1.ckpt --workdir=runs/speed_accuracy_kinetics
   python -m experiments.speed_accuracy --dataset=something_something_v1 \\
-      --workdir=runs/speed_accuracy_something
+      --imagenet=inception_v1.ckpt --workdir=runs/speed_accuracy_something
 
 On moving_shapes, half an hour on two cores:
 
@@ -36,6 +36,7 @@ from experiments.paper.accuracy_table import accuracies
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.paper.families import FAMILIES, FIGURE_4
+from experiments.paper.starts import given_start
 from experiments.training.presets import find_families_preset
 from experiments.training.recipe import Recipe, named_recipes
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS
@@ -91,12 +92,20 @@ class SpeedAccuracy(Experiment):
         endpoints = SWITCHING_ENDPOINTS[values.preset]
         if values.switching_endpoints is not None:
             endpoints = check_endpoints(tuple(values.switching_endpoints))
-        return cls(values.preset, values.dataset, endpoints)
+        return cls(values.preset, given_start(values), values.dataset, endpoints)
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
-        return named_recipes(NETWORKS, self.dataset, chosen) + [
-            Recipe(f'{name}/{endpoint}', name, self.dataset, 'rgb', chosen, {field: endpoint})
+        return named_recipes(NETWORKS, self.dataset, chosen, self.start) + [
+            Recipe(
+                f'{name}/{endpoint}',
+                name,
+                self.dataset,
+                'rgb',
+                chosen,
+                {field: endpoint},
+                self.start,
+            )
             for name in FIGURE_4
             for field in [FAMILIES[name].field]
             for endpoint in self.endpoints

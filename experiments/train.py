@@ -120,8 +120,7 @@ def prepare(options, program='train', preset=None):
         for name, flag in zip(options.splits, ('train_split', 'eval_split'), strict=True)
     )
     if preset is None:
-        modality = builder.info.metadata['modality']
-        preset = find_preset(options.preset, options.dataset, modality)
+        preset = find_preset(options.preset, options.dataset)
     recipe = Recipe(
         label=options.network,
         network=options.network,

@@ -10,12 +10,12 @@ Convert split2_rgb and split3_rgb of both as well. On moving_shapes, five minute
   python -m experiments.transfer --preset=tiny
 
 Without `--init` the network of `experiments.kinetics` is taken, and trained first if it is not
-there. The classifier is replaced, the rest goes on learning, batch norm too (`--freeze_batch_norm`
-and `--freeze_until=ENDPOINT` change that). Flags are of the fine-tuning; of what it starts from
-they change the structure (`--set`), `--micro_batch_size` and, with `--pretraining_steps`, the
-length. `--from_scratch` also trains from random weights for as long, which shows what Kinetics is
-worth. Expect, from the paper, the mean of three splits, RGB: S3D-G 96.8 on UCF-101 and 75.9 on
-HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
+there (`--imagenet=inception_v1.ckpt`). The classifier is replaced, the rest goes on learning, batch
+norm too (`--freeze_batch_norm` and `--freeze_until=ENDPOINT` change that). Flags are of the
+fine-tuning; of what it starts from they change the structure (`--set`), `--micro_batch_size` and,
+with `--pretraining_steps`, the length. `--compare_scratch` also trains from random weights for as
+long, which shows what Kinetics is worth. Expect, from the paper, the mean of three splits, RGB:
+S3D-G 96.8 on UCF-101 and 75.9 on HMDB-51; I3D 95.6 and 74.8 (`--network=i3d`).
 
 Of test videos longer than 250 frames the first 250 are evaluated, as I3D's authors did (issue 28 of
 deepmind/kinetics-i3d).
@@ -36,6 +36,7 @@ from experiments.paper import reporting
 from experiments.paper import results as paper_results
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
+from experiments.paper.starts import start_unless_given
 from experiments.training.presets import find_preset
 from experiments.training.recipe import Recipe
 from experiments.training.start import How, Start
@@ -50,7 +51,7 @@ DATASETS = {'paper': ('ucf101', 'hmdb51'), 'tiny': ('moving_shapes',)}
 # None: those of the datasets' presets.
 STEPS = {'paper': None, 'tiny': 100}
 PRETRAINING_STEPS = {'paper': None, 'tiny': 500}
-FROM_SCRATCH = {'paper': False, 'tiny': True}
+COMPARE_SCRATCH = {'paper': False, 'tiny': True}
 SCRATCH = 'from_scratch'
 
 
@@ -70,26 +71,25 @@ class Transfer(Experiment):
 
     network: str  # name of the network; of no account with `init`
     init: str | None  # path of a trained network; None: one is trained
-    from_scratch: bool  # whether every split is also trained from random weights
-
-    pretraining = True
+    compare_scratch: bool  # whether every split is also trained from random weights
 
     @staticmethod
     def define_flags():
         flags.DEFINE_enum('network', 's3d_g', list(NETWORKS), 'Network of the paper.')
         flags.DEFINE_string('init', None, 'A .keras file to start from; its network is taken over.')
         flags.DEFINE_bool(
-            'from_scratch', None, 'Also train from random weights; default with the tiny preset.'
+            'compare_scratch', None, 'Also train from random weights; default with the tiny preset.'
         )
 
     @classmethod
     def of(cls, values):
         if values.init is not None and values['network'].present:
             raise UsageError('--network and --init: the file already says which network it is.')
-        from_scratch = values.from_scratch
-        if from_scratch is None:
-            from_scratch = FROM_SCRATCH[values.preset]
-        return cls(values.preset, values.network, values.init, from_scratch)
+        compare_scratch = values.compare_scratch
+        if compare_scratch is None:
+            compare_scratch = COMPARE_SCRATCH[values.preset]
+        start = start_unless_given(values, 'init')
+        return cls(values.preset, start, values.network, values.init, compare_scratch)
 
     @property
     def datasets(self):
@@ -97,16 +97,20 @@ class Transfer(Experiment):
 
     @property
     def settings(self):
-        settings = {'dataset': ', '.join(self.datasets), 'from_scratch': self.from_scratch}
+        settings = {'dataset': ', '.join(self.datasets), 'compare_scratch': self.compare_scratch}
         if self.init is None:  # else the weights in the file decide, wherever it lies
             settings['network'] = self.network
         return settings
+
+    @property
+    def changes(self):
+        return {} if self.init else super().changes
 
     def recipes(self):
         """Of every split: 'ucf101/split1' and so on, and 'ucf101/split1/from_scratch'."""
         source = self.init or self._pretraining()
         starts = {'': Start(source, How.TAKEN_OVER)}
-        if self.from_scratch:
+        if self.compare_scratch:
             starts[f'/{SCRATCH}'] = Start(source, How.STRUCTURE)
         found = []
         for dataset in self.datasets:
@@ -120,14 +124,14 @@ class Transfer(Experiment):
     def _pretraining(self):
         dataset, config = PRETRAINING[self.preset]
         chosen = find_preset(self.preset, dataset).with_steps(PRETRAINING_STEPS[self.preset])
-        return Recipe(self.network, self.network, dataset, config, chosen)
+        return Recipe(self.network, self.network, dataset, config, chosen, start=self.start)
 
     def summarise(self, study, trained, this):
         del study, this
         results = {}
         for dataset in self.datasets:
             results[dataset] = split_figures(trained, dataset)
-            if self.from_scratch:
+            if self.compare_scratch:
                 results[dataset][SCRATCH] = split_figures(trained, dataset, f'/{SCRATCH}')
         name = next(iter(trained.values()))[0].recipe.name
         return results, self._markdown(name, results, trained)

@@ -15,6 +15,7 @@ _TAKE_ARGUMENTS = {verb.module for verb in VERBS.values() if verb.takes_argument
 TINY = (
     '--preset=tiny',
     '--steps=2',
+    '--pretraining_steps=2',
     '--batch_size=2',
     '--learning_rate=0.01',
     '--set=width=0.1',

@@ -40,7 +40,7 @@ LIMIT = (('matrix_product',), 'fraction_of_matmul_peak')  # of a `Comparison`
 _FEATURES_ENDPOINT = 'Mixed_5c'
 # The video of which features are taken: a minute of 720p.
 _LONG_VIDEO = {'count': 1, 'size': (720, 1280), 'frame_count': 1500}
-_STREAM_RATE = 25  # frames a second of the paper's videos
+_STREAM_RATE = 25  # frames a second of I3D's videos
 # What is varied one at a time, times the option with that name: the paper's clips of 64 frames of
 # 224x224 become clips of 16 to 250 frames, and of 112 to 320 pixels.
 _SCALES = {

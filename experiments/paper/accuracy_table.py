@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from experiments.paper import reporting, workload
+from experiments.paper import reporting, starts, workload
 from experiments.paper import results as paper_results
 from experiments.paper.experiment import Experiment
 from experiments.training import presets
@@ -46,16 +46,18 @@ def accuracies(trained):
     }
 
 
-def accuracy_rows(results, printed, names):
+def accuracy_rows(results, printed, names, pretraining):
     """(header, rows) of a report: ours beside the paper's.
 
     Args:
       results: the value of `accuracies`.
       printed: dict from the paper's network names to a table of `paper_results`.
       names: dict from our networks to the paper's names where `PAPER_NAMES` is too coarse.
+      pretraining: dict from label to what the network was trained on before.
     """
     header = (
         'network',
+        'pre-train',
         'top-1',
         'paper',
         'top-5',
@@ -77,6 +79,7 @@ def accuracy_rows(results, printed, names):
         rows.append(
             (
                 label,
+                pretraining[label],
                 *reporting.beside(figures, paper, top1='top1', top5='top5'),
                 f'{figures["parameters"] / 1e6:.4g}',
                 f'{figures["full_size_parameters"] / 1e6:.2f}',
@@ -89,7 +92,7 @@ def accuracy_rows(results, printed, names):
     for name, paper in printed.items():
         if name not in shown:  # of others: TRN
             top5 = reporting.printed(getattr(paper, 'top5', None))
-            row = (f'the paper: {name}', '-', reporting.printed(paper.top1), '-', top5)
+            row = (f'the paper: {name}', '-', '-', reporting.printed(paper.top1), '-', top5)
             rows.append(row + ('-',) * (len(header) - len(row)))
     return header, rows
 
@@ -107,7 +110,7 @@ class AccuracyTable(Experiment):
 
     def recipes(self):
         chosen = presets.find_preset(self.preset, self.dataset)
-        return named_recipes(self.networks, self.dataset, chosen)
+        return named_recipes(self.networks, self.dataset, chosen, self.start)
 
     def more(self, study, trained, this):
         """Further paragraphs of the report; arguments as of `summarise`."""
@@ -117,9 +120,10 @@ class AccuracyTable(Experiment):
     def summarise(self, study, trained, this):
         results = accuracies(trained)
         ((paper_dataset, printed),) = self.printed.items()
+        pretraining = {label: starts.pretraining(of[0]) for label, of in trained.items()}
         report = self.page(
             trained,
-            markdown_table(*accuracy_rows(results, printed, self.paper_names)),
+            markdown_table(*accuracy_rows(results, printed, self.paper_names, pretraining)),
             f'Ours: top-1 and top-5 in percent of the videos of {self.dataset}, seen whole. The '
             f'paper: of {paper_dataset}. Parameters and multiply-adds are of the network and of '
             'one clip as they were trained; full size: at full width, 64x224x224, 400 classes, as '

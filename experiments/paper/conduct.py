@@ -6,6 +6,7 @@ from absl import flags
 
 from data.errors import DatasetError
 from experiments.paper import dry_run, reporting, workload
+from experiments.paper.starts import define_start_flags
 from experiments.paper.study import Study
 from experiments.training.options import Options, define_training_flags
 from experiments.training.recipe import with_starts
@@ -49,9 +50,9 @@ def define_experiment_flags(experiment):
     """The flags that all experiments have; `experiment`: a class of `Experiment`."""
     define_conduct_flags(experiment)
     define_training_flags()
-    if experiment.pretraining:
-        help_text = 'As --steps, for networks that others start from.'
-        define_count('pretraining_steps', None, help_text, MOST_STEPS)
+    define_start_flags()
+    help_text = 'As --steps, for networks that others start from.'
+    define_count('pretraining_steps', None, help_text, MOST_STEPS)
 
 
 def define_conduct_flags(section):
@@ -161,7 +162,7 @@ def conduct(experiment, options, training):
         **experiment.settings,
         'networks': plans,
     }
-    changes = training.changes()
+    changes = {**experiment.changes, **training.changes()}
     if changes:
         settings['overridden'] = changes  # what that comes to is in the plans
     anew = options.overwrite
@@ -181,11 +182,13 @@ def conduct(experiment, options, training):
 def _with_options(recipes, options):
     """The recipes with what the flags give; reports what that entails, refuses what cannot be."""
     needed = with_starts(recipes)
-    if options.pretraining_steps is not None and all(r.start.recipe is None for r in recipes):
+    if options.pretraining_steps is not None and all(r.start.trained is None for r in recipes):
         raise UsageError(
             '--pretraining_steps: nothing is trained to start from, but files or random weights.'
         )
-    check_fields(needed, options.network_fields)
+    # What is inflated has temporal convolutions of its own, and no other fields of the flags.
+    inflated = [one.start.recipe for one in needed if one.start.is_inflated]
+    check_fields([one for one in needed if one not in inflated], options.network_fields)
     remarks = []
     recipes = [recipe.overridden(options, remarks.append) for recipe in recipes]
     for remark in dict.fromkeys(remarks):  # each once, not for every recipe

@@ -4,8 +4,9 @@ import abc
 import dataclasses
 from typing import ClassVar
 
-from experiments.paper import reporting
+from experiments.paper import reporting, starts
 from experiments.training.presets import choose_dataset
+from experiments.training.start import Start
 
 
 class Section:
@@ -36,22 +37,25 @@ class Experiment(Section, abc.ABC):
 
     Attributes:
       preset: 'paper' or 'tiny'.
+      start: where networks start that start from no other of the experiment's.
       paper_dataset: what its networks are trained on with the paper preset; a field where a flag
         chooses it.
       decisive: names of the fields that decide the results beside preset, seeds and networks.
-      pretraining: whether some of its networks start from others that it trains too.
     """
 
+    needed = ' --imagenet=inception_v1.ckpt'
+
     preset: str
+    start: Start
     paper_dataset: ClassVar[str]
     decisive: ClassVar[tuple[str, ...]] = ()
-    pretraining: ClassVar[bool] = False
 
     @classmethod
     def of(cls, values):
         """The experiment that parsed flags ask for; raises UsageError for what cannot be."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: values[_FLAGS.get(name, name)].value for name in names})
+        names = [field.name for field in dataclasses.fields(cls) if field.name != 'start']
+        given = {name: values[_FLAGS.get(name, name)].value for name in names}
+        return cls(start=starts.given_start(values), **given)
 
     @staticmethod
     def define_flags():
@@ -66,6 +70,11 @@ class Experiment(Section, abc.ABC):
     def settings(self):
         """What decides the results beside preset, seeds and networks; JSON-serialisable."""
         return {'dataset': self.dataset, **{name: getattr(self, name) for name in self.decisive}}
+
+    @property
+    def changes(self):
+        """What of its flags makes it another experiment than the paper's, for `config.json`."""
+        return {} if self.start.source else {'from_scratch': True}
 
     @abc.abstractmethod
     def recipes(self):
@@ -88,6 +97,7 @@ class Experiment(Section, abc.ABC):
             f'# {heading or f"{self.title}, {self.dataset}"}',
             reporting.tiny_note(trained),
             *paragraphs,
+            starts.note(trained),
             '## Networks',
             reporting.networks_table(trained),
         )

@@ -3,6 +3,7 @@
 import statistics
 
 from data import catalog
+from experiments.paper import starts
 from s3dg.program.markdown import markdown_table
 
 
@@ -62,7 +63,7 @@ def networks_table(trained):
             if one.start is not None:
                 rows[one.start.run.path] = _network_row(one.start.recipe.label, one.start)
             rows[one.run.path] = _network_row(label, one)
-    header = ('network', 'trained on', 'seed', 'steps', 'clips a step', 'folder')
+    header = ('network', 'trained on', 'pre-train', 'seed', 'steps', 'clips a step', 'folder')
     return markdown_table(header, rows.values())
 
 
@@ -70,6 +71,7 @@ def _network_row(label, one):
     return (
         label,
         f'{one.plan.dataset}/{one.plan.config}',
+        starts.pretraining(one),
         one.seed,
         one.run.figure('step'),
         one.plan.training.batch_size,

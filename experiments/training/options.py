@@ -62,16 +62,21 @@ class Options:
         flip = {'auto': None, 'yes': True, 'no': False}[values.flip]
         return cls(**{**given, 'flip': flip, 'network_fields': fields})
 
-    def for_pretraining(self):
+    def for_pretraining(self, shared_fields=None):
         """What of these is for a training that others start from.
 
         That is its length, how it runs and fits into memory, and what its network must share with
-        those that start from it. The rest is of the trainings that follow, and leaves alone what
-        they start from.
+        those that start from it: `shared_fields` of the network; None: all that weights depend on.
+        The rest is of the trainings that follow, and leaves alone what they start from.
         """
         shared = {name: getattr(self, name) for name in (*_COURSE, *_MACHINE)}
-        fields = {k: v for k, v in self.network_fields.items() if k not in _FINE_TUNED_FIELDS}
-        return Options(network_fields=fields, steps=self.pretraining_steps, **shared)
+        fields = {
+            name: value
+            for name, value in self.network_fields.items()
+            if name not in _FINE_TUNED_FIELDS and (shared_fields is None or name in shared_fields)
+        }
+        steps = self.pretraining_steps
+        return Options(network_fields=fields, steps=steps, pretraining_steps=steps, **shared)
 
     def changes(self):
         """What of these are given and decide the result, as dict from flag to value."""

@@ -11,7 +11,7 @@ from experiments.training.start import How, Start, saved_config
 from s3dg.config import named_config
 from s3dg.training import trainable
 from s3dg.training.loop import TrainingConfig
-from s3dg.weights import inherited_fields
+from s3dg.weights.inflation import INHERITED_FIELDS, inherited_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Recipe:
             own = dataclasses.replace(own, freeze_batch_norm=False, freeze_until=None)
         preset = override(self.preset, own, report)
         if start.recipe is not None:
-            before = start.recipe.overridden(options.for_pretraining(), report)
+            fields = INHERITED_FIELDS if start.is_inflated else None
+            before = start.recipe.overridden(options.for_pretraining(fields), report)
             start = dataclasses.replace(start, source=before)
         fields = {**self.fields, **own.network_fields}
         return dataclasses.replace(self, preset=preset, fields=fields, start=start, options=own)
@@ -58,14 +59,14 @@ class Recipe:
         named = {**self.preset.network, **data_fields}
         if self.start.source is not None:
             source = self._source(num_classes, channels)
-            if self.start.how is not How.INFLATED:
+            if not self.start.is_inflated:
                 return source.replace(num_classes=num_classes, head='classifier', **self.fields)
             named.update(inherited_fields(source))
         return named_config(self.network, **{**named, **self.fields})
 
     def _source(self, num_classes, channels):
         if self.start.is_file:
-            return saved_config(self.start.source, self.start.flag)
+            return saved_config(self.start.source, self.start.how)
         return self.start.recipe.network_config(num_classes, channels)
 
     def training_config(self, replicas):
@@ -131,9 +132,9 @@ class Recipe:
         )
 
 
-def named_recipes(networks, dataset, preset):
+def named_recipes(networks, dataset, preset, start):
     """A `Recipe` for each of the named networks, by its name, on the RGB videos of one dataset."""
-    return [Recipe(network, network, dataset, 'rgb', preset) for network in networks]
+    return [Recipe(network, network, dataset, 'rgb', preset, start=start) for network in networks]
 
 
 def with_starts(recipes):

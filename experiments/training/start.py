@@ -8,7 +8,7 @@ import hashlib
 from experiments.training.dataset import describe_difference
 from s3dg.config import ConfigError
 from s3dg.network import copy_weights
-from s3dg.program.loading import load_network
+from s3dg.program.loading import image_files, load_image_network, load_network
 from s3dg.program.workdir import home_path
 from s3dg.weights import WeightsError, inflate
 
@@ -18,7 +18,13 @@ class How(enum.Enum):
 
     TAKEN_OVER = 'network and weights, but for a fresh classifier where the classes differ'
     INFLATED = 'weights, inflated: the network has other temporal convolutions'
+    IMAGES = 'weights of a 2D network for images, inflated; the classifier is a fresh one'
     STRUCTURE = 'the network; its weights are random'
+
+
+# The flags that give such starts from a file.
+_FLAGS = {How.INFLATED: '--inflate_from', How.IMAGES: '--imagenet'}
+_INFLATED = tuple(_FLAGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +53,17 @@ class Start:
     @property
     def names_network(self):
         """Whether the network is that of a file."""
-        return self.is_file and self.how is not How.INFLATED
+        return self.is_file and not self.is_inflated
+
+    @property
+    def is_inflated(self):
+        """Whether the network has other temporal convolutions than the one that it starts from."""
+        return self.how in _INFLATED
 
     @property
     def flag(self):
         """The flag that gives such a start."""
-        return '--inflate_from' if self.how is How.INFLATED else '--init'
+        return _FLAGS.get(self.how, '--init')
 
     def resolved(self, find=None):
         """As a `Plan` holds it: the path of a file with its digest, or nothing for random weights.
@@ -62,7 +73,7 @@ class Start:
         if self.source is None or self.how is How.STRUCTURE:
             return Start()
         if self.is_file:
-            return dataclasses.replace(self, digest=_sha256(self.source))
+            return dataclasses.replace(self, digest=_sha256(self.source, self.how))
         path, digest = find(self.source)
         return Start(str(path), self.how, digest)
 
@@ -72,15 +83,15 @@ class Start:
         Raises:
           WeightsError, ConfigError: naming the file, where its network does not fit.
         """
-        if self.how is How.INFLATED:
+        if self.is_inflated:
             self._inflate(network, report)
         elif self.how is How.TAKEN_OVER:
             self._copy(network, report)
 
     def _inflate(self, network, report):
-        source = load_network(self.source, self.flag)
+        source = _load(self.source, self.how)
         try:
-            kept = inflate(source, network)
+            kept = inflate(source, network, skip=('logits',) if self.how is How.IMAGES else ())
         except WeightsError as error:
             raise WeightsError(f'{self.flag}: {self.source}: {error}') from error
         which = f'all but {len(kept)} layers ({kept[0]}, ...)' if kept else 'all layers'
@@ -101,23 +112,33 @@ class Start:
 
     def to_dict(self):
         """What `config.json` says of a resolved start: its path under its flag, and the digest."""
-        taken_over, inflated = (
-            self.source if self.how is how else None for how in (How.TAKEN_OVER, How.INFLATED)
-        )
+        inflated = self.source if self.is_inflated else None
+        taken_over = self.source if self.how is How.TAKEN_OVER else None
         return {'init': taken_over, 'inflate_from': inflated, 'start_digest': self.digest}
 
 
+def _load(path, how):
+    if how is How.IMAGES:
+        return load_image_network(path)
+    return load_network(path, _FLAGS.get(how, '--init'))
+
+
 @functools.cache  # several recipes may start from one file
-def saved_config(path, flag):
-    """The `NetworkConfig` of the network in a file.
+def saved_config(path, how):
+    """The `NetworkConfig` of the network in a file, of which a `How` says what is taken.
 
     Raises:
       UsageError: naming the flag, where it cannot be read.
     """
-    return load_network(path, flag).config
+    return _load(path, how).config
 
 
 @functools.cache
-def _sha256(path):
-    with home_path(path).open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
+def _sha256(path, how):
+    """Of a file, or of the files of a checkpoint one after the other."""
+    sha256 = hashlib.sha256()
+    for part in image_files(path) if how is How.IMAGES else [home_path(path)]:
+        with part.open('rb') as file:
+            while block := file.read(1 << 20):
+                sha256.update(block)
+    return sha256.hexdigest()

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from s3dg import weights
 from s3dg.answers import require_finite
 from s3dg.errors import S3dgError
 from s3dg.files import folders
@@ -10,6 +11,7 @@ from s3dg.program.workdir import home_path
 from s3dg.saving import keras_file
 from s3dg.saving.export import ExportedNetwork
 from s3dg.video import sampling
+from s3dg.weights import WeightsError, files
 
 
 class LoadedNetwork:
@@ -66,6 +68,48 @@ def load_network(path, flag='--model', kinds=(keras_file.NETWORK,)):
         return keras_file.load(path, kinds)
     except S3dgError as error:
         raise UsageError(f'{flag}: {path}: {error}.') from error
+
+
+def load_image_network(path, flag='--imagenet'):
+    """A `Network` for images, which no convolution extends over time in: for ImageNet's weights.
+
+    Args:
+      path: of a `.keras` file with an I2D, or of TF-slim's checkpoint of Inception-v1, as
+        `weights.load` takes it.
+      flag: that gave it.
+
+    Raises:
+      MissingFileError, UsageError: where there is none.
+    """
+    path = home_path(path)
+    if path.suffix == '.keras':
+        network = load_network(path, flag)
+    else:
+        image_files(path, flag)
+        try:
+            network = weights.load('inception_v1', path, network='i2d').network
+        except S3dgError as error:
+            raise UsageError(f'{flag}: {error}') from error
+    if network.config.temporal_from is not None:
+        raise UsageError(
+            f'{flag}: {path} is a network with temporal convolutions, expected a 2D one, e.g. of '
+            's3dg import-weights --source=inception_v1 --network=i2d.'
+        )
+    return network
+
+
+def image_files(path, flag='--imagenet'):
+    """The files, as `pathlib.Path`s, that hold what `load_image_network` loads."""
+    path = home_path(path)
+    if path.suffix == '.keras' and path.exists():
+        return [path]
+    try:
+        return files.tensorflow_files(path)
+    except WeightsError as error:
+        kind = MissingFileError if not path.exists() else UsageError
+        raise kind(
+            f"{flag}: expected a .keras file or TF-slim's inception_v1.ckpt, found {path}: {error}"
+        ) from error
 
 
 def require_classes(model, path):

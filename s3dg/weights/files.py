@@ -19,15 +19,15 @@ from s3dg.weights.assign import WeightsError
 MOST_INFLATION = 4
 
 
-def read_tensorflow(path):
-    """The variables of a TensorFlow checkpoint.
+def tensorflow_prefix(path):
+    """What `tf.train.load_checkpoint` takes for a TensorFlow checkpoint.
 
     Args:
       path: what `tf.train.Saver` was given (`model.ckpt`), or any of the files it wrote (`.index`,
         `.data-00000-of-00001`, `.meta`), or a folder with a `checkpoint` file.
 
     Raises:
-      WeightsError: where that is no checkpoint, or a broken one.
+      WeightsError: where there is none.
     """
     path = pathlib.Path(os.path.expanduser(path))
     prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', str(path))
@@ -41,6 +41,28 @@ def read_tensorflow(path):
         prefix = state.model_checkpoint_path
     if not (os.path.isfile(prefix) or os.path.isfile(prefix + '.index')):
         raise WeightsError('there is no such TensorFlow checkpoint.')
+    return prefix
+
+
+def tensorflow_files(path):
+    """The files, as `pathlib.Path`s, that hold the variables of a checkpoint, in a fixed order.
+
+    `path` and errors are as of `tensorflow_prefix`.
+    """
+    prefix = tensorflow_prefix(path)
+    if not os.path.isfile(prefix + '.index'):
+        return [pathlib.Path(prefix)]  # of the first version: one file
+    data = sorted(glob.glob(glob.escape(prefix) + '.data-*'))
+    return [pathlib.Path(name) for name in (prefix + '.index', *data)]
+
+
+def read_tensorflow(path):
+    """The variables of a TensorFlow checkpoint; `path` is as of `tensorflow_prefix`.
+
+    Raises:
+      WeightsError: where that is no checkpoint, or a broken one.
+    """
+    prefix = tensorflow_prefix(path)
     held = sum(os.path.getsize(file) for file in glob.glob(glob.escape(prefix) + '*'))
     with reading('not a readable TensorFlow checkpoint', WeightsError):
         reader = tf.train.load_checkpoint(prefix)

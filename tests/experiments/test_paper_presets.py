@@ -81,14 +81,26 @@ class StoodIn:
         )
 
 
+@pytest.fixture(scope='module')
+def image(tmp_path_factory):
+    """A network for images."""
+    path = tmp_path_factory.mktemp('image') / 'imagenet.keras'
+    s3dg.build('i2d').save(path)
+    return path
+
+
 @pytest.fixture
-def resolve(monkeypatch):
-    """(program, replicas, *flags) to the plans of its trainings by label, as in config.json."""
+def resolve(monkeypatch, image):
+    """(program, replicas, *flags) to the plans of its trainings by label, as in config.json.
+
+    It checks where they start: from ImageNet (Table 4, section 3.2), Table 5's from Table 2's.
+    """
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
 
     def resolved(program, replicas, *words):
         conducted = []
         monkeypatch.setattr(conduct, 'conduct', lambda *given: conducted.append(given))
-        with in_process.flags_of(program, '--preset=paper', *words):
+        with in_process.flags_of(program, '--preset=paper', f'--imagenet={image}', *words):
             program.main([])
         ((experiment, _, training),) = conducted
         assert experiment.name == program.__name__.rpartition('.')[2]
@@ -99,7 +111,10 @@ def resolve(monkeypatch):
             plan = recipe.plan(
                 builder, builder.splits, replicas, 0, lambda _: ('start.keras', 'of it')
             )
-            plans[recipe.label] = plan.to_dict()
+            plan = plans[recipe.label] = plan.to_dict()
+            start = (plan['init'], plan['inflate_from'], plan['start_digest'])
+            fine_tuned = ('start.keras', None, 'of it')
+            assert start == (fine_tuned if program is transfer else (None, str(image), digest))
         return plans
 
     return resolved
@@ -213,16 +228,10 @@ def test_speed_accuracy(resolve, dataset, published_as, replicas, rate):
     }
 
 
-def test_filter_statistics(resolve, tmp_path):
-    image = tmp_path / 'imagenet.keras'
-    s3dg.build('i2d').save(image)
-    plan = resolve(filter_statistics, 56, f'--inflate_from={image}')['i3d_inflated']
-    check(plan, KINETICS, 56)
-    assert plan['inflate_from'] == str(image)
-    assert plan['start_digest'] == hashlib.sha256(image.read_bytes()).hexdigest()
-    assert plan['init'] is None
-    assert plan['network']['temporal_from'] == 'Conv2d_1a_7x7'
-    assert not plan['network']['separable']
+def test_filter_statistics_is_of_the_i3d_of_table_2(resolve):
+    plans = resolve(filter_statistics, 56)
+    assert list(plans) == ['i3d']
+    assert plans['i3d'] == resolve(kinetics, 56)['i3d']
 
 
 def test_feature_embedding(resolve):
@@ -234,14 +243,20 @@ def test_feature_embedding(resolve):
     assert plans['bottom_heavy_s3d']['network']['temporal_until'] == 'Mixed_4b'
 
 
-def test_optical_flow(resolve):
-    plans = resolve(optical_flow, 56)
+@pytest.mark.parametrize(('schedule', 'of_flow'), [('rgb', KINETICS), ('i3d', KINETICS_FLOW)])
+def test_optical_flow(resolve, schedule, of_flow):
+    plans = resolve(optical_flow, 56, f'--flow_schedule={schedule}')
     assert list(plans) == ['i3d/rgb', 'i3d/flow', 's3d_g/rgb', 's3d_g/flow']
     for label, plan in plans.items():
         flow = label.endswith('/flow')
-        check(plan, KINETICS_FLOW if flow else KINETICS, 56)
+        check(plan, of_flow if flow else KINETICS, 56)
         assert plan['config'] == ('flow' if flow else 'rgb')
         assert plan['network']['channels'] == (2 if flow else 3)
+
+
+def test_flow_is_trained_as_rgb_where_nothing_is_said(resolve):
+    plans = resolve(optical_flow, 56)
+    assert plans['i3d/flow']['training'] == plans['i3d/rgb']['training']  # section 5.1
 
 
 def test_transfer(resolve):
@@ -255,13 +270,14 @@ def test_transfer(resolve):
         assert (plan['dataset'], plan['config']) == (dataset, f'{split}_rgb')
         assert plan['network']['num_classes'] == {'ucf101': 101, 'hmdb51': 51}[dataset]
         assert plan['network']['gating'] == 'temporal'
-        assert (plan['init'], plan['start_digest']) == ('start.keras', 'of it')
         assert plan['batch_norm_clips'] == 6
 
 
-def test_transfer_starts_from_the_network_of_table_2(resolve):
+def test_transfer_starts_from_the_network_of_table_2(resolve, image):
     table_2 = resolve(kinetics, 56)['s3d_g']
-    start = transfer.Transfer('paper', 's3d_g', None, from_scratch=False).recipes()[0].start.recipe
+    images = Start(str(image), How.IMAGES)
+    experiment = transfer.Transfer('paper', images, 's3d_g', None, compare_scratch=False)
+    start = experiment.recipes()[0].start.recipe
     builder = StoodIn('kinetics400', 'rgb')
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--steps=7', '--learning_rate=0.3'):
         options = Options.of(flags.FLAGS).for_pretraining()
@@ -317,7 +333,7 @@ def test_dry_run_by_hand(tmp_path, capsys):
 
 
 def test_dry_run_counts_seeds_and_what_they_start_from(tmp_path, capsys):
-    flags = ('--dry_run', f'--data_dir={tmp_path}', '--seeds=2', '--from_scratch')
+    flags = ('--dry_run', f'--data_dir={tmp_path}', '--seeds=2', '--compare_scratch')
     assert in_process.call(transfer, *flags) is None
     lines = capsys.readouterr().out.splitlines()
     rows = [
@@ -327,14 +343,33 @@ def test_dry_run_counts_seeds_and_what_they_start_from(tmp_path, capsys):
     assert len([line for line in lines if '115,000' in line]) == 2
 
 
-def test_paper_without_imagenet_weights(tmp_path, capsys):
+@pytest.mark.parametrize('program', EXPERIMENTS, ids=lambda module: module.__name__[12:])
+def test_paper_without_a_start(program, tmp_path, capsys):
     flags = (f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
-    assert in_process.call(filter_statistics, *flags) == 2
-    assert '--inflate_from is needed' in capsys.readouterr().err
+    assert in_process.call(program, *flags) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    for said in ('--imagenet is needed', 'inception_v1.ckpt', '--from_scratch'):
+        assert said in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('program', 'words', 'said'),
+    [
+        (kinetics, ['--imagenet=a.ckpt', '--from_scratch'], '--imagenet and --from_scratch: a'),
+        (filter_statistics, ['--from_scratch'], 'Figure 5 is of kernels that began alike'),
+        (transfer, ['--init=a.keras', '--imagenet=b.ckpt'], '--imagenet and --init: the networks'),
+        (transfer, ['--init=a.keras', '--from_scratch'], '--from_scratch and --init: the networks'),
+    ],
+)
+def test_starts_that_cannot_be(program, words, said, tmp_path, capsys):
+    assert in_process.call(program, f'--data_dir={tmp_path}', *words) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_paper_without_its_data(tmp_path, capsys):
-    flags = (f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
+    flags = ('--from_scratch', f'--data_dir={tmp_path}', f'--workdir={tmp_path / "work"}')
     assert in_process.call(kinetics, *flags) == 2
     error = capsys.readouterr().err
     assert error.count('\n') == 1

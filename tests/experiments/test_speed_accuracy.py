@@ -8,6 +8,7 @@ import pytest
 
 from experiments import speed_accuracy
 from experiments.paper import workload
+from experiments.training.start import Start
 from s3dg.figures import paper_plots
 
 ENDPOINTS = ('Mixed_3b', 'Mixed_4b', 'Mixed_4e')
@@ -17,7 +18,7 @@ FAMILIES = ('top_heavy_i3d', 'bottom_heavy_i3d', 'top_heavy_s3d', 'bottom_heavy_
 @pytest.fixture(scope='module')
 def results():
     """Of networks that get more right the more they cost: the percentage is the number of G."""
-    experiment = speed_accuracy.SpeedAccuracy('tiny', 'mini_kinetics200', ENDPOINTS)
+    experiment = speed_accuracy.SpeedAccuracy('tiny', Start(), 'mini_kinetics200', ENDPOINTS)
     trained = {}
     for recipe in experiment.recipes():
         config = recipe.network_config(num_classes=400, channels=3).replace(width=1.0)

@@ -8,9 +8,11 @@ from data import catalog
 from data.conversion.convert import convert_dataset
 from experiments import kinetics, transfer
 from experiments.paper import conduct
+from experiments.paper.starts import single_frames
 from experiments.paper.study import Study
 from experiments.training.presets import find_preset
 from experiments.training.recipe import named_recipes
+from experiments.training.start import How, Start
 from s3dg.training.loop import create_strategy
 from tests import in_process
 
@@ -22,7 +24,7 @@ class ReachedRun(Exception):
 @pytest.mark.parametrize(
     ('words', 'workdir', 'networks'),
     [
-        (['--preset=paper'], 'runs/kinetics', 'runs/networks'),
+        (['--preset=paper', '--from_scratch'], 'runs/kinetics', 'runs/networks'),
         (['--preset=tiny'], 'runs/kinetics_tiny', 'runs/networks'),
         (['--preset=tiny', '--workdir=a/b'], 'a/b', 'a/networks'),
     ],
@@ -82,9 +84,12 @@ def test_a_dry_run_counts_what_is_still_to_be_trained(data_dir, tmp_path, capsys
     networks = tmp_path / 'networks'
     words = ('--preset=tiny', '--dry_run', f'--data_dir={data_dir}', f'--networks_dir={networks}')
     assert in_process.call(kinetics, *words) is None
-    assert told(capsys)[:2] == (['i3d', 's3d', 's3d_g'], '2,400')
+    assert told(capsys)[:2] == (['i2d on single frames', 'i3d', 's3d', 's3d_g'], '2,700')
     study = Study(networks, data_dir, create_strategy('one'), print)
-    recipes = named_recipes(('i3d',), 'moving_shapes', find_preset('tiny', 'moving_shapes'))
+    start = Start(single_frames(), How.IMAGES)
+    preset = find_preset('tiny', 'moving_shapes')
+    recipes = named_recipes(('i3d',), 'moving_shapes', preset, start)
+    leave_finished(study, single_frames(), 'images')
     folder = leave_finished(study, *recipes, 'finished')
     assert in_process.call(kinetics, *words) is None
     labels, steps, lines = told(capsys)
@@ -92,7 +97,8 @@ def test_a_dry_run_counts_what_is_still_to_be_trained(data_dir, tmp_path, capsys
     assert f'i3d is finished, and not counted: {folder}' in lines
     # Another seed, another network.
     assert in_process.call(kinetics, *words, '--seeds=2') is None
-    assert len(told(capsys)[0]) == 5
+    # i3d, s3d and s3d_g, and what they and the two before start from.
+    assert len(told(capsys)[0]) == 6
     # What is left of a training is no network.
     (folder / 'model.keras').unlink()
     assert in_process.call(kinetics, *words) is None
@@ -107,12 +113,20 @@ def test_a_dry_run_counts_no_network_twice_that_others_start_from(
     words = ('--preset=tiny', '--dry_run', f'--data_dir={data_dir}', f'--networks_dir={networks}')
     assert in_process.call(transfer, *words) is None
     assert told(capsys)[:2] == (
-        ['s3d_g', 'moving_shapes/split1', 'moving_shapes/split1/from_scratch'],
-        '700',  # 500 and 2 x 100
+        [
+            'i2d on single frames',
+            's3d_g',
+            'moving_shapes/split1',
+            'moving_shapes/split1/from_scratch',
+        ],
+        '1,000',  # 300, 500 and 2 x 100
     )
     study = Study(networks, data_dir, create_strategy('one'), print)
-    experiment = transfer.Transfer('tiny', 's3d_g', None, from_scratch=False)
+    experiment = transfer.Transfer(
+        'tiny', Start(single_frames(), How.IMAGES), 's3d_g', None, compare_scratch=False
+    )
     (tuned,) = experiment.recipes()
+    leave_finished(study, single_frames(), 'images')
     leave_finished(study, tuned.start.recipe, 'start')
     leave_finished(study, tuned, 'tuned')
     assert in_process.call(transfer, *words) is None

@@ -137,7 +137,7 @@ def test_other_data_of_the_same_name_makes_another_network(make_study, tmp_path)
 
 
 def test_a_start_is_of_the_same_seed_wherever_it_lies(make_study, tmp_path):
-    first, *_ = transfer.Transfer('tiny', 'i2d', None, from_scratch=False).recipes()
+    first, *_ = transfer.Transfer('tiny', Start(), 'i2d', None, compare_scratch=False).recipes()
     with in_process.flags_of(transfer):
         plans = [make_study().plan(first, seed) for seed in (0, 1)]
         for seed, plan in enumerate(plans):
@@ -171,7 +171,7 @@ FINE_TUNING_FLAGS = (
 
 def test_what_a_fine_tuning_starts_from_is_not_trained_by_its_flags(make_study):
     """So that Table 5 takes the network of Table 2, whatever is tried with it."""
-    first, *_ = transfer.Transfer('tiny', 's3d', None, from_scratch=False).recipes()
+    first, *_ = transfer.Transfer('tiny', Start(), 's3d', None, compare_scratch=False).recipes()
 
     def start(*flags):
         with in_process.flags_of(transfer, *flags):
@@ -258,7 +258,9 @@ def test_predictions_of_fewer_videos_than_there_are_now_are_made_anew(tmp_path):
 
 
 def test_from_scratch_is_the_same_network_with_random_weights(make_study):
-    tuned, scratch, *_ = transfer.Transfer('tiny', 's3d', None, from_scratch=True).recipes()
+    tuned, scratch, *_ = transfer.Transfer(
+        'tiny', Start(), 's3d', None, compare_scratch=True
+    ).recipes()
     with in_process.flags_of(transfer, '--freeze_batch_norm', '--freeze_until=Mixed_4b'):
         one = make_study()
         tuned, scratch = (
@@ -319,7 +321,11 @@ USAGE, OTHER = 2, 1
     ('flags', 'code', 'message'),
     [
         (['--seeds=0'], USAGE, '--seeds=0: 0 is not an integer in the range [1, 1000]'),
-        (['--seeds=2', f'--seed={2**32 - 1}'], USAGE, '--seeds must be from 1 to 1, found 2'),
+        (
+            ['--seeds=2', f'--seed={2**32 - 1}', '--from_scratch'],
+            USAGE,
+            '--seeds must be from 1 to 1, found 2',
+        ),
         (
             ['--batch_size=0', '--dry_run'],
             USAGE,
@@ -329,7 +335,7 @@ USAGE, OTHER = 2, 1
         (['--freeze_until=nonsense', '--dry_run'], OTHER, 'freeze_until must be one of'),
         (['--set=gate_pooling=nonsense', '--dry_run'], OTHER, 'gate_pooling must be one of'),
         (
-            ['--set=gating=cell'],
+            ['--set=gating=cell', '--from_scratch'],
             USAGE,
             'networks of this experiment differ (i3d: None, s3d_g: temporal)',
         ),
@@ -380,7 +386,7 @@ def test_layers_that_are_not_temporal_are_refused_before_training(data_dir, tmp_
     image = tmp_path / 'image.keras'
     s3dg.build('i2d', width=0.1).save(image)
     words = ('--preset=tiny', f'--data_dir={data_dir}', f'--workdir={tmp_path / "work"}')
-    flags = (f'--inflate_from={image}', '--set=temporal_from=Mixed_4b')
+    flags = (f'--imagenet={image}', '--set=temporal_from=Mixed_4b')
     assert in_process.call(filter_statistics, *words, *flags) == USAGE
     told = capsys.readouterr()
     assert '--set: Conv2d_2c_3x3 does not extend over time' in told.err
