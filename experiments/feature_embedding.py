@@ -11,7 +11,8 @@ On moving_shapes, a quarter of an hour on two cores:
 Upper row: one S3D at rising levels. Lower row: MaxPool_5a of I2D, bottom-heavy S3D and top-heavy
 S3D, both switching at Mixed_4b, and S3D. 2,200 validation videos of Something-Something's ten
 action groups, one clip each, activations averaged over time and space. Expect, from the paper,
-groups that separate at higher levels. Maps are for the eye; beside each stands the share of a
+groups that separate at higher levels. `--network=i3d` shows I3D's layers, and what is bottom-heavy
+and top-heavy between it and I2D. Maps are for the eye; beside each stands the share of a
 video's ten nearest neighbours that are of its group.
 
 Hardware of the paper: as for Table 3, some 60 GPU-hours by `--dry_run`. Networks of Table 3 that
@@ -48,10 +49,7 @@ from s3dg.progress import ProgressLine
 DATASETS = ('something_something_v1', 'something_something_v2')
 # Low to high: the figure's lowest and highest, and between them the pools that halve time or space.
 LEVELS = ('MaxPool_3a_3x3', 'MaxPool_4a_3x3', 'MaxPool_5a_2x2', 'Mixed_5c')
-# The lower row, and the level that it shows.
-NETWORKS = ('i2d', 'bottom_heavy_s3d', 'top_heavy_s3d', 's3d')
-COMPARED_LEVEL = 'MaxPool_5a_2x2'
-UPPER_NETWORK = 's3d'
+COMPARED_LEVEL = 'MaxPool_5a_2x2'  # that the lower row shows
 AGREEMENT = 'neighbour_agreement'
 
 
@@ -63,9 +61,10 @@ class FeatureEmbedding(Experiment):
     title = 'Figure 7: t-SNE of activations'
     printed = {'something_something_v1': None}
 
-    decisive = ('videos', 'neighbours')
+    decisive = ('network', 'videos', 'neighbours')
 
     paper_dataset: str
+    network: str  # of the upper row: 's3d' or 'i3d'
     videos: int  # on the maps, at most
     neighbours: int  # nearest ones that are looked at
     seed: int  # of the choice of the videos, and of the maps
@@ -73,12 +72,16 @@ class FeatureEmbedding(Experiment):
     @staticmethod
     def define_flags():
         flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, 'Dataset of the paper preset.')
+        flags.DEFINE_enum(
+            'network', 's3d', ['s3d', 'i3d'], 'Whose layers, and between which and I2D the others.'
+        )
         define_count('videos', 2200, 'Videos on the maps, at most.', 100_000)
         define_count('neighbours', 10, 'Nearest neighbours that are looked at.', 100_000)
 
     def recipes(self):
         chosen = find_families_preset(self.preset, self.dataset)
-        return named_recipes(NETWORKS, self.dataset, chosen, self.start)
+        names = ('i2d', f'bottom_heavy_{self.network}', f'top_heavy_{self.network}', self.network)
+        return named_recipes(names, self.dataset, chosen, self.start)
 
     def check(self, study, recipes):
         del recipes
@@ -108,8 +111,8 @@ class FeatureEmbedding(Experiment):
             return f'{title}: {agreement}%', places
 
         rows = {
-            UPPER_NETWORK: dict(panel(UPPER_NETWORK, level, level) for level in LEVELS),
-            COMPARED_LEVEL: dict(panel(label, COMPARED_LEVEL, label) for label in NETWORKS),
+            self.network: dict(panel(self.network, level, level) for level in LEVELS),
+            COMPARED_LEVEL: dict(panel(label, COMPARED_LEVEL, label) for label in trained),
         }
         paper_plots.embeddings(rows, groups, names, this / 'feature_embedding.png')
         return results, self._markdown(results, trained, groups)

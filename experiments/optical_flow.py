@@ -27,7 +27,7 @@ import dataclasses
 from absl import flags
 
 from data.records.heads import labels
-from experiments.paper import reporting
+from experiments.paper import reporting, starts
 from experiments.paper import results as paper_results
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
@@ -118,15 +118,18 @@ class OpticalFlow(Experiment):
     def _markdown(self, results, trained):
         rows = []
         for network, streams in results.items():
+            before = starts.pretraining(trained[f'{network}/{MODALITIES[0]}'][0])
             printed = paper_results.TABLE_4[paper_results.PAPER_NAMES[network]]
             for name, figures in streams.items():
                 cells = reporting.beside(figures, printed[name], top1='top1', top5='top5')
-                rows.append((network, name.replace('_', '-'), *cells))
+                rows.append((network, name.replace('_', '-'), before, *cells))
+        header = ('network', 'stream', 'pre-train', 'top-1', 'paper', 'top-5', 'paper')
         return self.page(
             trained,
-            markdown_table(('network', 'stream', 'top-1', 'paper', 'top-5', 'paper'), rows),
+            markdown_table(header, rows),
             f'Top-1 and top-5 in percent of the videos; the paper: {DATASET}. Fused by '
-            f'{self.fusion}, with equal weight, for every video by its id.',
+            f'{self.fusion}, with equal weight, for every video by its id. The paper starts all of '
+            f'them from ImageNet ({starts.IMAGENET}).',
             "Flow is trained by I3D's schedule, which is longer than RGB's."
             if self.flow_schedule == 'i3d'
             else 'Flow is trained as RGB (section 5.1).' * (self.preset == 'paper'),

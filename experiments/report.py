@@ -18,6 +18,7 @@ import shutil
 from absl import flags
 
 from experiments import (
+    ablations,
     action_detection,
     arrow_of_time,
     cost_table,
@@ -48,6 +49,7 @@ SECTIONS = (
     arrow_of_time.ArrowOfTime,
     kinetics.Kinetics,
     mini_kinetics.MiniKinetics,
+    ablations.Ablations,
     something_something.SomethingSomething,
     speed_accuracy.SpeedAccuracy,
     filter_statistics.FilterStatistics,

@@ -51,6 +51,12 @@ def define_flags():
         'A .keras file of a network with other temporal convolutions to start --network from, e.g. '
         'an I3D for an S3D: an approximation, see s3dg/weights/inflation.py.',
     )
+    flags.DEFINE_string(
+        'imagenet',
+        None,
+        "A 2D network for images to start --network from, inflated: TF-slim's inception_v1.ckpt, "
+        'or a .keras file of s3dg import-weights.',
+    )
     flags.DEFINE_string('train_split', 'train', 'Split trained on.')
     flags.DEFINE_string('eval_split', None, 'Split evaluated; default validation, or test.')
     define_training_flags()
@@ -92,14 +98,17 @@ class TrainOptions:
 
 
 def _start(values):
-    if values.init is None:
-        path = values.inflate_from
-        return Start() if path is None else Start(path, How.INFLATED)
-    if values['network'].present:
+    ways = {'init': How.TAKEN_OVER, 'inflate_from': How.INFLATED, 'imagenet': How.IMAGES}
+    given = [name for name in ways if values[name].value is not None]
+    if not given:
+        return Start()
+    if len(given) > 1:
+        said = ' and '.join(f'--{name}' for name in given)
+        raise UsageError(f'{said}: a network starts from one file.')
+    (name,) = given
+    if name == 'init' and values['network'].present:
         raise UsageError('--network and --init: the file already says which network it is.')
-    if values.inflate_from is not None:
-        raise UsageError('--init and --inflate_from: a network starts from one file.')
-    return Start(values.init, How.TAKEN_OVER)
+    return Start(values[name].value, ways[name])
 
 
 def prepare(options, program='train', preset=None):

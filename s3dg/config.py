@@ -252,6 +252,8 @@ NETWORKS = {
     'top_heavy_i3d': _I3D.replace(temporal_from='Mixed_4b'),
     'bottom_heavy_i3d': _I3D.replace(temporal_until='Mixed_4b'),
     'top_heavy_s3d': _TOP_HEAVY_S3D,
+    # What the paper's conclusion puts together.
+    's3d_g_top_heavy': _TOP_HEAVY_S3D.replace(gating='temporal'),
     'bottom_heavy_s3d': _S3D.replace(temporal_until='Mixed_4b'),
 }
 

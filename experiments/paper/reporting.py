@@ -60,8 +60,11 @@ def networks_table(trained):
     rows = {}
     for label, networks in trained.items():
         for one in networks:
-            if one.start is not None:
-                rows[one.start.run.path] = _network_row(one.start.recipe.label, one.start)
+            chain = [one]
+            while chain[0].start is not None:
+                chain.insert(0, chain[0].start)
+            for other in chain:
+                rows[other.run.path] = _network_row(other.recipe.label, other)
             rows[one.run.path] = _network_row(label, one)
     header = ('network', 'trained on', 'pre-train', 'seed', 'steps', 'clips a step', 'folder')
     return markdown_table(header, rows.values())

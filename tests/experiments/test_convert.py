@@ -6,8 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 
+from experiments import convert
 from s3dg.video.writing import write_video
-from tests import programs
+from tests import in_process, programs
 
 CLASSES = ('Hammering', 'HammerThrow')  # as in classInd.txt; sorted, they would change places
 
@@ -113,8 +114,10 @@ def test_verification_alone_finds_damage_and_fails(work):
         (('--processes=0',), 'flag --processes=0: 0 is not an integer in the range'),
     ],
 )
-def test_flags_that_cannot_be(work, flags, message):
-    assert message in _convert(work, *flags, code=2).stderr.splitlines()[-1]
+def test_flags_that_cannot_be(work, flags, message, capsys):
+    words = (f'--manual_dir={work / "ucf101"}', f'--workdir={work / "convert"}')
+    assert in_process.call(convert, *_dataset(work), *words, *flags) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.slow

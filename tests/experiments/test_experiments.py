@@ -15,6 +15,7 @@ from data import catalog
 from data.conversion.convert import convert_dataset
 from data.records.decode import stored_videos
 from experiments import (
+    ablations,
     arrow_of_time,
     feature_embedding,
     filter_statistics,
@@ -351,12 +352,29 @@ def test_optical_flow(conducted):
         assert averaged == pytest.approx(np.mean(hits['probabilities']))
     lines = (workdir / 'report.md').read_text().splitlines()
     cells = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
-    printed = {tuple(row[:2]): (row[3], row[5]) for row in cells if len(row) == 6}
+    printed = {tuple(row[:2]): (row[4], row[6]) for row in cells if len(row) == 7}
     assert printed[('i3d', 'flow')] == ('63.9', '85.0')
     assert printed[('i3d', 'two-stream')] == ('74.1', '91.6')
     assert printed[('s3d_g', 'rgb')] == ('74.7', '93.4')
     assert printed[('s3d_g', 'flow')] == ('68.0', '87.6')
     assert printed[('s3d_g', 'two-stream')] == ('77.2', '93.0')
+
+
+@pytest.mark.slow
+def test_ablations(conducted):
+    workdir = conducted.folder(ablations, '--ablations=branches')
+    results = results_of(workdir)
+    assert list(results) == ['branches']
+    assert list(results['branches']) == ['four', 'two']
+    text = (workdir / 'report.md').read_text()
+    for name, label in (('four', 's3d'), ('two', 's3d_slim')):
+        folder = conducted.network('ablations', label)
+        assert results['branches'][name]['top1'] == top1(
+            Predictions.load(folder / 'predictions.npz')
+        )
+        assert rows_of(text)[name][0] == 'single frames'
+    # Footnote 5's figures.
+    assert [rows_of(text)[name][2] for name in ('four', 'two')] == ['78.9', '78.4']
 
 
 @pytest.mark.slow
@@ -379,7 +397,10 @@ def test_transfer(conducted):
         assert top1_of_split == top1(Predictions.load(folder / 'predictions.npz'))
     text = (workdir / 'report.md').read_text()
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines()]
-    means = {tuple(row[:2]): row[-1] for row in rows if len(row) == 6}
+    means = {tuple(row[:2]): row[-1] for row in rows if len(row) == 7}
+    before = {tuple(row[:2]): row[2] for row in rows if len(row) == 7}
+    assert before['ucf101', 'the paper: S3D-G'] == 'ImNet + Kinetics'
+    assert before['moving_shapes', 'i2d, fine-tuned'] == 'single frames + moving_shapes/half_rgb'
     assert means['ucf101', 'the paper: S3D-G'] == '96.8'
     assert means['hmdb51', 'the paper: S3D-G'] == '75.9'
     assert means['hmdb51', 'the paper: R(2+1)D'] == '74.5'

@@ -12,6 +12,7 @@ from absl import flags
 import s3dg
 from data import catalog
 from experiments import (
+    ablations,
     action_detection,
     arrow_of_time,
     feature_embedding,
@@ -27,11 +28,13 @@ from experiments.detection.plan import make_plan
 from experiments.paper import conduct
 from experiments.training.options import Options
 from experiments.training.start import How, Start
+from s3dg.config import NETWORKS, NetworkConfig
 from tests import in_process
 
 EXPERIMENTS = (
     kinetics,
     mini_kinetics,
+    ablations,
     something_something,
     arrow_of_time,
     speed_accuracy,
@@ -113,8 +116,12 @@ def resolve(monkeypatch, image):
             )
             plan = plans[recipe.label] = plan.to_dict()
             start = (plan['init'], plan['inflate_from'], plan['start_digest'])
-            fine_tuned = ('start.keras', None, 'of it')
-            assert start == (fine_tuned if program is transfer else (None, str(image), digest))
+            expected = (None, str(image), digest)
+            if program is transfer:
+                expected = ('start.keras', None, 'of it')
+            elif recipe.label.endswith('from scratch'):  # no network for images is that narrow
+                expected = (None, None, None)
+            assert start == expected
         return plans
 
     return resolved
@@ -168,6 +175,49 @@ def test_mini_kinetics(resolve):
     branches = {name: plans[name]['network']['temporal_branches'] for name in ('s3d_slim', 's3d')}
     assert branches == {'s3d_slim': 2, 's3d': 4}  # footnote 5
     assert plans['fast_s3d']['network']['temporal_from'] == 'Mixed_5b'
+
+
+def test_ablations(resolve):
+    plans = resolve(ablations, 56)
+    usual = NETWORKS['s3d'].replace(num_classes=200)
+    gated = usual.replace(gating='temporal')
+    dense = NETWORKS['i3d'].replace(num_classes=200)
+    top_heavy = usual.replace(temporal_from='Mixed_4b', stem_temporal_size=3)
+    expected = [
+        gated,
+        gated.replace(gate_pooling='space'),
+        gated.replace(gate_pooling='time'),
+        usual,
+        usual.replace(gating='branch', gate_bias=True),
+        usual.replace(gating='cell'),
+        usual.replace(temporal_branches=2),
+        dense,
+        dense.replace(width=0.85),
+        dense.replace(width=0.7),
+        usual,  # from scratch
+        usual.replace(stem_temporal_size=7),
+        usual.replace(stem_temporal_size=7, stem_separable=True),
+        usual.replace(stem_temporal_size=1),
+        top_heavy,
+        top_heavy.replace(gating='temporal'),
+    ]
+    assert [NetworkConfig.from_dict(plan['network']) for plan in plans.values()] == expected
+    for plan in plans.values():
+        check(plan | {'network': plan['network'] | {'width': 1.0}}, MINI_KINETICS, 56)
+    from_scratch = [label for label in plans if label.endswith('from scratch')]
+    assert from_scratch == [
+        'i3d from scratch',
+        'i3d width=0.85 from scratch',
+        'i3d width=0.7 from scratch',
+        's3d from scratch',
+    ]
+    assert list(resolve(ablations, 56, '--ablations=branches')) == ['s3d', 's3d_slim']
+
+
+def test_widths_of_the_tiny_preset_are_shares_of_its_own():
+    recipes = ablations.Ablations('tiny', Start(), ('width',)).recipes()
+    widths = [recipe.network_config(10, 3).width for recipe in recipes]
+    assert widths == pytest.approx([0.25, 0.85 * 0.25, 0.7 * 0.25, 0.25])
 
 
 @pytest.mark.parametrize('release', ['something_something_v1', 'something_something_v2'])
@@ -358,6 +408,12 @@ def test_paper_without_a_start(program, tmp_path, capsys):
     ('program', 'words', 'said'),
     [
         (kinetics, ['--imagenet=a.ckpt', '--from_scratch'], '--imagenet and --from_scratch: a'),
+        (
+            ablations,
+            ['--ablations=gates', '--dry_run'],
+            "--ablations: found 'gates', expected some",
+        ),
+        (ablations, ['--ablations=stem,stem', '--dry_run'], "--ablations: found 'stem', expected"),
         (filter_statistics, ['--from_scratch'], 'Figure 5 is of kernels that began alike'),
         (transfer, ['--init=a.keras', '--imagenet=b.ckpt'], '--imagenet and --init: the networks'),
         (transfer, ['--init=a.keras', '--from_scratch'], '--from_scratch and --init: the networks'),

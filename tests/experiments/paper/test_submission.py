@@ -2,16 +2,14 @@
 
 import os
 
-import cv2
 import numpy as np
 import pytest
 
-from data import catalog
-from data.conversion.convert import convert_dataset
 from experiments import something_something
 from experiments.paper import submission
 from s3dg.training.evaluation import EvaluationError, Predictions
 from tests import in_process
+from tests.data import something_frames
 
 NAMES = [
     'Approaching something with your camera',
@@ -105,27 +103,7 @@ def test_what_cannot_be_submitted(tmp_path, ids, logits, names, message):
 
 @pytest.fixture(scope='module')
 def something(tmp_path_factory):
-    """Something-Something, release 1, laid out as published: frames, lists, a test split."""
-    manual = tmp_path_factory.mktemp('something')
-    labels = ('Pulling something', 'Something falling', 'Holding something')
-    lists = {'train': [], 'validation': [], 'test': []}
-    number = 0
-    for split, lines in lists.items():
-        for label in labels:
-            number += 1
-            frames = manual / '20bn-something-something-v1' / str(number)
-            frames.mkdir(parents=True)
-            for k in range(1, 4):
-                image = np.full((100, 120, 3), 20 * number + k, np.uint8)
-                assert cv2.imwrite(str(frames / f'{k:05d}.jpg'), image)
-            lines.append(str(number) if split == 'test' else f'{number};{label}')
-    prefix = 'something-something-v1-'
-    for split, lines in {**lists, 'labels': labels}.items():
-        (manual / f'{prefix}{split}.csv').write_text('\n'.join(lines) + '\n')
-    folder = tmp_path_factory.mktemp('something_data')
-    builder = catalog.make_builder('something_something_v1', 'rgb', folder, manual)
-    convert_dataset(builder, processes=0)
-    return folder
+    return something_frames.convert(tmp_path_factory.mktemp('something'))
 
 
 def test_submission_for_the_test_split(something, tmp_path, monkeypatch):
