@@ -1,6 +1,7 @@
 """What a detector finds in a split: kept video by video, so that an evaluation goes on."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -29,35 +30,90 @@ class EvaluationError(S3dgError, RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The detections of a split and its true boxes; a frame has one number in both.
+    """The detections of a split and its true boxes, of which a video's are read at a time.
 
-    Boxes are in pixels of the pictures that the true ones were drawn on.
+    A frame has one number in both. Boxes are in pixels of the pictures that the true ones were
+    drawn on.
     """
 
-    names: list[tuple[str, int]]  # by a frame's number, its video and its index there
-    detections: FrameBoxes
-    truth: FrameBoxes
+    videos: list  # those that have boxes, each an `AnnotatedVideo`
+    paths: list  # of the files with their detections
     videos_expected: int  # that the dataset has in this split
-    videos_seen: int  # those that have boxes
-    picture: tuple[int, int]  # height and width of the pictures that boxes were drawn on
+    stored: tuple[int, int]  # height and width of the frames that were seen
+    picture: tuple[int, int]  # and of the pictures that boxes were drawn on
+
+    @property
+    def names(self):
+        """By a frame's number, its video and its index there."""
+        return [(one.rgb.id, frame) for one in self.videos for frame in range(one.rgb.frames)]
+
+    @functools.cached_property
+    def starts(self):
+        """The numbers of the videos' first frames, and how many frames there are: (videos + 1,)."""
+        return np.cumsum([0, *(one.rgb.frames for one in self.videos)])
+
+    def boxes(self, number):
+        """(found, true): the `FrameBoxes` of a video, by its number.
+
+        Raises:
+          EvaluationError: naming a damaged file.
+        """
+        scale = np.float32([*self.picture, *self.picture])
+        found = read_npz(
+            self.paths[number], _KINDS, EvaluationError, 'delete it to have it made again'
+        )
+        true = self.videos[number].rgb.boxes
+        start = self.starts[number]
+        return (
+            FrameBoxes(
+                found['frame'] + start,
+                found['label'],
+                found['box'] * (scale / np.float32([*self.stored, *self.stored])),
+                found['score'],
+            ),
+            FrameBoxes(
+                true[boxes.FRAME] + start,
+                true[boxes.LABEL].astype(np.int32),
+                true[boxes.BOX].reshape(-1, 4).astype(np.float32) * scale,
+            ),
+        )
+
+    def detections(self):
+        """Yields what was found in each video."""
+        return (self.boxes(number)[0] for number in range(len(self.videos)))
 
     def figures(self, num_classes):
         """Average precisions by rule, as dict from 'pascal' and 'act'.
 
         Each value is a dict of `AveragePrecisions`: 'all' of all frames, 'annotated' of those with
-        boxes, 'localisation' of all frames with labels ignored.
+        boxes, 'localisation' of all frames with labels ignored. Of a detection no more is kept than
+        its label, its score, whether its frame has boxes, and by each rule whether it is a hit.
         """
-        with_boxes = np.unique(self.truth.frame)
-        alone = frame_ap.without_labels(self.detections), frame_ap.without_labels(self.truth)
-        found = {}
-        for name, rule in frame_ap.RULES.items():
-            both = self.detections, self.truth, num_classes, rule
-            found[name] = {
-                'all': frame_ap.average_precisions(*both),
-                'annotated': frame_ap.average_precisions(*both, counted=with_boxes),
-                'localisation': frame_ap.average_precisions(*alone, 1, rule),
+        parts, positives = [], np.zeros(num_classes, np.int64)
+        for number in range(len(self.videos)):
+            both = self.boxes(number)
+            alone = [frame_ap.without_labels(one) for one in both]
+            found, true = both
+            positives += np.bincount(true.label, minlength=num_classes)
+            columns = [found.label, found.score, np.isin(found.frame, true.frame)]
+            for rule in frame_ap.RULES.values():
+                columns.append(frame_ap.match(*both, num_classes, rule))
+                columns.append(frame_ap.match(*alone, 1, rule))
+            parts.append(columns)
+        label, score, annotated, *hits = map(np.concatenate, zip(*parts, strict=True))
+        figures = {}
+        for (name, rule), hit, hit_alone in zip(
+            frame_ap.RULES.items(), hits[::2], hits[1::2], strict=True
+        ):
+            columns = label, score, hit
+            kept = (column[annotated] for column in columns)
+            alone = np.zeros_like(label), score, hit_alone
+            figures[name] = {
+                'all': frame_ap.precisions(*columns, positives, rule),
+                'annotated': frame_ap.precisions(*kept, positives, rule),
+                'localisation': frame_ap.precisions(*alone, positives.sum(keepdims=True), rule),
             }
-        return found
+        return figures
 
 
 def evaluate(detector, builders, plan, strategy, folder, report, *, chunk, reverse=False):
@@ -97,10 +153,9 @@ def evaluate(detector, builders, plan, strategy, folder, report, *, chunk, rever
         answers = _answers(detector, batches, at_once, strategy, chunk, reverse, progress)
         for number, path in enumerate(paths[first:], first):
             _write(path, list(itertools.islice(answers, videos[number].rgb.frames)))
-    detections = [_read(path) for path in paths]
-    stored = plan.video_format.frame_size
+    expected = rgb.info.splits[split].num_examples
     picture = catalog.builder_class(plan.dataset).BOX_PICTURE
-    return _join(videos, detections, rgb.info.splits[split].num_examples, stored, picture)
+    return Evaluation(videos, paths, expected, plan.video_format.frame_size, picture)
 
 
 def _answers(detector, batches, at_once, strategy, chunk, reverse, progress):
@@ -125,37 +180,6 @@ def _backwards(clips, is_flow):
     return 255 - clips[:, ::-1] if is_flow else clips[:, ::-1]
 
 
-def _join(videos, detections, videos_expected, stored, picture):
-    """The `Evaluation` of videos and what was found in each, in pixels of `stored` frames."""
-    starts = np.cumsum([0, *(one.rgb.frames for one in videos)])
-    names = [(one.rgb.id, frame) for one in videos for frame in range(one.rgb.frames)]
-    scale = np.float32([*picture, *picture])
-    columns = {key: np.concatenate([part[key] for part in detections]) for key in _KINDS}
-    own = np.repeat(starts[:-1], [len(part['frame']) for part in detections])
-    true = {
-        key: np.concatenate([one.rgb.boxes[key] for one in videos])
-        for key in (boxes.FRAME, boxes.BOX, boxes.LABEL)
-    }
-    of_true = np.repeat(starts[:-1], [len(one.rgb.boxes[boxes.FRAME]) for one in videos])
-    return Evaluation(
-        names,
-        FrameBoxes(
-            columns['frame'] + own,
-            columns['label'],
-            columns['box'] * (scale / np.float32([*stored, *stored])),
-            columns['score'],
-        ),
-        FrameBoxes(
-            true[boxes.FRAME] + of_true,
-            true[boxes.LABEL].astype(np.int32),
-            true[boxes.BOX].reshape(-1, 4).astype(np.float32) * scale,
-        ),
-        videos_expected,
-        len(videos),
-        picture,
-    )
-
-
 def _write(path, found):
     values = [np.concatenate(column) for column in zip(*found, strict=True)]
     with (
@@ -163,7 +187,3 @@ def _write(path, found):
         files.unfinished(path) as temporary,
     ):
         np.savez(temporary, **dict(zip(_KINDS, values, strict=True)))
-
-
-def _read(path):
-    return read_npz(path, _KINDS, EvaluationError, 'delete it to have it made again')

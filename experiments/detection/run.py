@@ -170,8 +170,8 @@ def train_and_evaluate(builders, plan, this, strategy, resnet_weights, chunk, re
         **results.pop('normal'),
         **results,
         'videos_expected': found.videos_expected,
-        'videos_seen': found.videos_seen,
-        'frames': len(found.names),
+        'videos_seen': len(found.videos),
+        'frames': int(found.starts[-1]),
         'clips_per_second': clips_per_second(this.path, task_of(plan)),
         'model': str(this / MODEL_FILE),
     }
@@ -196,7 +196,7 @@ def _results(figures, names):
 def _write(found, figures, names, builder, plan, this):
     """Writes the rows of all detections, and the pictures."""
     with writing(this / ROWS_FILE, _KEPT):
-        write_rows(this / ROWS_FILE, found.detections, found.names.__getitem__)
+        write_rows(this / ROWS_FILE, found.detections(), found.names.__getitem__)
     for rule, of_rule in figures.items():
         path = this / f'precision_recall_{rule}.png'
         with writing(path, _KEPT):

@@ -20,24 +20,22 @@ def draw(found, builder, split, names, folder):
       builder, split: what it is of.
       names: of the classes.
     """
-    numbers = {}  # of a video's frames
-    for number, (video, _) in enumerate(found.names):
-        numbers.setdefault(video, []).append(number)
+    numbers = {one.rgb.id: number for number, one in enumerate(found.videos)}
     picked = list(numbers)[:: max(1, len(numbers) // _FRAMES)][:_FRAMES]
     scale = np.float32(builder.info.metadata['frame_size']) / np.float32(found.picture)
     sheet, strips = [], []
     for example in stored_videos(builder, split):
         if example['id'] not in picked:
             continue
-        frames, own = example['video'], numbers[example['id']]
+        frames, number = example['video'], numbers[example['id']]
+        own = range(*found.starts[number : number + 2])
+        both = detections, _ = found.boxes(number)
         middle = len(own) // 2
-        found_there, true = (
-            _rows(rows, own[middle], scale) for rows in (found.detections, found.truth)
-        )
+        found_there, true = (_rows(rows, own[middle], scale) for rows in both)
         sheet.append((frames[middle], found_there, true))
         if len(strips) < _STRIPS:
             places = np.linspace(0, len(own) - 1, min(_STRIP_FRAMES, len(own))).round().astype(int)
-            found_there = [_rows(found.detections, own[place], scale) for place in places]
+            found_there = [_rows(detections, own[place], scale) for place in places]
             strips.append((frames[places], found_there, example['id'], places))
         if len(sheet) == len(picked):
             break
@@ -53,6 +51,6 @@ def draw(found, builder, split, names, folder):
 
 def _rows(rows, number, scale):
     """Boxes, labels and, of detections, scores of a frame, in pixels of the stored frame."""
-    here = slice(*np.searchsorted(rows.frame, [number, number + 1]))  # an `Evaluation`'s rise
+    here = slice(*np.searchsorted(rows.frame, [number, number + 1]))  # a video's rise
     columns = [rows.box[here] * np.tile(scale, 2), rows.label[here]]
     return columns if rows.score is None else [*columns, rows.score[here]]

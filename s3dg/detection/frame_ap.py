@@ -64,6 +64,11 @@ class FrameBoxes:
     def __len__(self):
         return len(self.frame)
 
+    def where(self, kept):
+        """The boxes at indices, or where a bool is True."""
+        columns = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return FrameBoxes(**{name: None if v is None else v[kept] for name, v in columns})
+
 
 def without_labels(boxes: FrameBoxes) -> FrameBoxes:
     """The same boxes, all of label 0: whether anyone is found, whatever the action.
@@ -213,6 +218,26 @@ def average_precisions(
       FrameApError: where detections have no scores, a label is out of range, or there are no true
         boxes in the frames counted.
     """
+    if counted is not None:
+        detections, truth = (
+            boxes.where(np.isin(boxes.frame, counted)) for boxes in (detections, truth)
+        )
+    hit = match(detections, truth, num_classes, rule, threshold)
+    positives = np.bincount(truth.label, minlength=num_classes)
+    return precisions(detections.label, detections.score, hit, positives, rule)
+
+
+def match(
+    detections: FrameBoxes,
+    truth: FrameBoxes,
+    num_classes: int,
+    rule: Rule,
+    threshold: float = 0.5,
+) -> np.ndarray:
+    """Which detections are hits: bool (n,). Frames do not see each other, so any part will do.
+
+    Arguments and errors are as of `average_precisions`.
+    """
     if detections.score is None:
         raise FrameApError('The detections have no scores.')
     for kind, boxes in (('detection', detections), ('true box', truth)):
@@ -222,26 +247,44 @@ def average_precisions(
                 f'The {kind} in row {strange[0]} has label {boxes.label[strange[0]]}, '
                 f'expected 0 to {num_classes - 1}.'
             )
-    counts_of = [
-        np.ones(len(boxes), bool) if counted is None else np.isin(boxes.frame, counted)
-        for boxes in (detections, truth)
-    ]
-    per_class, curves = np.full(num_classes, np.nan), []
-    for label in range(num_classes):
-        found, true = (
-            np.flatnonzero((boxes.label == label) & counts)
-            for boxes, counts in zip((detections, truth), counts_of, strict=True)
-        )
-        if not len(true):
+    hit = np.zeros(len(detections), bool)
+    for label in np.unique(truth.label):
+        found, true = (np.flatnonzero(boxes.label == label) for boxes in (detections, truth))
+        found = _by_score(found, detections.score)
+        hit[found[rule.hits(_pairs(detections, found, truth, true, threshold))]] = True
+    return hit
+
+
+def precisions(
+    label: np.ndarray, score: np.ndarray, hit: np.ndarray, positives: np.ndarray, rule: Rule
+) -> AveragePrecisions:
+    """Average precisions of detections of which is known whether they are hits.
+
+    Args:
+      label, score, hit: of each detection; integers, float32 and bool (n,). Those of equal scores
+        count in their order.
+      positives: int64 (classes,), how many true boxes there are.
+      rule: that `match` was given.
+
+    Raises:
+      FrameApError: where there are no true boxes.
+    """
+    per_class, curves = np.full(len(positives), np.nan), []
+    for number, count in enumerate(positives):
+        if not count:
             curves.append((np.zeros(0), np.zeros(0)))
             continue
-        found = found[np.argsort(-detections.score[found], kind='stable')]
-        hits = rule.hits(_pairs(detections, found, truth, true, threshold))
-        curves.append(rule.curve(hits, len(found), len(true)))
-        per_class[label] = rule.area(*curves[-1])
+        found = _by_score(np.flatnonzero(label == number), score)
+        curves.append(rule.curve(np.flatnonzero(hit[found]), len(found), count))
+        per_class[number] = rule.area(*curves[-1])
     if np.isnan(per_class).all():
         raise FrameApError('There are no true boxes in the frames that count.')
     return AveragePrecisions(per_class, float(np.nanmean(per_class)), tuple(curves))
+
+
+def _by_score(rows, score):
+    """Rows by falling score."""
+    return rows[np.argsort(-score[rows], kind='stable')]
 
 
 def _pairs(detections, found, truth, true, threshold):

@@ -3,7 +3,7 @@
 import array
 import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -18,7 +18,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 def write_rows(
     path: str | os.PathLike,
-    detections: FrameBoxes,
+    detections: FrameBoxes | Iterable[FrameBoxes],
     names: Callable[[int], tuple[str, int]],
 ) -> None:
     """Writes detections as CSV, whole at any time; a line each, below that of `HEADER`.
@@ -29,7 +29,7 @@ def write_rows(
 
     Args:
       path: the file.
-      detections: with scores.
+      detections: with scores; or parts of them, one after the other.
       names: from a frame's number to the name of its video and its index there, from 0. Called
         several times for a frame.
 
@@ -37,25 +37,25 @@ def write_rows(
       FrameApError: where detections have no scores.
       OSError: where the file cannot be written.
     """
-    if detections.score is None:
-        raise FrameApError('The detections have no scores.')
+    parts = [detections] if isinstance(detections, FrameBoxes) else detections
     with (
         files.unfinished(path) as temporary,
         open(temporary, 'w', encoding='utf-8', newline='') as file,
     ):
         file.write(','.join(HEADER) + '\n')
-        for start in range(0, len(detections), _CHUNK):
-            chunk = slice(start, start + _CHUNK)
-            frames, places = np.unique(detections.frame[chunk], return_inverse=True)
-            starts = [row_start(*names(frame)) for frame in frames.tolist()]
-            columns = [places, detections.label[chunk], detections.score[chunk]]
-            columns.append(detections.box[chunk].astype(np.float64))
-            file.writelines(
-                row(starts[place], label, score, box)
-                for place, label, score, box in zip(
-                    *(column.tolist() for column in columns), strict=True
-                )
-            )
+        for part in parts:
+            if part.score is None:
+                raise FrameApError('The detections have no scores.')
+            for start in range(0, len(part), _CHUNK):
+                file.writelines(_lines(part.where(slice(start, start + _CHUNK)), names))
+
+
+def _lines(detections, names):
+    frames, places = np.unique(detections.frame, return_inverse=True)
+    starts = [row_start(*names(frame)) for frame in frames.tolist()]
+    columns = places, detections.label, detections.score, detections.box.astype(np.float64)
+    for place, *values in zip(*(column.tolist() for column in columns), strict=True):
+        yield row(starts[place], *values)
 
 
 def row_start(video: str, index: int) -> str:

@@ -297,6 +297,31 @@ def test_against_plain_loops(seed, tmp_path, monkeypatch):
         assert pascal.mean == pytest.approx(np.nanmean(pascal.per_class))
 
 
+@pytest.mark.parametrize('seed', range(6))
+@BOTH
+def test_parts_of_the_frames_matched_alone_come_to_the_same(rule, seed):
+    """Also with equal scores in several parts, where the order of the detections decides."""
+    detections, truth = random_case(seed)
+    coarse = np.round(detections.score, 1)
+    detections = FrameBoxes(detections.frame, detections.label, detections.box, coarse)
+    order = np.argsort(detections.frame % 3, kind='stable')
+    whole = frame_ap.average_precisions(detections.where(order), truth, 3, rule)
+    hits = [
+        frame_ap.match(
+            detections.where(detections.frame % 3 == part),
+            truth.where(truth.frame % 3 == part),
+            3,
+            rule,
+        )
+        for part in range(3)
+    ]
+    label, score = detections.label[order], detections.score[order]
+    positives = np.bincount(truth.label, minlength=3)
+    found = frame_ap.precisions(label, score, np.concatenate(hits), positives, rule)
+    np.testing.assert_array_equal(found.per_class, whole.per_class)
+    assert found.mean == whole.mean
+
+
 def test_the_rules_differ_on_the_random_cases():
     """Else the loops above would not tell them apart: by how they take boxes, and by the area."""
     crossed = frame_ap.Rule('crossed', PASCAL.hits, ACT.curve, ACT.area)
