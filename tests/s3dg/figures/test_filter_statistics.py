@@ -132,7 +132,11 @@ def test_a_stem_of_seven_frames_has_seven_offsets():
 @pytest.mark.parametrize(
     ('name', 'layer', 'expected'),
     [
-        ('i2d', 'Mixed_5c', r'Mixed_5c/.*temporal_from: None.* are i3d, s3d.* top_heavy_s3d\.'),
+        (
+            'i2d',
+            'Mixed_5c',
+            r'Mixed_5c/.*temporal_from: None.* are i3d, s3d.* top_heavy_s3d, s3d_g_top_heavy\.',
+        ),
         ('top_heavy_i3d', 'Mixed_3c', 'temporal_from: Mixed_4b, .*bottom_heavy_s3d'),
         ('fast_s3d', 'Mixed_4d', 'temporal_from: Mixed_5b'),
     ],
