@@ -58,21 +58,20 @@ def beside(ours, paper, **fields):
 def networks_table(trained):
     """The networks behind a report, what they started from, and where they lie, in Markdown."""
     rows = {}
-    for label, networks in trained.items():
+    for networks in trained.values():
         for one in networks:
             chain = [one]
             while chain[0].start is not None:
                 chain.insert(0, chain[0].start)
             for other in chain:
-                rows[other.run.path] = _network_row(other.recipe.label, other)
-            rows[one.run.path] = _network_row(label, one)
+                rows[other.run.path] = _network_row(other)
     header = ('network', 'trained on', 'pre-train', 'seed', 'steps', 'clips a step', 'folder')
     return markdown_table(header, rows.values())
 
 
-def _network_row(label, one):
+def _network_row(one):
     return (
-        label,
+        one.recipe.label,
         f'{one.plan.dataset}/{one.plan.config}',
         starts.pretraining(one),
         one.seed,
