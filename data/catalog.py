@@ -135,6 +135,17 @@ def is_stored(name: str, config: str, data_dir: str | os.PathLike | None = None)
     return _is_there(_locate(name, config, data_dir)[-1])
 
 
+def stored_in(name: str, config: str) -> str:
+    """The configuration whose conversion stores the videos of one: itself, or its pool.
+
+    Raises:
+      DatasetError: for an unknown dataset or configuration.
+    """
+    cls = builder_class(name)
+    pool = cls.pool_config(_known_config(name, config)) if cls.BUILDER_CONFIGS else None
+    return config if pool is None else pool.name
+
+
 def published_facts(name: str, config: str | None = None) -> Facts:
     """What is known of a configuration, by default the first, that need not be on disk.
 

@@ -7,8 +7,9 @@
   python -m experiments.action_detection --init_rgb=i3d.keras,s3d_g.keras \
       --init_flow=i3d_flow.keras,s3d_g_flow.keras
 
-Convert split2 and split3 of JHMDB as well. The networks are those of `kinetics` and `optical_flow`,
-or imported ones. On moving_shapes_boxes, RGB alone, some fifteen minutes on two cores:
+Convert split2 and split3 of JHMDB as well, which takes seconds. The networks are those of
+`kinetics` and `optical_flow`, or imported ones. On moving_shapes_boxes, RGB alone, some fifteen
+minutes on two cores:
 
   python -m experiments.action_detection --preset=tiny
 

@@ -5,7 +5,8 @@
   s3dg import-weights --source=slim --checkpoint=model.ckpt --output=kinetics.keras
   python -m experiments.transfer --init=kinetics.keras
 
-Convert split2_rgb and split3_rgb of both as well. On moving_shapes, five minutes on two cores:
+Convert split2_rgb and split3_rgb of both as well, which takes seconds: the videos are stored once.
+On moving_shapes, five minutes on two cores:
 
   python -m experiments.transfer --preset=tiny
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data.conversion import staging
+from data.conversion import division, staging
 from data.conversion.plan import (
     ConversionError,
     Plan,
@@ -73,7 +73,9 @@ def convert_dataset(
 ) -> Conversion:
     """Converts a dataset, or finishes an interrupted conversion of it, or finds it converted.
 
-    Only one process converts a dataset at a time; others wait and then find it there.
+    Only one process converts a dataset at a time; others wait and then find it there. Of a dataset
+    with several divisions into splits the pool is converted, once for all of them; a division is
+    links to its shards (`division`).
 
     Args:
       builder: which dataset, where to, and how.
@@ -92,7 +94,7 @@ def convert_dataset(
       DatasetError: if the builder cannot list its videos.
     """
     report = report or (lambda line: None)
-    write = write or functools.partial(write_shards, processes=processes)
+    write_pool, write = write, write or functools.partial(write_shards, processes=processes)
     final, name = pathlib.Path(builder.data_dir), builder.info.full_name
     lock = final.with_name(f'.{final.name}.lock')
     waiting = f'{name}: waiting for another process that is converting it'
@@ -102,8 +104,21 @@ def convert_dataset(
         if reused:
             known, frames_decoded = outcomes.Outcomes(final), 0
         else:
-            builder.prepare_videos(report)
+            pool, decoded_before = builder.pool(), 0
+            if pool is None:
+                builder.prepare_videos(report)
             plan = make_plan(builder, max_skipped_fraction, report)
+            if pool is not None:
+                converted = convert_dataset(
+                    pool,
+                    processes=processes,
+                    write=write_pool,
+                    max_skipped_fraction=max_skipped_fraction,
+                    overwrite=overwrite,
+                    report=report,
+                )
+                plan, write = division.linked(plan, converted.listing, converted.data_path)
+                decoded_before = converted.frames_decoded
             splits = plan.splits
             with folders.unfinished_folder(final, _DATASET_FILES, keep=True) as folder:
                 complete = staging.adopt_earlier(final, folder)
@@ -111,7 +126,7 @@ def convert_dataset(
                     folders.clear(folder)  # else it is an overwriting that goes on
                 staging.open_folder(folder, plan, report, overwrite or not has_own_videos(builder))
                 known = outcomes.Outcomes(folder)
-                frames_decoded = write(plan, folder, known, report)
+                frames_decoded = decoded_before + write(plan, folder, known, report)
                 _declare(plan, folder, known)
         builder.info.read_from_directory(str(final))
     return Conversion(
@@ -191,7 +206,7 @@ def _declare(plan: Plan, folder: pathlib.Path, known: outcomes.Outcomes) -> None
         lengths, sizes = zip(
             *(tfrecord.count_records(folder / name) for name in names), strict=True
         )
-        if not sum(lengths):
+        if not sum(lengths) and not plan.builder.is_pool:
             raise ConversionError(
                 f'{plan.name}: none of the videos of split {split!r} could be used; the reasons are'
                 f' in {log}'

@@ -80,7 +80,7 @@ def make_plan(builder: VideoBuilder, most_skipped: float | None, report: Report)
         builder=builder,
         name=name,
         splits=splits,
-        shards=_cut(builder.name, splits),
+        shards=cut(builder.name, splits),
         stored=stored,
         info=builder.new_info(),
         most_skipped=most_skipped,
@@ -98,7 +98,7 @@ def list_videos(builder: VideoBuilder) -> dict[str, list[Video]]:
     Raises:
       DatasetError: if the builder cannot list them, a split is empty or an id comes twice.
     """
-    splits = builder.split_videos()
+    splits = builder.cells() if builder.is_pool else builder.split_videos()
     check_splits(builder.name, splits)
     # TFDS shuffles by a hash of the key too; what matters is that neighbours in a shard are of
     # different classes.
@@ -128,7 +128,8 @@ def boundaries(videos: int) -> list[int]:
     return [videos * index // shards for index in range(shards + 1)]
 
 
-def _cut(dataset, splits) -> list[Shard]:
+def cut(dataset: str, splits: dict[str, list[Video]]) -> list[Shard]:
+    """The shards of all splits, whose videos are in the order in which they are stored."""
     shards = []
     for split, videos in splits.items():
         pairs = list(itertools.pairwise(boundaries(len(videos))))
@@ -175,7 +176,7 @@ def _check_unusable(builder, splits, sources, most_skipped, report) -> None:
     missing, faults, lines = [], [], []
     for split, videos in splits.items():
         there = [item for item in videos if sources.has(item.path)]
-        if not there:
+        if not there and not builder.is_pool:
             raise ConversionError(
                 f'{name}: found none of the {len(videos)} videos of split {split!r}, expected for'
                 f' example {files.readable(videos[0].path)}'

@@ -94,9 +94,12 @@ class VideoConfig(tfds.core.BuilderConfig):
 
 @dataclasses.dataclass
 class SplitConfig(VideoConfig):
-    """Also says which of a dataset's published divisions into splits is meant, from 1."""
+    """Also says which of a dataset's published divisions into splits is meant, from 1.
 
-    split_number: int = 1
+    None: the pool, that is the videos of all divisions, each once; see `VideoBuilder.cells`.
+    """
+
+    split_number: int | None = 1
 
 
 def modality_configs(
@@ -151,6 +154,68 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if isinstance(config, SplitConfig):
             videos = videos.get(config.split_number, videos[min(videos)])
         return dataclasses.replace(cls.PUBLISHED, videos=videos)
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether its splits are `cells` of other divisions."""
+        config = self.builder_config
+        return isinstance(config, SplitConfig) and config.split_number is None
+
+    def pool(self) -> 'VideoBuilder | None':
+        """The builder of the pool that it is a division of; None where there is no such pool."""
+        config = self.pool_config(self.builder_config)
+        return None if config is None else type(self)(config=config, data_dir=self.data_dir_root)
+
+    @classmethod
+    def pool_config(cls, config: VideoConfig) -> VideoConfig | None:
+        """The configuration of the pool that one is a division of; None where it is of none.
+
+        `split2_rgb` is of `all_rgb`, and `split2_rgb_small` of `all_rgb_small`.
+        """
+        if not isinstance(config, SplitConfig) or config.split_number not in cls.divisions():
+            return None
+        prefix = f'split{config.split_number}_'
+        if len(cls.divisions()) == 1 or not config.name.startswith(prefix):
+            return None
+        name = f'all_{config.name.removeprefix(prefix)}'
+        return dataclasses.replace(config, name=name, split_number=None)
+
+    @classmethod
+    def divisions(cls) -> list[int]:
+        """The numbers of the published divisions into splits."""
+        return sorted({getattr(one, 'split_number', None) or 1 for one in cls.BUILDER_CONFIGS})
+
+    def cells(self) -> dict[str, list[Video]]:
+        """The videos of all divisions, each once, by the splits that it is in.
+
+        Returns:
+          dict from a name such as "train_test_none" (in the first division's training split, in the
+          second one's test split, not in the third one) to the videos. Whole cells make up every
+          split of every division.
+
+        Raises:
+          DatasetError: as `split_videos`, or where an id is of different videos.
+        """
+        places, found = {}, {}
+        numbers = self.divisions()
+        for place, number in enumerate(numbers):
+            config = dataclasses.replace(
+                self.builder_config, name=f'split{number}', split_number=number
+            )
+            division = type(self)(config=config, data_dir=self.data_dir_root)
+            for split, videos in division.split_videos().items():
+                for item in videos:
+                    if found.setdefault(item.id, item) != item:
+                        raise DatasetError(
+                            f'{self.name}: id {item.id!r} is of {found[item.id].path}, of class'
+                            f' {found[item.id].label}, and of {item.path}, of class {item.label};'
+                            ' expected the same video in all divisions'
+                        )
+                    places.setdefault(item.id, ['none'] * len(numbers))[place] = split
+        cells = {}
+        for video_id, splits in sorted(places.items()):
+            cells.setdefault('_'.join(splits), []).append(found[video_id])
+        return dict(sorted(cells.items()))
 
     @property
     def manual_dir(self) -> str:

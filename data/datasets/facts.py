@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Published:
     """Facts of a dataset as published."""
 
@@ -15,9 +15,11 @@ class Published:
     seconds: float  # mean length of a video
     source: str  # of `seconds`
     source_height: int  # of the videos, in pixels; 256 also stands for higher ones
+    # Videos of all divisions together, each once; None: every division is of the same ones.
+    pool: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts(Published):
     """A configuration of a dataset as it will be when it is converted; `videos` are by split."""
 
@@ -32,5 +34,5 @@ class Facts(Published):
 
     @property
     def count(self) -> int:
-        """Number of videos of all splits."""
-        return sum(self.videos.values())
+        """Number of videos that are stored for it: of all splits, or of the pool."""
+        return self.pool or sum(self.videos.values())

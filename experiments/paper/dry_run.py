@@ -30,15 +30,6 @@ def describe(study, recipes, seeds, gpu_rate):
                 workloads.append(wanted)
             else:
                 finished.append(f'{label} is finished, and not counted: {folder}')
-    disks = [
-        workload.Disk(
-            f'{dataset}/{config}',
-            known.count,
-            workload.dataset_bytes(known),
-            catalog.is_stored(dataset, config, study.data_dir),
-        )
-        for (dataset, config), known in facts.items()
-    ]
     steps = dict.fromkeys(
         f'A step is of {one.preset.batch_size} clips, at most {one.preset.micro_batch_size} at '
         'once on a GPU; on fewer GPUs the rest of it is accumulated.'
@@ -48,7 +39,26 @@ def describe(study, recipes, seeds, gpu_rate):
         f'{dataset}/{config}: {known.seconds:.1f} s a video in the mean, {known.source}.'
         for (dataset, config), known in facts.items()
     ]
-    return '\n'.join([workload.describe(workloads, disks, gpu_rate), *finished, *lengths, *steps])
+    told = [workload.describe(workloads, _disks(facts, study.data_dir), gpu_rate)]
+    if all(one.dataset in catalog.EMBEDDED for one in needed):
+        told.append(workload.describe_cpu(workloads))
+    return '\n'.join([*told, *finished, *lengths, *steps])
+
+
+def _disks(facts, data_dir):
+    """What the datasets take on disk; divisions of one pool share its videos, and count once."""
+    found = {}
+    for (dataset, config), known in facts.items():
+        pool = catalog.stored_in(dataset, config)
+        names = {config, pool}
+        there = any(catalog.is_stored(dataset, name, data_dir) for name in names)
+        name = f'{dataset}/{pool}'
+        if name in found:
+            there = there and found[name].stored
+        found[name] = workload.Disk(
+            name, known.count, workload.dataset_bytes(known), there, workload.flow_seconds(known)
+        )
+    return list(found.values())
 
 
 def _workload(recipe, facts, label):

@@ -126,6 +126,18 @@ def dataset_bytes(facts):
     return round(facts.count * facts.frames * pictures.bytes * area**_AREA_EXPONENT)
 
 
+# Seconds of one core for a pair of frames, per pixel: half a second for 256x256 (measured, by
+# OpenCV's defaults; it depends on the video).
+_FLOW_SECONDS = 0.5 / 256**2
+
+
+def flow_seconds(facts):
+    """Seconds of one core that TV-L1 flow of all published videos takes; 0 for RGB."""
+    if facts.modality != 'flow':
+        return 0.0
+    return facts.count * facts.frames * math.prod(facts.frame_size) * _FLOW_SECONDS
+
+
 class Disk(NamedTuple):
     """What a dataset takes on disk."""
 
@@ -133,6 +145,7 @@ class Disk(NamedTuple):
     videos: int
     bytes: int
     stored: bool  # what is not there yet is an estimate
+    flow_seconds: float = 0.0  # of one core, as the function of that name
 
 
 def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSUMED_GPU_RATE):
@@ -174,12 +187,18 @@ def describe(workloads: Sequence[Workload], disks: Sequence[Disk], gpu_rate=ASSU
     ]
     space.append(('checkpoints', f'{len(workloads):,} trainings', human_bytes(kept), 'at most'))
     space.append(('sum of what is not there', '', human_bytes(missing + kept), ''))
+    flow = sum(disk.flow_seconds for disk in disks if not disk.stored)
+    told = (
+        f'TV-L1 flow of what is to be converted: {hours_text(flow / 3600)} core-hours, at half a '
+        'second of a core for a pair of frames of 256x256 pixels.'
+    )
     return '\n'.join(
         [
             markdown_table(_TRAINING_COLUMNS, trainings),
             f'Trainings: {whole:.3g} multiply-adds, {TRAINING_PASSES} x those of one clip in '
             f'inference for each clip; {describe_rate(gpu_rate)}\n',
             markdown_table(('disk', 'of', 'size', ''), space),
+            *([told] if flow else []),
         ]
     )
 
@@ -193,6 +212,20 @@ _TRAINING_COLUMNS = (
     'parameters (M)',
     'GPU-hours',
 )
+
+
+# 1e12 multiply-adds a second of two cores in training with the tiny preset: measured on an Intel
+# Xeon with AMX, 0.035 (S3D-G) to 0.053 (I3D).
+_CPU_RATE = 0.04
+
+
+def describe_cpu(workloads):
+    """What trainings of the tiny preset take without a GPU, as a sentence."""
+    seconds = sum(one.training_multiply_adds for one in workloads) / (_CPU_RATE * 1e12)
+    return (
+        f'Training without a GPU: {seconds / 60:,.0f} minutes, at {_CPU_RATE:g}e12 multiply-adds '
+        'a second of two cores (measured with AMX; with AVX2 alone it takes several times as long).'
+    )
 
 
 def describe_rate(gpu_rate):

@@ -20,7 +20,7 @@ EXPECTED = {
     'something_something_v1': (174, 108_499, 48),
     'something_something_v2': (174, 220_847, 48),
     'ucf101': (101, 13_320, 180),
-    'hmdb51': (51, 51 * (70 + 30), 78),
+    'hmdb51': (51, 6_766, 78),  # of which a division has 51 * (70 + 30)
     'jhmdb': (21, 928, 34),
     'ucf101_24': (24, 3_194, 175),
     'moving_shapes': (10, 2_000, 18),

@@ -34,8 +34,7 @@ def _write_videos(folder):
     numbered = [f'{number} {name}' for number, name in enumerate(CLASSES, start=1)]
     for name, lines in (
         ('classInd', numbered),
-        ('trainlist01', lists['train']),
-        ('testlist01', lists['test']),
+        *((f'{split}list0{k}', lists[split]) for split in lists for k in (1, 2, 3)),
     ):
         content = ''.join(f'{line}\r\n' for line in lines)
         (folder / 'ucfTrainTestlist' / f'{name}.txt').write_bytes(content.encode())
@@ -81,6 +80,7 @@ def test_a_published_dataset_becomes_flow(work):
     name = 'ucf101/split1_flow_small/1.0.0'
     assert f"{name}: split 'train' lists 8 videos, the published one 9,537" in lines
     assert any(f'{name}: 1 of 12 videos are not there' in line for line in lines)
+    assert any(line.startswith('ucf101/all_flow_small/1.0.0: 12/12 videos') for line in lines)
     assert any('12/12 videos' in line and '0 s left' in line for line in lines)
     assert any('converted 6 train, 4 test, 2 skipped (1 missing)' in line for line in lines)
     assert '  skipped v_Hammering_g02_c01: empty file (0 bytes)' in lines
@@ -89,7 +89,7 @@ def test_a_published_dataset_becomes_flow(work):
 
 
 def test_verification_alone_finds_damage_and_fails(work):
-    shard = next((work / 'data').rglob('*test.tfrecord-00000*'))
+    shard = next((work / 'data').rglob('ucf101-test.tfrecord-00000*'))
     content = shard.read_bytes()
     place = len(content) // 2
     shard.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])

@@ -40,6 +40,7 @@ class Builder(VideoBuilder, skip_registration=True):
         seconds=3.1,
         source='an estimate, of some 95 frames at 30 a second',
         source_height=240,
+        pool=6766,
     )
 
     def label_names(self) -> list[str]:

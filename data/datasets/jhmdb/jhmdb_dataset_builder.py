@@ -121,7 +121,11 @@ class Builder(VideoBuilder, skip_registration=True):
         if self.builder_config.annotations != 'act':
             return None
         path = lists.find(self.manual_dir, _ACT)
-        return act_tubes.read(path, self.builder_config.split_number, self.label_names())
+        number = self.builder_config.split_number
+        numbers = self.divisions() if number is None else [number]
+        found = [act_tubes.read(path, one, self.label_names()) for one in numbers]
+        annotations = {name: tubes for one in found for name, tubes in one.annotations.items()}
+        return dataclasses.replace(found[0], annotations=annotations)
 
     def _annotation(self, name: str) -> str:
         if self._act is not None:

@@ -141,9 +141,10 @@ def write_jhmdb(root):
     )
     for label in jhmdb_dataset_builder.Builder(data_dir=root).label_names():
         entries = videos if label == 'catch' else ()
-        path = root / 'splits' / f'{label}_test_split1.txt'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(''.join(f'{name}.avi {split}\n' for name, split, _, _ in entries))
+        for number in (1, 2, 3):
+            path = root / 'splits' / f'{label}_test_split{number}.txt'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(''.join(f'{name}.avi {split}\n' for name, split, _, _ in entries))
         for name, _, frames, masks in entries:
             write_jhmdb_video(root, f'{label}/{name}', frames, masks)
 

@@ -360,10 +360,11 @@ def test_masks_that_kill_what_reads_them(tmp_path, monkeypatch, way):
 
 def write_few(root):
     """Two good videos, and one whose masks are the end of what reads them."""
+    (root / 'splits').mkdir(parents=True)
     for label in CLASSES.split():
-        path = root / 'splits' / f'{label}_test_split1.txt'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('one.avi 1\ntwo.avi 2\ndeadly.avi 1\n' if label == 'catch' else '')
+        for number in (1, 2, 3):
+            path = root / 'splits' / f'{label}_test_split{number}.txt'
+            path.write_text('one.avi 1\ntwo.avi 2\ndeadly.avi 1\n' if label == 'catch' else '')
     for name in ('one', 'two', 'deadly'):
         write_frames(root / 'Rename_Images/catch' / name, 3)
         write_masks(root, f'catch/{name}', mask(*[(2, 3, 10, 20)] * 3))

@@ -1,0 +1,75 @@
+"""Several divisions of the same videos into splits: the videos are stored once.
+
+UCF-101, HMDB-51 and JHMDB have three divisions each. Their pool is converted, cell by cell
+(`VideoBuilder.cells`): the videos of a cell are in the same split of every division. A split is
+whole cells, so a division is a folder of its own with hard links to the shards of the pool, and is
+read like any other dataset. Neither needs the other: the files are there as long as either is.
+"""
+
+import dataclasses
+import errno
+import os
+import pathlib
+import shutil
+from collections.abc import Callable
+
+from data.conversion.plan import Plan, Shard, cut
+from data.errors import Report
+from data.listing import Video
+from data.records.outcomes import Outcomes
+
+# What file systems say that have no hard links, or not between these two folders.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS)
+
+
+def linked(
+    plan: Plan, cells: dict[str, list[Video]], pool: str | os.PathLike
+) -> tuple[Plan, Callable[[Plan, pathlib.Path, Outcomes, Report], int]]:
+    """Makes the plan of a division one of links.
+
+    Args:
+      plan: of the division, which is not used but for its splits.
+      cells: the listing of the pool: see `list_videos`.
+      pool: the pool's folder.
+
+    Returns:
+      (the plan, with shards of the pool's videos; what writes them: see `convert.Write`).
+    """
+    number = plan.builder.divisions().index(plan.builder.builder_config.split_number)
+    stored = cut(plan.builder.name, cells)
+    shards, sources = [], {}
+    for split in plan.splits:
+        of_split = [one for one in stored if one.split.split('_')[number] == split]
+        for k, one in enumerate(of_split):
+            name = f'{plan.builder.name}-{split}.tfrecord-{k:05d}-of-{len(of_split):05d}'
+            shards.append(Shard(name, split, one.videos))
+            sources[name] = pathlib.Path(pool, one.name)
+    splits = {
+        split: [item for one in shards if one.split == split for item in one.videos]
+        for split in plan.splits
+    }
+
+    def write(plan, folder, known, report):
+        of_pool = Outcomes(pool)
+        for shard in plan.shards:
+            _link(sources[shard.name], folder / shard.name, report)
+        ids = [item.id for shard in plan.shards for item in shard.videos]
+        known.faults = {key: of_pool.faults[key] for key in ids if key in of_pool.faults}
+        known.replace(
+            {key: of_pool.frames[key] for key in ids if key in of_pool.frames},
+            {key: of_pool.skipped[key] for key in ids if key in of_pool.skipped},
+        )
+        return 0
+
+    return dataclasses.replace(plan, shards=shards, splits=splits), write
+
+
+def _link(source: pathlib.Path, path: pathlib.Path, report: Report) -> None:
+    path.unlink(missing_ok=True)  # of an attempt before, perhaps of another pool
+    try:
+        os.link(source, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        report(f'{path.name}: copied, for {error.strerror} where it was to be linked')
+        shutil.copyfile(source, path)
