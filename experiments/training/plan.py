@@ -15,7 +15,7 @@ COURSE_SETTINGS = (
     'training.evaluate_every',
     'training.jit',
 )
-FREE_SETTINGS = ('init', 'inflate_from', *COURSE_SETTINGS)
+FREE_SETTINGS = ('init', 'inflate_from', 'imagenet', *COURSE_SETTINGS)
 
 
 @dataclasses.dataclass(frozen=True)

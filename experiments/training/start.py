@@ -112,9 +112,15 @@ class Start:
 
     def to_dict(self):
         """What `config.json` says of a resolved start: its path under its flag, and the digest."""
-        inflated = self.source if self.is_inflated else None
-        taken_over = self.source if self.how is How.TAKEN_OVER else None
-        return {'init': taken_over, 'inflate_from': inflated, 'start_digest': self.digest}
+        paths = {
+            flag: self.source if self.how is how else None
+            for flag, how in (('init', How.TAKEN_OVER), ('inflate_from', How.INFLATED))
+        }
+        written = {**paths, 'start_digest': self.digest}
+        if self.how is How.IMAGES:
+            # Not as --inflate_from of the same file, which keeps a classifier of the same classes.
+            written.update(imagenet=self.source, fresh_classifier=True)
+        return written
 
 
 def _load(path, how):

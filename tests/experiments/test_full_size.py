@@ -36,7 +36,7 @@ def test_two_steps_of_the_paper_preset(tmp_path):
     assert (video['clip_frames'], video['crop_size']) == (64, [224, 224])
     assert settings['network']['width'] == 1.0
     assert settings['training']['accumulation'] == 2
-    assert settings['inflate_from'] == str(image)
+    assert settings['imagenet'] == str(image)
     results = json.loads((workdir / 'results.json').read_text())
     assert results['step'] == 2
     assert np.isfinite(results['loss'])

@@ -115,7 +115,7 @@ def resolve(monkeypatch, image):
                 builder, builder.splits, replicas, 0, lambda _: ('start.keras', 'of it')
             )
             plan = plans[recipe.label] = plan.to_dict()
-            start = (plan['init'], plan['inflate_from'], plan['start_digest'])
+            start = (plan['init'], plan.get('imagenet'), plan['start_digest'])
             expected = (None, str(image), digest)
             if program is transfer:
                 expected = ('start.keras', None, 'of it')

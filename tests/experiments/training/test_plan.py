@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import s3dg
+from experiments.paper.study import decisive
 from experiments.training import dataset as datasets
 from experiments.training.plan import FREE_SETTINGS
 from experiments.training.presets import find_preset
@@ -63,7 +64,6 @@ def test_where_a_network_starts_is_written_as_it_always_was(builder, file):
         (Start(), (None, None, None)),
         (Start(file, How.TAKEN_OVER), (file, None, digest)),
         (Start(file, How.INFLATED), (None, file, digest)),
-        (Start(file, How.IMAGES), (None, file, digest)),
         (Start(file, How.STRUCTURE), (None, None, None)),
         (Start(before, How.TAKEN_OVER), ('trained.keras', None, 'd')),
         (Start(before, How.STRUCTURE), (None, None, None)),
@@ -73,7 +73,22 @@ def test_where_a_network_starts_is_written_as_it_always_was(builder, file):
         written = json.loads(json.dumps(plan.to_dict()))
         found = tuple(written[name] for name in ('init', 'inflate_from', 'start_digest'))
         assert found == expected
+        assert not {'imagenet', 'fresh_classifier'} & set(written)
         assert written['network']['width'] == (0.1 if start.is_file else 0.25)
+
+
+def test_a_start_from_images_is_told_from_an_inflated_one_wherever_the_file_lies(builder, file):
+    """One of them keeps a classifier of the same classes: they are different networks."""
+    plans = {
+        how: plan_of(builder, Start(file, how)).to_dict() for how in (How.IMAGES, How.INFLATED)
+    }
+    assert decisive(plans[How.IMAGES]) != decisive(plans[How.INFLATED])
+    assert plans[How.IMAGES]['imagenet'] == file
+    assert plans[How.IMAGES]['inflate_from'] is None
+    moved = pathlib.Path(file).with_name('moved.keras')
+    moved.write_bytes(pathlib.Path(file).read_bytes())
+    again = plan_of(builder, Start(str(moved), How.IMAGES)).to_dict()
+    assert decisive(again) == decisive(plans[How.IMAGES])
 
 
 def test_a_checkpoint_for_images_is_inflated_as_it_is(builder, tmp_path):
