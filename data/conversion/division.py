@@ -1,7 +1,7 @@
 """Several divisions of the same videos into splits: the videos are stored once.
 
 UCF-101, HMDB-51 and JHMDB have three divisions each. Their pool is converted, cell by cell
-(`VideoBuilder.cells`): the videos of a cell are in the same split of every division. A split is
+(`DividedBuilder.cells`): the videos of a cell are in the same split of every division. A split is
 whole cells, so a division is a folder of its own with hard links to the shards of the pool, and is
 read like any other dataset. Neither needs the other: the files are there as long as either is.
 """

@@ -98,7 +98,7 @@ def list_videos(builder: VideoBuilder) -> dict[str, list[Video]]:
     Raises:
       DatasetError: if the builder cannot list them, a split is empty or an id comes twice.
     """
-    splits = builder.cells() if builder.is_pool else builder.split_videos()
+    splits = builder.split_videos()
     check_splits(builder.name, splits)
     # TFDS shuffles by a hash of the key too; what matters is that neighbours in a shard are of
     # different classes.

@@ -92,30 +92,11 @@ class VideoConfig(tfds.core.BuilderConfig):
         }
 
 
-@dataclasses.dataclass
-class SplitConfig(VideoConfig):
-    """Also says which of a dataset's published divisions into splits is meant, from 1.
-
-    None: the pool, that is the videos of all divisions, each once; see `VideoBuilder.cells`.
-    """
-
-    split_number: int | None = 1
-
-
 def modality_configs(
     config_class: type[VideoConfig] = VideoConfig, prefix: str = '', **fields
 ) -> list[VideoConfig]:
     """The configurations `rgb` and `flow` of a dataset with one division into splits."""
     return [config_class(name=prefix + name, modality=name, **fields) for name in CHANNELS]
-
-
-def split_configs(numbers: Sequence[int]) -> list[SplitConfig]:
-    """The configurations `split1_rgb`, `split1_flow`, `split2_rgb`, ... of a dataset."""
-    return [
-        config
-        for number in numbers
-        for config in modality_configs(SplitConfig, f'split{number}_', split_number=number)
-    ]
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -146,76 +127,26 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @classmethod
     def published(cls, config: VideoConfig) -> Published:
-        """`PUBLISHED`, with the numbers of videos in the splits of a configuration.
+        """`PUBLISHED`, with the numbers of videos in the splits of a configuration."""
+        del config
+        return cls.PUBLISHED
 
-        Where they are not published, it has those of the first: both divide the same videos.
-        """
-        videos = cls.PUBLISHED.videos
-        if isinstance(config, SplitConfig):
-            videos = videos.get(config.split_number, videos[min(videos)])
-        return dataclasses.replace(cls.PUBLISHED, videos=videos)
-
-    @property
-    def is_pool(self) -> bool:
-        """Whether its splits are `cells` of other divisions."""
-        config = self.builder_config
-        return isinstance(config, SplitConfig) and config.split_number is None
-
-    def pool(self) -> 'VideoBuilder | None':
-        """The builder of the pool that it is a division of; None where there is no such pool."""
-        config = self.pool_config(self.builder_config)
-        return None if config is None else type(self)(config=config, data_dir=self.data_dir_root)
+    # Whether its splits are those of several divisions at once: see `divided`.
+    is_pool = False
 
     @classmethod
     def pool_config(cls, config: VideoConfig) -> VideoConfig | None:
-        """The configuration of the pool that one is a division of; None where it is of none.
+        """The configuration that stores the videos of one beside those of others; None: itself."""
+        del config
 
-        `split2_rgb` is of `all_rgb`, and `split2_rgb_small` of `all_rgb_small`.
-        """
-        if not isinstance(config, SplitConfig) or config.split_number not in cls.divisions():
-            return None
-        prefix = f'split{config.split_number}_'
-        if len(cls.divisions()) == 1 or not config.name.startswith(prefix):
-            return None
-        name = f'all_{config.name.removeprefix(prefix)}'
-        return dataclasses.replace(config, name=name, split_number=None)
+    def pool(self) -> 'VideoBuilder | None':
+        """The builder of `pool_config`; None where there is none."""
+        config = self.pool_config(self.builder_config)
+        return None if config is None else type(self)(config=config, data_dir=self.data_dir_root)
 
-    @classmethod
-    def divisions(cls) -> list[int]:
-        """The numbers of the published divisions into splits."""
-        return sorted({getattr(one, 'split_number', None) or 1 for one in cls.BUILDER_CONFIGS})
-
-    def cells(self) -> dict[str, list[Video]]:
-        """The videos of all divisions, each once, by the splits that it is in.
-
-        Returns:
-          dict from a name such as "train_test_none" (in the first division's training split, in the
-          second one's test split, not in the third one) to the videos. Whole cells make up every
-          split of every division.
-
-        Raises:
-          DatasetError: as `split_videos`, or where an id is of different videos.
-        """
-        places, found = {}, {}
-        numbers = self.divisions()
-        for place, number in enumerate(numbers):
-            config = dataclasses.replace(
-                self.builder_config, name=f'split{number}', split_number=number
-            )
-            division = type(self)(config=config, data_dir=self.data_dir_root)
-            for split, videos in division.split_videos().items():
-                for item in videos:
-                    if found.setdefault(item.id, item) != item:
-                        raise DatasetError(
-                            f'{self.name}: id {item.id!r} is of {found[item.id].path}, of class'
-                            f' {found[item.id].label}, and of {item.path}, of class {item.label};'
-                            ' expected the same video in all divisions'
-                        )
-                    places.setdefault(item.id, ['none'] * len(numbers))[place] = split
-        cells = {}
-        for video_id, splits in sorted(places.items()):
-            cells.setdefault('_'.join(splits), []).append(found[video_id])
-        return dict(sorted(cells.items()))
+    def published_videos(self) -> Mapping[str, int]:
+        """The published numbers of videos of its splits, where there are any."""
+        return {} if self.PUBLISHED is None else self.PUBLISHED.videos
 
     @property
     def manual_dir(self) -> str:
@@ -394,15 +325,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 def published_differences(builder: VideoBuilder, splits: dict[str, list[Video]]) -> list[str]:
     """A line for every split that does not list as many videos as the published one."""
-    if builder.PUBLISHED is None:
-        return []
-    published = builder.PUBLISHED.videos
-    if isinstance(builder.builder_config, SplitConfig):
-        published = published.get(builder.builder_config.split_number, {})
     return [
         f'{builder.info.full_name}: split {split!r} lists {len(splits[split]):,} videos,'
         f' the published one {count:,}'
-        for split, count in published.items()
+        for split, count in builder.published_videos().items()
         if split in splits and len(splits[split]) != count
     ]
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from data.boxes import BOX, BOXES, FRAME, LABEL, TUBE
 from data.datasets import lists
-from data.datasets.builder import SplitConfig, modality_configs
+from data.datasets.builder import modality_configs
+from data.datasets.divided import SplitConfig
 from data.errors import DatasetError
 from s3dg.errors import VideoError
 

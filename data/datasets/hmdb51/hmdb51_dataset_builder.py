@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from data.datasets import lists
-from data.datasets.builder import SplitConfig, VideoBuilder, split_configs
+from data.datasets.divided import DividedBuilder, split_configs
 from data.datasets.facts import Published
 from data.errors import DatasetError
 from data.listing import Video
@@ -21,7 +21,7 @@ _ENTRY = re.compile(r'(([^/]+)\.avi)\s+([012])', re.IGNORECASE)
 _SPLITS = {'1': 'train', '2': 'test'}  # 0: in neither
 
 
-class Builder(VideoBuilder, skip_registration=True):
+class Builder(DividedBuilder, skip_registration=True):
     """HMDB-51, with sorted labels."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
@@ -31,9 +31,7 @@ class Builder(VideoBuilder, skip_registration=True):
     - {_LISTS}/CLASS_test_split1.txt, ..._test_split2.txt, ..._test_split3.txt ({_ARCHIVE}.rar;
       {_ARCHIVE}/{_LISTS}/ does as well).
     """
-    CONFIG_CLASS = SplitConfig
     BUILDER_CONFIGS = split_configs((1, 2, 3))
-    DEFAULT_CONFIG = 'split1_rgb'
     PUBLISHED = Published(
         classes=51,
         videos={number: {'train': 3570, 'test': 1530} for number in (1, 2, 3)},
@@ -46,7 +44,7 @@ class Builder(VideoBuilder, skip_registration=True):
     def label_names(self) -> list[str]:
         return sorted({class_name for class_name, _ in self._lists})
 
-    def split_videos(self) -> dict[str, list[Video]]:
+    def division_videos(self) -> dict[str, list[Video]]:
         folder = lists.find(self.manual_dir, _VIDEOS)
         number = str(self.builder_config.split_number)
         splits = {'train': [], 'test': []}

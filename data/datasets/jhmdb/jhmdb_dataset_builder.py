@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from data import boxes
 from data.datasets import act_tubes, detection, lists
-from data.datasets.builder import VideoBuilder
+from data.datasets.divided import DividedBuilder
 from data.datasets.facts import Published
 from data.datasets.jhmdb import masks
 from data.errors import DatasetError, Report
@@ -59,7 +59,7 @@ class JhmdbConfig(detection.DetectionConfig):
     ANNOTATIONS = ('masks', 'act')
 
 
-class Builder(VideoBuilder, skip_registration=True):
+class Builder(DividedBuilder, skip_registration=True):
     """JHMDB, with the boxes of the actors."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
@@ -73,7 +73,6 @@ class Builder(VideoBuilder, skip_registration=True):
     """
     CONFIG_CLASS = JhmdbConfig
     BUILDER_CONFIGS = detection.detection_configs((1, 2, 3), JhmdbConfig)
-    DEFAULT_CONFIG = 'split1_rgb'
     FOLDER_FRAMES_PER_SECOND = 25.0
     PUBLISHED = Published(
         classes=len(_LABELS),
@@ -92,7 +91,7 @@ class Builder(VideoBuilder, skip_registration=True):
             for line in detection.remarks(self._act.annotations):
                 report(f'{self.name}: {line}')
 
-    def split_videos(self) -> dict[str, list[Video]]:
+    def division_videos(self) -> dict[str, list[Video]]:
         frames = lists.find(self.manual_dir, *_FRAMES)
         names = self._listed_names() if self._act is None else self._act.splits
         return {

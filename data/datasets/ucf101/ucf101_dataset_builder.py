@@ -5,7 +5,7 @@ import os
 import re
 
 from data.datasets import lists
-from data.datasets.builder import SplitConfig, VideoBuilder, split_configs
+from data.datasets.divided import DividedBuilder, split_configs
 from data.datasets.facts import Published
 from data.errors import DatasetError
 from data.listing import Video
@@ -17,7 +17,7 @@ _CLASS = re.compile(r'([1-9][0-9]{0,5})\s+(\S+)')
 _ENTRY = re.compile(r'([^/\s]+)/(([^/\s]+)\.avi)(?:\s+([0-9]{1,6}))?', re.IGNORECASE)
 
 
-class Builder(VideoBuilder, skip_registration=True):
+class Builder(DividedBuilder, skip_registration=True):
     """UCF-101, with labels in the order of `classInd.txt`."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
@@ -27,9 +27,7 @@ class Builder(VideoBuilder, skip_registration=True):
       testlist03.txt (UCF101TrainTestSplits-RecognitionTask.zip; they may also lie in the manual
       folder itself).
     """
-    CONFIG_CLASS = SplitConfig
     BUILDER_CONFIGS = split_configs((1, 2, 3))
-    DEFAULT_CONFIG = 'split1_rgb'
     PUBLISHED = Published(
         classes=101,
         videos={
@@ -45,7 +43,7 @@ class Builder(VideoBuilder, skip_registration=True):
     def label_names(self) -> list[str]:
         return sorted(self._class_numbers, key=self._class_numbers.get)
 
-    def split_videos(self) -> dict[str, list[Video]]:
+    def division_videos(self) -> dict[str, list[Video]]:
         # `folder` is UCF-101, or the manual folder with the videos flat in it.
         folder = lists.find(self.manual_dir, _VIDEOS, '.')
         files = {}

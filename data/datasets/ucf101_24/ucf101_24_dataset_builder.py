@@ -7,7 +7,7 @@ import pathlib
 
 from data import boxes
 from data.datasets import act_tubes, detection, lists
-from data.datasets.builder import VideoBuilder
+from data.datasets.divided import DividedBuilder
 from data.datasets.facts import Published
 from data.datasets.ucf101_24 import corrected, listing
 from data.errors import Report
@@ -58,7 +58,7 @@ class Ucf101Config(detection.DetectionConfig):
     ANNOTATIONS = ('corrected', 'act')
 
 
-class Builder(VideoBuilder, skip_registration=True):
+class Builder(DividedBuilder, skip_registration=True):
     """The 24 classes of UCF-101 with boxes of the actors, split 1."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
@@ -74,7 +74,6 @@ class Builder(VideoBuilder, skip_registration=True):
     """
     CONFIG_CLASS = Ucf101Config
     BUILDER_CONFIGS = detection.detection_configs((1,), Ucf101Config)
-    DEFAULT_CONFIG = 'split1_rgb'
     FOLDER_FRAMES_PER_SECOND = 25.0
     PUBLISHED = Published(
         classes=len(_LABELS),
@@ -93,7 +92,7 @@ class Builder(VideoBuilder, skip_registration=True):
             for line in detection.remarks(self._truth.annotations):
                 report(f'{self.name}: {line}')
 
-    def split_videos(self) -> dict[str, list[Video]]:
+    def division_videos(self) -> dict[str, list[Video]]:
         paths = listing.find_videos(self.manual_dir, self._truth.annotations)
         return {
             split: [

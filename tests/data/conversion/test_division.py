@@ -10,7 +10,7 @@ import pytest
 from data import catalog
 from data.conversion import convert, staging
 from data.conversion.convert import convert_dataset
-from data.datasets.builder import SplitConfig
+from data.datasets.divided import SplitConfig
 from data.datasets.ucf101.ucf101_dataset_builder import Builder
 from data.errors import DatasetError
 from data.records import verification
