@@ -31,8 +31,6 @@ from experiments.paper import results as paper_results
 from experiments.paper.accuracy_table import accuracies
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
-from experiments.training.presets import find_preset
-from experiments.training.recipe import Recipe
 from experiments.training.start import Start
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -161,15 +159,15 @@ class Ablations(Experiment):
         return list(found.values())
 
     def _recipe(self, variant, from_scratch):
-        preset = find_preset(self.preset, self.dataset)
+        recipe = self.recipe('', variant.network)
         fields = dict(variant.fields)
         if variant.width != 1.0:
-            fields['width'] = variant.width * preset.network.get('width', 1.0)
+            fields['width'] = variant.width * recipe.preset.network.get('width', 1.0)
         words = [variant.network, *(f'{field}={value}' for field, value in fields.items())]
         start = Start() if from_scratch else self.start
         if from_scratch and self.start.source is not None:
             words.append('from scratch')
-        return Recipe(' '.join(words), variant.network, self.dataset, 'rgb', preset, fields, start)
+        return dataclasses.replace(recipe, label=' '.join(words), fields=fields, start=start)
 
     def summarise(self, study, trained, this):
         del study, this

@@ -28,10 +28,9 @@ Hardware: the paper has 11 workers with one image each, 600,000 steps without wa
 other; here 54,546 synchronous steps of 11 images. `--dry_run` says what training and evaluation
 take. One GPU accumulates the 11 images; on 2, 4 or 8 give `--batch_size=8`, and the rate follows.
 
-The tiny preset trains S3D-G on moving_shapes first, as `kinetics --preset=tiny` does, and the
-proposal network by itself, for ImageNet's weights are not there. Its detectors are evaluated on
-clips played backwards too, in which one movement looks like another. `--frames=1` shows what the
-key frame alone is worth.
+The tiny preset trains S3D-G on the easy videos of moving_shapes first, and the proposal network by
+itself, for ImageNet's weights are not there. Its detectors are evaluated on clips played backwards
+too, in which one movement looks like another. `--frames=1` shows what the key frame alone is worth.
 """
 
 import dataclasses
@@ -167,7 +166,7 @@ class Options:
             networks=chosen,
             streams=streams,
             init=init,
-            start=Start() if preset == 'paper' else given_start(values),
+            start=Start() if preset == 'paper' else given_start(values, 'rgb'),
             resnet=values.resnet or ('imagenet' if PRESETS[preset].rpn is None else 'random'),
             chunk=values.chunk,
             pretraining_steps=values.pretraining_steps,

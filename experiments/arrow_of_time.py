@@ -33,8 +33,6 @@ from experiments.paper import results as paper_results
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training.dataset import class_names
-from experiments.training.presets import find_families_preset
-from experiments.training.recipe import named_recipes
 from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.markdown import markdown_table
@@ -63,12 +61,11 @@ class ArrowOfTime(Experiment):
         flags.DEFINE_enum('dataset', DATASETS[0], DATASETS, words)
 
     def recipes(self):
-        chosen = find_families_preset(self.preset, self.dataset)
-        return named_recipes(NETWORKS, self.dataset, chosen, self.start)
+        return self.named_recipes(NETWORKS)
 
     def summarise(self, study, trained, this):
         results, confusions = measure(study, trained)
-        names = class_names(study.builder(self.dataset, 'rgb'))
+        names = class_names(study.builder(*self.trained_on()))
         plots.confusion_matrices(confusions, names, this / 'confusion.png')
         return results, self._markdown(results, trained)
 

@@ -34,8 +34,6 @@ from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training import evaluating
 from experiments.training.dataset import choose_split, class_names
-from experiments.training.presets import find_families_preset
-from experiments.training.recipe import named_recipes
 from s3dg import files
 from s3dg.commands.feature_file import FeatureFileError
 from s3dg.figures import feature_embedding, paper_plots
@@ -79,16 +77,15 @@ class FeatureEmbedding(Experiment):
         define_count('neighbours', 10, 'Nearest neighbours that are looked at.', 100_000)
 
     def recipes(self):
-        chosen = find_families_preset(self.preset, self.dataset)
         names = ('i2d', f'bottom_heavy_{self.network}', f'top_heavy_{self.network}', self.network)
-        return named_recipes(names, self.dataset, chosen, self.start)
+        return self.named_recipes(names)
 
     def check(self, study, recipes):
         del recipes
         self._shown(study)
 
     def _shown(self, study):
-        return shown_videos(study, self.dataset, self.videos, self.neighbours, self.seed)
+        return shown_videos(study, self.trained_on(), self.videos, self.neighbours, self.seed)
 
     def summarise(self, study, trained, this):
         names, shown = self._shown(study)
@@ -160,7 +157,7 @@ def choose_videos(labels, group_of, most, seed):
 
 
 @functools.cache  # reads what all records of the split hold beside frames
-def shown_videos(study, dataset, most, neighbours, seed):
+def shown_videos(study, trained_on, most, neighbours, seed):
     """The videos on the maps; arguments as the flags, and as of `choose_videos`.
 
     Returns:
@@ -169,8 +166,8 @@ def shown_videos(study, dataset, most, neighbours, seed):
     Raises:
       UsageError: where there are too few.
     """
-    builder = study.builder(dataset, 'rgb')
-    names, group_of = groups_of(dataset, class_names(builder))
+    builder = study.builder(*trained_on)
+    names, group_of = groups_of(builder.name, class_names(builder))
     split = choose_split(builder, None, 'dataset')
     videos = choose_videos(labels(builder, split), group_of, most, seed)
     least = max(neighbours + 1, feature_embedding.FEWEST_VIDEOS)

@@ -25,8 +25,6 @@ from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training import run as training
 from experiments.training.dataset import class_names
-from experiments.training.presets import find_preset
-from experiments.training.recipe import named_recipes
 from s3dg import files
 from s3dg.figures import paper_plots
 from s3dg.figures.filter_statistics import FIGURE_5_LAYERS, filter_statistics, temporal_variation
@@ -53,8 +51,7 @@ class FilterStatistics(Experiment):
         return super().of(values)
 
     def recipes(self):
-        chosen = find_preset(self.preset, self.dataset)
-        return named_recipes(['i3d'], self.dataset, chosen, self.start)
+        return self.named_recipes(['i3d'])
 
     def check(self, study, recipes):
         del study

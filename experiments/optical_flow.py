@@ -10,16 +10,13 @@ On moving_shapes and its TV-L1 flow, twenty minutes on two cores, half of them f
 
 Trains I3D and S3D-G on RGB and on flow, and adds the logits of both for every video
 (`--fusion=probabilities` averages probabilities instead). Expect, from the paper, top-1 and top-5:
-I3D on flow 63.9 and 85.0, RGB 71.1 and 89.3, both 74.1 and 91.6; S3D-G 68.0 and 87.6, 74.7 and
-93.4, both 77.2 and 93.0.
+I3D on flow 63.91 and 85.0, RGB 71.1 and 89.3, both 74.1 and 91.6; S3D-G 68.0 and 87.6, 74.7 and
+93.4, both 77.22 and 93.0.
 
 Hardware: 56 GPUs with 6 clips each, 115,000 steps. Flow is trained as RGB, as section 5.1 says;
 `--flow_schedule=i3d` gives it the 155,000 steps of I3D's authors. TV-L1 takes about half a second
 of a core for a pair of frames: for Kinetics, years of one core; convert on a cluster (`--runner`).
 Training takes some 3,700 GPU-hours by `--dry_run`, at an assumed 3e12 multiply-adds a second.
-
-The tiny preset stops its streams early: trained to the end, each alone gets nearly all of
-moving_shapes right, and nothing would be left for the fusion to show.
 """
 
 import dataclasses
@@ -32,8 +29,7 @@ from experiments.paper import results as paper_results
 from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.training.dataset import choose_split, class_names, describe_difference
-from experiments.training.presets import I3D_FLOW, find_preset
-from experiments.training.recipe import Recipe
+from experiments.training.presets import I3D_FLOW
 from s3dg import two_stream
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -44,8 +40,6 @@ DATASET = 'kinetics400'
 NETWORKS = ('i3d', 's3d_g')
 MODALITIES = ('rgb', 'flow')
 STREAMS = (*MODALITIES, 'two_stream')
-# Steps at which a stream is stopped early, by preset.
-STEPS = {'paper': {}, 'tiny': {'rgb': 250, 'flow': 100}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,23 +80,16 @@ class OpticalFlow(Experiment):
 
     def recipes(self):
         """Of every network on every modality: 'i3d/rgb' and so on."""
-        usual = find_preset(self.preset, self.dataset)
-        presets = {
-            modality: usual.with_steps(STEPS[self.preset].get(modality)) for modality in MODALITIES
-        }
-        if self.flow_schedule == 'i3d':
-            presets['flow'] = I3D_FLOW
+        changed = {'flow': {'preset': I3D_FLOW}} if self.flow_schedule == 'i3d' else {}
         return [
-            Recipe(
-                f'{network}/{modality}', network, self.dataset, modality, chosen, start=self.start
-            )
+            self.recipe(f'{network}/{modality}', network, modality, **changed.get(modality, {}))
             for network in NETWORKS
-            for modality, chosen in presets.items()
+            for modality in MODALITIES
         ]
 
     def check(self, study, recipes):
         del recipes
-        check_same_videos(study, self.dataset)
+        check_same_videos(*(study.builder(*self.trained_on(modality)) for modality in MODALITIES))
 
     def summarise(self, study, trained, this):
         del this
@@ -136,23 +123,22 @@ class OpticalFlow(Experiment):
         )
 
 
-def check_same_videos(study, dataset):
-    """Refuses, by UsageError, streams of other classes, or evaluated on other videos."""
-    builders = {modality: study.builder(dataset, modality) for modality in MODALITIES}
-    names = {modality: class_names(one) for modality, one in builders.items()}
-    if names['flow'] != names['rgb']:
+def check_same_videos(rgb, flow):
+    """Refuses, by UsageError, builders whose classes differ, or whose evaluated videos do."""
+    names = [f'{one.name}/{one.info.config_name}' for one in (rgb, flow)]
+    classes = [class_names(one) for one in (rgb, flow)]
+    if classes[0] != classes[1]:
         raise UsageError(
-            f'{dataset}/flow has other classes than {dataset}/rgb: '
-            f'{describe_difference(names["flow"], names["rgb"])}; '
-            'convert both from the same videos.'
+            f'{names[1]} has other classes than {names[0]}: '
+            f'{describe_difference(classes[1], classes[0])}; convert both from the same videos.'
         )
-    split = choose_split(builders['rgb'], None, 'dataset')
-    ids = {modality: set(labels(builder, split)) for modality, builder in builders.items()}
-    for modality, other in (('rgb', 'flow'), ('flow', 'rgb')):
-        missing = sorted(ids[other] - ids[modality])
+    split = choose_split(rgb, None, 'dataset')
+    ids = [set(labels(one, split)) for one in (rgb, flow)]
+    for one, other in ((0, 1), (1, 0)):
+        missing = sorted(ids[other] - ids[one])
         if missing:
             raise UsageError(
-                f'{dataset}/{modality}: split {split!r} lacks {len(missing)} videos of {other}, '
+                f'{names[one]}: split {split!r} lacks {len(missing)} videos of {names[other]}, '
                 f'e.g. {missing[0]}, and both streams are fused video by video: convert both from '
                 'the same videos, without those that one of them skips.'
             )

@@ -37,8 +37,6 @@ from experiments.paper.conduct import program
 from experiments.paper.experiment import Experiment
 from experiments.paper.families import FAMILIES, FIGURE_4
 from experiments.paper.starts import given_start
-from experiments.training.presets import find_families_preset
-from experiments.training.recipe import Recipe, named_recipes
 from s3dg.config import SPATIO_TEMPORAL_ENDPOINTS
 from s3dg.figures import paper_plots
 from s3dg.program import entry
@@ -95,17 +93,8 @@ class SpeedAccuracy(Experiment):
         return cls(values.preset, given_start(values), values.dataset, endpoints)
 
     def recipes(self):
-        chosen = find_families_preset(self.preset, self.dataset)
-        return named_recipes(NETWORKS, self.dataset, chosen, self.start) + [
-            Recipe(
-                f'{name}/{endpoint}',
-                name,
-                self.dataset,
-                'rgb',
-                chosen,
-                {field: endpoint},
-                self.start,
-            )
+        return self.named_recipes(NETWORKS) + [
+            self.recipe(f'{name}/{endpoint}', name, fields={field: endpoint})
             for name in FIGURE_4
             for field in [FAMILIES[name].field]
             for endpoint in self.endpoints

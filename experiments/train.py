@@ -129,7 +129,7 @@ def prepare(options, program='train', preset=None):
         for name, flag in zip(options.splits, ('train_split', 'eval_split'), strict=True)
     )
     if preset is None:
-        preset = find_preset(options.preset, options.dataset)
+        preset = find_preset(options.preset, options.dataset, options.config)
     recipe = Recipe(
         label=options.network,
         network=options.network,

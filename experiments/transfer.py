@@ -91,7 +91,7 @@ class Transfer(Experiment):
         compare_scratch = values.compare_scratch
         if compare_scratch is None:
             compare_scratch = COMPARE_SCRATCH[values.preset]
-        start = start_unless_given(values, 'init')
+        start = start_unless_given(values, 'init', 'rgb')
         return cls(values.preset, start, values.network, values.init, compare_scratch)
 
     @property

@@ -5,10 +5,10 @@ from typing import ClassVar
 from experiments.paper import reporting, starts, workload
 from experiments.paper import results as paper_results
 from experiments.paper.experiment import Experiment
-from experiments.training import presets
-from experiments.training.recipe import named_recipes
 from s3dg.cost import FRAMES, HEIGHT, WIDTH
+from s3dg.figures import plots
 from s3dg.program.markdown import markdown_table
+from s3dg.training.history import read_history
 
 
 def network_costs(plan):
@@ -109,8 +109,7 @@ class AccuracyTable(Experiment):
     paper_names: ClassVar[dict] = {}
 
     def recipes(self):
-        chosen = presets.find_preset(self.preset, self.dataset)
-        return named_recipes(self.networks, self.dataset, chosen, self.start)
+        return self.named_recipes(self.networks)
 
     def more(self, study, trained, this):
         """Further paragraphs of the report; arguments as of `summarise`."""
@@ -119,6 +118,11 @@ class AccuracyTable(Experiment):
 
     def summarise(self, study, trained, this):
         results = accuracies(trained)
+        histories = {
+            label: [read_history(one.run.path) for one in networks]
+            for label, networks in trained.items()
+        }
+        plots.learning_curves(histories, this / 'learning_curves.png')
         ((paper_dataset, printed),) = self.printed.items()
         pretraining = {label: starts.pretraining(of[0]) for label, of in trained.items()}
         report = self.page(
@@ -128,6 +132,7 @@ class AccuracyTable(Experiment):
             f'paper: of {paper_dataset}. Parameters and multiply-adds are of the network and of '
             'one clip as they were trained; full size: at full width, 64x224x224, 400 classes, as '
             'in `cost_table`.',
+            '![learning curves](learning_curves.png)',
             *self.more(study, trained, this),
             heading=self.title,
         )

@@ -70,7 +70,7 @@ def define_conduct_flags(section):
         'preset',
         'paper',
         PRESETS,
-        'paper: the published set-up; tiny: the same on moving_shapes, minutes on two cores.',
+        'paper: the published set-up; tiny: the same on moving_shapes, minutes a network.',
     )
     define_count(
         'seeds', 1, 'Trainings of every network, with the seeds from --seed on.', _MOST_SEEDS

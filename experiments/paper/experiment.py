@@ -5,7 +5,8 @@ import dataclasses
 from typing import ClassVar
 
 from experiments.paper import reporting, starts
-from experiments.training.presets import choose_dataset
+from experiments.training.presets import choose_videos, find_preset
+from experiments.training.recipe import Recipe
 from experiments.training.start import Start
 
 
@@ -64,7 +65,22 @@ class Experiment(Section, abc.ABC):
     @property
     def dataset(self):
         """What its networks are trained on."""
-        return choose_dataset(self.preset, self.paper_dataset)
+        return self.trained_on()[0]
+
+    def trained_on(self, modality='rgb'):
+        """What its networks of a modality are trained on: (dataset, configuration)."""
+        return choose_videos(self.preset, self.paper_dataset, modality)
+
+    def recipe(self, label, network, modality='rgb', **changes):
+        """The `Recipe` of one of its networks; `changes`: of fields of the recipe."""
+        dataset, config = self.trained_on(modality)
+        preset = find_preset(self.preset, dataset, config)
+        recipe = Recipe(label, network, dataset, config, preset, start=self.start)
+        return dataclasses.replace(recipe, **changes)
+
+    def named_recipes(self, networks):
+        """The `Recipe`s of named networks, which are their labels too."""
+        return [self.recipe(network, network) for network in networks]
 
     @property
     def settings(self):

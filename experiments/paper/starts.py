@@ -7,7 +7,7 @@ names no start; ours follows section 3.2, which follows I3D's training.
 
 from absl import flags
 
-from experiments.training.presets import SINGLE_FRAMES
+from experiments.training.presets import SINGLE_FRAMES, choose_videos
 from experiments.training.recipe import Recipe
 from experiments.training.start import How, Start
 from s3dg.program.entry import UsageError
@@ -30,8 +30,12 @@ def define_start_flags():
     flags.DEFINE_bool('from_scratch', False, 'Start from random weights, which the paper does not.')
 
 
-def given_start(values):
+def given_start(values, config=None):
     """The `Start` of networks that start from no other of the experiment's, by the flags.
+
+    Args:
+      values: the parsed flags.
+      config: whose single frames tiny networks start from; by default of the harder videos.
 
     Raises:
       UsageError: where the paper's is not given.
@@ -43,7 +47,7 @@ def given_start(values):
     if values.imagenet is not None:
         return Start(values.imagenet, How.IMAGES)
     if values.preset == 'tiny':
-        return Start(single_frames(), How.IMAGES)
+        return Start(single_frames(config), How.IMAGES)
     if values.dry_run:  # which weights they are makes no difference there
         return Start()
     raise UsageError(
@@ -52,24 +56,24 @@ def given_start(values):
     )
 
 
-def start_unless_given(values, files):
+def start_unless_given(values, files, config=None):
     """As `given_start`, where networks of files (`files`: the flag) may be taken that are trained.
 
     Raises:
       UsageError: where the flags of a start are given beside such files.
     """
     if values[files].value is None:
-        return given_start(values)
+        return given_start(values, config)
     for name in ('imagenet', 'from_scratch'):
         if values[name].present:
             raise UsageError(f'--{name} and --{files}: the networks in files are trained already.')
     return Start()
 
 
-def single_frames():
+def single_frames(config=None):
     """The `Recipe` of what stands for ImageNet's network with the tiny preset."""
-    dataset, preset = 'moving_shapes', SINGLE_FRAMES
-    return Recipe('i2d on single frames', 'i2d', dataset, 'rgb', preset)
+    dataset, usual = choose_videos('tiny', None)
+    return Recipe('i2d on single frames', 'i2d', dataset, config or usual, SINGLE_FRAMES)
 
 
 def pretraining(one):

@@ -59,6 +59,10 @@ _SOMETHING_SOMETHING = Preset(
     SCHEDULES['something_something'], 16 * _CLIPS_PER_GPU, _CLIPS_PER_GPU, evaluation_frames=64
 )
 
+# What stands for the paper's datasets with the tiny preset, by modality.
+EMBEDDED = 'moving_shapes'
+_HARD_CONFIGS = {'rgb': 'hard_rgb', 'flow': 'hard_flow'}
+
 # The same code in minutes on two cores. A run this short cannot settle with the paper's batch-norm
 # decay of 0.999 and kernels of deviation 0.01. S3D-G on moving_shapes reaches 0.99 after 600 steps.
 _TINY = Preset(
@@ -76,10 +80,14 @@ _TINY = Preset(
     },
 )
 
-# What stands for ImageNet where networks are tiny: single frames of the same videos (ours). Of the
-# class they say little, so little is learned from them.
+# Of the harder videos, which the paper's experiments run on (ours). At 0.05 networks learn nothing
+# of them until the rate has fallen, and the steps that pass before the loss falls differ from seed
+# to seed (300 to 600).
+_HARD = dataclasses.replace(_TINY, schedule=CosineSchedule(1600, 0.03))
+
+# What stands for ImageNet where networks are tiny: single frames of the same videos (ours).
 SINGLE_FRAMES = dataclasses.replace(
-    _TINY, schedule=CosineSchedule(300, 0.05), frames=1, evaluation_frames=1
+    _TINY, schedule=CosineSchedule(1000, 0.02), frames=1, evaluation_frames=1
 )
 
 # The quickstart's. How long S3D-G needs until the loss falls differs from run to run (50 to 250
@@ -100,26 +108,18 @@ _PAPER = {
     'ucf101_24': _FINE_TUNING,
 }
 
-# By preset, steps where I3D, I2D and what lies between them are compared; None: as many as
-# elsewhere. Dense networks must settle too: after 800 steps a bottom-heavy I3D was seen at 0.88, an
-# I3D at 0.97.
-_FAMILIES_STEPS = {'paper': None, 'tiny': 1200}
-
 # Frames of a video, from its first on, that are evaluated on some datasets: "the first 250 frames",
 # as I3D's authors did (issue 28 of deepmind/kinetics-i3d). On all others every video is seen whole.
 EVALUATED_FRAMES = {'ucf101': 250, 'hmdb51': 250}
 
 
-def find_preset(name, dataset):
-    """The `Preset` called `name` ('paper' or 'tiny') for videos of `dataset`."""
-    return _TINY if name == 'tiny' else _PAPER[dataset]
+def find_preset(name, dataset, config=None):
+    """The `Preset` called `name` ('paper' or 'tiny') for a configuration of `dataset`."""
+    if name == 'tiny':
+        return _HARD if config in _HARD_CONFIGS.values() else _TINY
+    return _PAPER[dataset]
 
 
-def find_families_preset(name, dataset):
-    """The `Preset` for RGB videos of `dataset` where networks from I2D to I3D are compared."""
-    return find_preset(name, dataset).with_steps(_FAMILIES_STEPS[name])
-
-
-def choose_dataset(preset, dataset):
-    """What an experiment on `dataset` runs on: itself, or moving_shapes for the tiny preset."""
-    return 'moving_shapes' if preset == 'tiny' else dataset
+def choose_videos(preset, dataset, modality='rgb'):
+    """What an experiment on `dataset` runs on, (dataset, configuration): ours for tiny networks."""
+    return (EMBEDDED, _HARD_CONFIGS[modality]) if preset == 'tiny' else (dataset, modality)

@@ -132,11 +132,6 @@ class Recipe:
         )
 
 
-def named_recipes(networks, dataset, preset, start):
-    """A `Recipe` for each of the named networks, by its name, on the RGB videos of one dataset."""
-    return [Recipe(network, network, dataset, 'rgb', preset, start=start) for network in networks]
-
-
 def with_starts(recipes):
     """The recipes, each after the one whose weights it needs, if there is one; each once."""
     found = []

@@ -45,6 +45,37 @@ def training_curves(rows, path):
             axes.grid(alpha=0.3)
 
 
+def learning_curves(histories, path):
+    """Draws how networks learn: loss and accuracy on training clips over the steps.
+
+    Args:
+      histories: dict from a network to the rows of the `history.csv` of each of its trainings, a
+        list of lists. A line is their mean, a band reaches from the lowest to the highest; of
+        trainings of different lengths, or logged at other steps, each has a line of its own.
+      path: of the PNG file.
+    """
+    with drawing(path, (9, 3.6)) as figure:
+        loss, accuracy = figure.subplots(1, 2)
+        for number, (name, trainings) in enumerate(histories.items()):
+            for axes, key in ((loss, 'loss'), (accuracy, 'accuracy')):
+                _draw_trainings(axes, trainings, key, name, f'C{number}')
+        loss.set(title='training loss', xlabel='step', yscale='log')
+        accuracy.set(title='top-1 accuracy, training clips', xlabel='step', ylim=(0, 1.02))
+        accuracy.legend(loc='lower right')
+        for axes in (loss, accuracy):
+            axes.grid(alpha=0.3)
+
+
+def _draw_trainings(axes, trainings, key, name, colour):
+    lines = [([row['step'] for row in rows], [row[key] for row in rows]) for rows in trainings]
+    if all(steps == lines[0][0] for steps, _ in lines):
+        steps, values = lines[0][0], np.array([values for _, values in lines])
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2)
+        lines = [(steps, values.mean(axis=0))]
+    for number, (steps, values) in enumerate(lines):
+        axes.plot(steps, values, color=colour, label=name if number == 0 else None)
+
+
 def loss_curves(rows, names, path):
     """Draws losses by their names, and the learning rate, from the rows of a `history.csv`."""
     steps = [row['step'] for row in rows]

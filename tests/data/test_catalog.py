@@ -25,7 +25,7 @@ def test_unknown_datasets_and_configs_name_the_known_ones(tmp_path):
         )
     with pytest.raises(
         DatasetError,
-        match="found config 'smell', expected one of rgb, flow, half_rgb",
+        match="found config 'smell', expected one of rgb, flow, hard_rgb",
     ):
         catalog.open_dataset('moving_shapes', 'smell', tmp_path)
 

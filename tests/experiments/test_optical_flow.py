@@ -9,8 +9,11 @@ from s3dg.program.entry import UsageError
 
 
 def test_two_streams_of_other_classes_say_which(monkeypatch):
-    names = {'rgb': ('a', 'b'), 'flow': ('a', 'c')}
-    monkeypatch.setattr(optical_flow, 'class_names', lambda builder: names[builder.modality])
-    study = SimpleNamespace(builder=lambda dataset, modality: SimpleNamespace(modality=modality))
-    with pytest.raises(UsageError, match="has other classes .*class 1 is 'c', expected 'b'"):
-        optical_flow.check_same_videos(study, 'kinetics400')
+    monkeypatch.setattr(optical_flow, 'class_names', lambda builder: builder.classes)
+    rgb, flow = (
+        SimpleNamespace(name='d', info=SimpleNamespace(config_name=name), classes=classes)
+        for name, classes in (('rgb', ('a', 'b')), ('flow', ('a', 'c')))
+    )
+    message = "d/flow has other classes than d/rgb: .*class 1 is 'c', expected 'b'"
+    with pytest.raises(UsageError, match=message):
+        optical_flow.check_same_videos(rgb, flow)

@@ -2,13 +2,15 @@
 
 import dataclasses
 from collections.abc import Iterator
+from types import ModuleType
+from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
 from data.datasets import generated
 from data.datasets.facts import Published
 from data.datasets.generated import GeneratedBuilder, GeneratedConfig
-from data.datasets.moving_shapes import shapes
+from data.datasets.moving_shapes import hard, shapes
 from data.errors import DatasetError
 
 # Two halves of the classes, for transfer from the one to the other. Of the five pairs each half has
@@ -25,11 +27,14 @@ POOL = 'pool'
 class MovingShapesConfig(GeneratedConfig):
     """Size and seed of the dataset, stored at 72x72 for training crops of 64x64 (ours)."""
 
+    DRAWN_BY: ClassVar[ModuleType] = shapes  # what draws the videos
+    FOLDER: ClassVar[str] = ''  # of these videos among the files and ids, with its slash
+
     frame_size: tuple[int, int] | None = (72, 72)
     train_per_class: int = 160  # training videos of each class
     validation_per_class: int = 40  # validation videos of each class
-    # Names of classes of `shapes.CLASSES`, in the order of their labels.
-    classes: tuple[str, ...] = shapes.CLASSES
+    # Names of classes, in the order of their labels; None: all there are.
+    classes: tuple[str, ...] | None = None
     # None: the videos of `train` and `validation` are drawn apart. 1, 2 or 3: both are of one pool,
     # which no other configuration draws from; split k validates on every third video, from number
     # k - 1 on, and trains on the others, of which there are twice as many.
@@ -37,13 +42,14 @@ class MovingShapesConfig(GeneratedConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.classes = tuple(self.classes)
-        known = set(shapes.CLASSES)
+        every = self.DRAWN_BY.CLASSES
+        self.classes = tuple(every if self.classes is None else self.classes)
+        known = set(every)
         allowed = (
             (
                 'classes',
                 self.classes and len(known & set(self.classes)) == len(self.classes),
-                f'one or more of {", ".join(shapes.CLASSES)}, each once',
+                f'one or more of {", ".join(every)}, each once',
             ),
             (
                 'split_number',
@@ -64,6 +70,17 @@ class MovingShapesConfig(GeneratedConfig):
                 )
 
 
+@dataclasses.dataclass
+class HardConfig(MovingShapesConfig):
+    """Of the harder videos. More of them are held out, for smaller differences to show."""
+
+    DRAWN_BY = hard
+    FOLDER = 'hard/'
+
+    train_per_class: int = 100
+    validation_per_class: int = 40
+
+
 class Builder(GeneratedBuilder, skip_registration=True):
     """Ten classes in five pairs that are mirror images of each other in time."""
 
@@ -77,6 +94,13 @@ class Builder(GeneratedBuilder, skip_registration=True):
         MovingShapesConfig(name='rgb', description='The videos as they are.'),
         MovingShapesConfig(
             name='flow', description='Optical flow of the same videos.', modality='flow'
+        ),
+        *(
+            HardConfig(name=f'hard_{modality}', description=description, modality=modality)
+            for modality, description in (
+                ('rgb', 'Longer stories of more classes, in clutter.'),
+                ('flow', 'Optical flow of the same videos.'),
+            )
         ),
         MovingShapesConfig(
             name='half_rgb', description='The videos of five of the classes.', classes=HALF
@@ -114,15 +138,15 @@ class Builder(GeneratedBuilder, skip_registration=True):
         return list(self.builder_config.classes)
 
     def drawings(self) -> Iterator[generated.Drawing]:
-        seed = self.builder_config.seed
+        config = self.builder_config
         for split, drawn_as, index in self._numbers():
-            for name in self.builder_config.classes:
+            for name in config.classes:
                 yield generated.Drawing(
                     split,
-                    f'{drawn_as}/{name}/{index:05d}',
+                    f'{config.FOLDER}{drawn_as}/{name}/{index:05d}',
                     name,
-                    shapes.video,
-                    (drawn_as, name, index, seed),
+                    config.DRAWN_BY.video,
+                    (drawn_as, name, index, config.seed),
                 )
 
     def _numbers(self):

@@ -48,16 +48,29 @@ def video(split: str, class_name: str, index: int, seed: int = 0) -> np.ndarray:
     Raises:
       ValueError: if the class is unknown.
     """
-    if class_name not in CLASSES:
-        raise ValueError(f'class_name: found {class_name!r}, expected one of {", ".join(CLASSES)}')
+    return drawn(split, class_name, index, seed, PAIRS, _draw)
+
+
+def drawn(split, class_name, index, seed, pairs, draw) -> np.ndarray:
+    """A video of a class that `draw` draws, or the reversal of one.
+
+    Args:
+      split, class_name, index, seed: as of `video`.
+      pairs: of class names; of the second one of each, videos of the first one are reversed.
+      draw: a function from the first name of a pair and a `np.random.Generator` to frames.
+
+    Raises:
+      ValueError: if the class is in none of the pairs.
+    """
     key = f'moving_shapes/{seed}/{split}/{class_name}/{index}'
     entropy = int.from_bytes(hashlib.sha256(key.encode()).digest(), 'big')
     rng = np.random.default_rng(entropy)
-    for drawn, mirrored in PAIRS:
-        if class_name in (drawn, mirrored):
-            frames = _draw(_MOVEMENTS[drawn], rng)
-            return frames if class_name == drawn else np.ascontiguousarray(frames[::-1])
-    raise AssertionError(class_name)
+    for first, mirrored in pairs:
+        if class_name in (first, mirrored):
+            frames = draw(first, rng)
+            return frames if class_name == first else np.ascontiguousarray(frames[::-1])
+    known = ', '.join(name for pair in pairs for name in pair)
+    raise ValueError(f'class_name: found {class_name!r}, expected one of {known}')
 
 
 def progress(rng: np.random.Generator) -> np.ndarray:
@@ -77,11 +90,11 @@ def progress(rng: np.random.Generator) -> np.ndarray:
             return np.concatenate([np.zeros(before), np.linspace(0, 1, moving), np.ones(after)])
 
 
-def _draw(movement: Callable, rng: np.random.Generator) -> np.ndarray:
+def _draw(class_name: str, rng: np.random.Generator) -> np.ndarray:
     steps = progress(rng)
     background, (colour,) = drawing.colours(rng, FRAME_SIZE, FRAME_SIZE)
     frames = np.tile(background, (len(steps), 1, 1, 1))
-    states = zip(*movement(rng, steps), strict=True)
+    states = zip(*MOVEMENTS[class_name](rng, steps), strict=True)
     for frame, (outline, centre, radius, angle, opacity) in zip(frames, states, strict=True):
         drawing.draw(frame, colour, drawing.corners(outline, centre, radius, angle), opacity)
     return np.rint(frames).astype(np.uint8)
@@ -94,7 +107,7 @@ def _constant(value, steps):
     return [value] * len(steps)
 
 
-def _any_outline(rng, names=tuple(drawing.OUTLINES)):
+def any_outline(rng, names=tuple(drawing.OUTLINES)):
     return drawing.OUTLINES[names[rng.integers(len(names))]]
 
 
@@ -108,7 +121,7 @@ def _move(axis: int) -> Callable:
         centres[:, axis] = start + distance * steps
         centres[:, 1 - axis] = rng.uniform(least, most)
         return (
-            _constant(_any_outline(rng), steps),
+            _constant(any_outline(rng), steps),
             centres,
             _constant(radius, steps),
             _constant(rng.uniform(0, 2 * np.pi), steps),
@@ -126,7 +139,7 @@ def _grow(rng, steps):
     small = rng.uniform(6, 10)
     large = small * rng.uniform(2.2, 3)
     return (
-        _constant(_any_outline(rng), steps),
+        _constant(any_outline(rng), steps),
         _constant(_still_centre(rng, large), steps),
         small + (large - small) * steps,
         _constant(rng.uniform(0, 2 * np.pi), steps),
@@ -142,7 +155,7 @@ def _turn(rng, steps):
     first = rng.uniform(*FIRST_ANGLE)
     angles = np.deg2rad(first + rng.uniform(*TURN) * steps)
     return (
-        _constant(_any_outline(rng, drawing.TURNING), steps),
+        _constant(any_outline(rng, drawing.TURNING), steps),
         _constant(_still_centre(rng, radius), steps),
         _constant(radius, steps),
         angles,
@@ -153,7 +166,7 @@ def _turn(rng, steps):
 def _appear(rng, steps):
     radius = rng.uniform(12, 24)
     return (
-        _constant(_any_outline(rng), steps),
+        _constant(any_outline(rng), steps),
         _constant(_still_centre(rng, radius), steps),
         _constant(radius, steps),
         _constant(rng.uniform(0, 2 * np.pi), steps),
@@ -161,7 +174,7 @@ def _appear(rng, steps):
     )
 
 
-_MOVEMENTS = {
+MOVEMENTS = {
     'move_right': _move(axis=0),
     'move_down': _move(axis=1),
     'grow': _grow,

@@ -231,6 +231,8 @@ def test_configurations_by_name():
     assert {config.name: config.modality for config in configs} == {
         'rgb': 'rgb',
         'flow': 'flow',
+        'hard_rgb': 'rgb',
+        'hard_flow': 'flow',
         'half_rgb': 'rgb',
         'split1_rgb': 'rgb',
         'split2_rgb': 'rgb',

@@ -10,8 +10,6 @@ from experiments import kinetics, transfer
 from experiments.paper import conduct
 from experiments.paper.starts import single_frames
 from experiments.paper.study import Study
-from experiments.training.presets import find_preset
-from experiments.training.recipe import named_recipes
 from experiments.training.start import How, Start
 from s3dg.training.loop import create_strategy
 from tests import in_process
@@ -52,9 +50,14 @@ def test_presets_have_workdirs_of_their_own(monkeypatch, tmp_path, words, workdi
 
 @pytest.fixture
 def data_dir(tmp_path):
-    for config in ('rgb', 'half_rgb', 'split1_rgb'):
+    for config in ('hard_rgb', 'rgb', 'half_rgb', 'split1_rgb'):
+        per_class = 2 if config == 'split1_rgb' else 1
         builder = catalog.make_builder(
-            'moving_shapes', config, tmp_path / 'data', train_per_class=2, validation_per_class=1
+            'moving_shapes',
+            config,
+            tmp_path / 'data',
+            train_per_class=per_class,
+            validation_per_class=1,
         )
         convert_dataset(builder, processes=0)
     return tmp_path / 'data'
@@ -84,16 +87,15 @@ def test_a_dry_run_counts_what_is_still_to_be_trained(data_dir, tmp_path, capsys
     networks = tmp_path / 'networks'
     words = ('--preset=tiny', '--dry_run', f'--data_dir={data_dir}', f'--networks_dir={networks}')
     assert in_process.call(kinetics, *words) is None
-    assert told(capsys)[:2] == (['i2d on single frames', 'i3d', 's3d', 's3d_g'], '2,700')
+    assert told(capsys)[:2] == (['i2d on single frames', 'i3d', 's3d', 's3d_g'], '5,800')
     study = Study(networks, data_dir, create_strategy('one'), print)
     start = Start(single_frames(), How.IMAGES)
-    preset = find_preset('tiny', 'moving_shapes')
-    recipes = named_recipes(('i3d',), 'moving_shapes', preset, start)
+    recipes = kinetics.Kinetics('tiny', start).recipes()[:1]
     leave_finished(study, single_frames(), 'images')
     folder = leave_finished(study, *recipes, 'finished')
     assert in_process.call(kinetics, *words) is None
     labels, steps, lines = told(capsys)
-    assert (labels, steps) == (['s3d', 's3d_g'], '1,600')
+    assert (labels, steps) == (['s3d', 's3d_g'], '3,200')
     assert f'i3d is finished, and not counted: {folder}' in lines
     # Another seed, another network.
     assert in_process.call(kinetics, *words, '--seeds=2') is None
@@ -119,14 +121,14 @@ def test_a_dry_run_counts_no_network_twice_that_others_start_from(
             'moving_shapes/split1',
             'moving_shapes/split1/from_scratch',
         ],
-        '1,000',  # 300, 500 and 2 x 100
+        '1,700',  # 1,000, 500 and 2 x 100
     )
     study = Study(networks, data_dir, create_strategy('one'), print)
     experiment = transfer.Transfer(
-        'tiny', Start(single_frames(), How.IMAGES), 's3d_g', None, compare_scratch=False
+        'tiny', Start(single_frames('rgb'), How.IMAGES), 's3d_g', None, compare_scratch=False
     )
     (tuned,) = experiment.recipes()
-    leave_finished(study, single_frames(), 'images')
+    leave_finished(study, single_frames('rgb'), 'images')
     leave_finished(study, tuned.start.recipe, 'start')
     leave_finished(study, tuned, 'tuned')
     assert in_process.call(transfer, *words) is None

@@ -34,7 +34,8 @@ FLAGS = flags.FLAGS
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
-    for config, per_class in (('rgb', 1), ('half_rgb', 1), ('split1_rgb', 2)):
+    of_configs = {'hard_rgb': 1, 'rgb': 1, 'half_rgb': 1, 'split1_rgb': 2}
+    for config, per_class in of_configs.items():
         builder = catalog.make_builder(
             'moving_shapes', config, folder, train_per_class=per_class, validation_per_class=1
         )
@@ -362,7 +363,7 @@ def test_flags_that_cannot_be(tmp_path, capsys, flags, code, message):
 
 
 def test_streams_of_other_videos_are_refused_before_training(tmp_path, capsys):
-    for config, per_class in (('rgb', 2), ('flow', 1)):
+    for config, per_class in (('hard_rgb', 2), ('hard_flow', 1)):
         builder = catalog.make_builder(
             'moving_shapes',
             config,
@@ -376,8 +377,8 @@ def test_streams_of_other_videos_are_refused_before_training(tmp_path, capsys):
     assert in_process.call(optical_flow, *words) == USAGE
     told = capsys.readouterr()
     assert (
-        "moving_shapes/flow: split 'validation' lacks 10 videos of rgb, e.g. validation/"
-        in told.err
+        "moving_shapes/hard_flow: split 'validation' lacks 22 videos of moving_shapes/hard_rgb, "
+        'e.g. hard/validation/' in told.err
     )
     assert 'training' not in told.out
 

@@ -27,6 +27,25 @@ def test_curves_show_the_evaluations_where_there_are_any(tmp_path, figures):
     assert (loss, rate) == ([[1, 2.0], [5, 0.4], [10, 0.2]], [[1, 0.1], [5, 0.1], [10, 0.1]])
 
 
+def test_learning_curves_are_means_within_what_the_seeds_reach(tmp_path, figures):
+    def training(accuracies, steps=(1, 5)):
+        rows = zip(steps, accuracies, strict=True)
+        return [{'step': step, 'loss': 1 - value, 'accuracy': value} for step, value in rows]
+
+    histories = {
+        'alike': [training((0.1, 0.4)), training((0.3, 0.8))],
+        'apart': [training((0.2, 0.5)), training((0.2, 0.6), steps=(2, 4))],
+    }
+    plots.learning_curves(histories, tmp_path / 'curves.png')
+    ((_, axes),) = (figure.axes for figure in figures)
+    drawn = [line.get_xydata().round(6).tolist() for line in axes.lines]
+    assert drawn == [[[1, 0.2], [5, 0.6]], [[1, 0.2], [5, 0.5]], [[2, 0.2], [4, 0.6]]]
+    (band,) = axes.collections
+    reached = {tuple(point) for point in band.get_paths()[0].vertices.round(6).tolist()}
+    assert reached == {(1, 0.1), (1, 0.3), (5, 0.4), (5, 0.8)}
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ['alike', 'apart']
+
+
 def test_confusion_matrices_are_dark_where_the_videos_are(tmp_path):
     diagonal = np.eye(3, dtype=int) * 5
     plots.confusion_matrices({'one': diagonal, 'two': diagonal[::-1]}, 'abc', tmp_path / 'c.png')
