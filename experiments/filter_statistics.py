@@ -3,7 +3,7 @@
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
   python -m experiments.filter_statistics --imagenet=inception_v1.ckpt
 
-On moving_shapes, four minutes on two cores:
+On moving_shapes, ten minutes on two cores:
 
   python -m experiments.filter_statistics --preset=tiny
 

@@ -3,7 +3,7 @@
   python -m experiments.convert --dataset=kinetics400 --config=rgb --manual_dir=KINETICS
   python -m experiments.kinetics --imagenet=inception_v1.ckpt
 
-On moving_shapes, ten minutes on two cores:
+On moving_shapes, twenty minutes on two cores:
 
   python -m experiments.kinetics --preset=tiny
 

@@ -3,7 +3,7 @@
   python -m experiments.convert --dataset=mini_kinetics200 --config=rgb --manual_dir=KINETICS
   python -m experiments.mini_kinetics --imagenet=inception_v1.ckpt
 
-On moving_shapes, twenty minutes on two cores:
+On moving_shapes, half an hour on two cores:
 
   python -m experiments.mini_kinetics --preset=tiny
 

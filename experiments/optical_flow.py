@@ -4,7 +4,7 @@
   python -m experiments.convert --dataset=kinetics400 --config=flow --manual_dir=KINETICS
   python -m experiments.optical_flow --imagenet=inception_v1.ckpt
 
-On moving_shapes and its TV-L1 flow, twenty minutes on two cores, half of them for the flow:
+On moving_shapes and its TV-L1 flow, forty minutes on two cores, fifteen of them for the flow:
 
   python -m experiments.optical_flow --preset=tiny
 

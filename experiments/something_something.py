@@ -4,7 +4,7 @@
       --manual_dir=SOMETHING
   python -m experiments.something_something --imagenet=inception_v1.ckpt
 
-On moving_shapes, a quarter of an hour on two cores:
+On moving_shapes, twenty minutes on two cores:
 
   python -m experiments.something_something --preset=tiny
 

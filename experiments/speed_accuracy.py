@@ -8,7 +8,7 @@
   python -m experiments.speed_accuracy --dataset=something_something_v1 \\
       --imagenet=inception_v1.ckpt --workdir=runs/speed_accuracy_something
 
-On moving_shapes, half an hour on two cores:
+On moving_shapes, forty minutes on two cores:
 
   python -m experiments.speed_accuracy --preset=tiny
 

@@ -6,7 +6,7 @@
   python -m experiments.transfer --init=kinetics.keras
 
 Convert split2_rgb and split3_rgb of both as well, which takes seconds: the videos are stored once.
-On moving_shapes, five minutes on two cores:
+On moving_shapes, ten minutes on two cores:
 
   python -m experiments.transfer --preset=tiny
 
