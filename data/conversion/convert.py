@@ -108,22 +108,22 @@ def convert_dataset(
             if pool is None:
                 builder.prepare_videos(report)
             plan = make_plan(builder, max_skipped_fraction, report)
-            if pool is not None:
-                converted = convert_dataset(
-                    pool,
-                    processes=processes,
-                    write=write_pool,
-                    max_skipped_fraction=max_skipped_fraction,
-                    overwrite=overwrite,
-                    report=report,
-                )
-                plan, write = division.linked(plan, converted.listing, converted.data_path)
-                decoded_before = converted.frames_decoded
             splits = plan.splits
             with folders.unfinished_folder(final, _DATASET_FILES, keep=True) as folder:
                 complete = staging.adopt_earlier(final, folder)
                 if overwrite and not final.exists() and not complete:
                     folders.clear(folder)  # else it is an overwriting that goes on
+                if pool is not None and not division.was_begun_alone(folder):
+                    converted = convert_dataset(
+                        pool,
+                        processes=processes,
+                        write=write_pool,
+                        max_skipped_fraction=max_skipped_fraction,
+                        overwrite=overwrite,
+                        report=report,
+                    )
+                    plan, write = division.linked(plan, converted)
+                    decoded_before = converted.frames_decoded
                 staging.open_folder(folder, plan, report, overwrite or not has_own_videos(builder))
                 known = outcomes.Outcomes(folder)
                 frames_decoded = decoded_before + write(plan, folder, known, report)

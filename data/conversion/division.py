@@ -13,41 +13,45 @@ import pathlib
 import shutil
 from collections.abc import Callable
 
-from data.conversion.plan import Plan, Shard, cut
+from data.conversion.plan import Plan, Shard, cut, read_plan
 from data.errors import Report
-from data.listing import Video
-from data.records.outcomes import Outcomes
+from data.records.outcomes import PLAN_FILE, Outcomes
 
 # What file systems say that have no hard links, or not between these two folders.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS)
 
 
-def linked(
-    plan: Plan, cells: dict[str, list[Video]], pool: str | os.PathLike
-) -> tuple[Plan, Callable[[Plan, pathlib.Path, Outcomes, Report], int]]:
+# Key of a stored plan for the pool that a division is links to.
+_POOL = 'pool'
+
+
+def was_begun_alone(folder: pathlib.Path) -> bool:
+    """Whether an unfinished folder has videos of a division that an earlier version began."""
+    begun = read_plan(folder / PLAN_FILE)
+    return begun is not None and _POOL not in begun and bool(Outcomes(folder).frames)
+
+
+def linked(plan: Plan, converted) -> tuple[Plan, Callable]:
     """Makes the plan of a division one of links.
 
     Args:
-      plan: of the division, which is not used but for its splits.
-      cells: the listing of the pool: see `list_videos`.
-      pool: the pool's folder.
+      plan: of the division by itself.
+      converted: the `Conversion` of its pool.
 
     Returns:
-      (the plan, with shards of the pool's videos; what writes them: see `convert.Write`).
+      (the plan, with shards of the pool's videos; what writes them: a `convert.Write`).
     """
     number = plan.builder.divisions().index(plan.builder.builder_config.split_number)
-    stored = cut(plan.builder.name, cells)
+    pool = pathlib.Path(converted.data_path)
+    stored = cut(plan.builder.name, converted.listing)
     shards, sources = [], {}
     for split in plan.splits:
         of_split = [one for one in stored if one.split.split('_')[number] == split]
         for k, one in enumerate(of_split):
             name = f'{plan.builder.name}-{split}.tfrecord-{k:05d}-of-{len(of_split):05d}'
             shards.append(Shard(name, split, one.videos))
-            sources[name] = pathlib.Path(pool, one.name)
-    splits = {
-        split: [item for one in shards if one.split == split for item in one.videos]
-        for split in plan.splits
-    }
+            sources[name] = pool / one.name
+    plan = dataclasses.replace(plan, shards=shards, stored={**plan.stored, _POOL: str(pool)})
 
     def write(plan, folder, known, report):
         of_pool = Outcomes(pool)
@@ -61,7 +65,7 @@ def linked(
         )
         return 0
 
-    return dataclasses.replace(plan, shards=shards, splits=splits), write
+    return plan, write
 
 
 def _link(source: pathlib.Path, path: pathlib.Path, report: Report) -> None:

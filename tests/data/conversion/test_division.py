@@ -199,35 +199,58 @@ def cells_with(name, root, data_dir):
     return [one for one in ids if name in one]
 
 
-def test_a_kill_between_pool_and_division_costs_nothing(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize(('place', 'name'), [(convert.division, '_link'), (convert, '_declare')])
+def test_a_kill_between_pool_and_division_costs_nothing(folder, tmp_path, monkeypatch, place, name):
     def killed(*arguments):
         raise KeyboardInterrupt
 
+    convert_dataset(make('split2_rgb', tmp_path, folder).pool(), processes=0)
     with monkeypatch.context() as patch:
-        patch.setattr(convert.division, '_link', killed)
+        patch.setattr(place, name, killed)
         with pytest.raises(KeyboardInterrupt):
             convert_dataset(make('split2_rgb', tmp_path, folder), processes=0)
     assert not (tmp_path / 'ucf101' / 'split2_rgb' / '1.0.0').exists()
     done = convert_dataset(make('split2_rgb', tmp_path, folder), processes=0)
     assert done.frames_decoded == 0
+    assert shards(tmp_path, 'split2_rgb')[0] <= shards(tmp_path, 'all_rgb')[0]
     assert set(examples(tmp_path, 'split2_rgb')['test']) == expected(2, 'test')
 
 
-def test_what_a_killed_conversion_of_the_pool_has_is_kept(folder, tmp_path, monkeypatch):
-    written, write = [], staging.ShardWriter.write
+@pytest.fixture
+def kill(monkeypatch):
+    """Converts with a builder, and is killed when five videos are written."""
 
-    def killed(self, record):
-        if len(written) == 5:
-            raise KeyboardInterrupt
-        written.append(record)
-        write(self, record)
+    def converted(builder):
+        written, write = [], staging.ShardWriter.write
 
-    with monkeypatch.context() as patch:
-        patch.setattr(staging.ShardWriter, 'write', killed)
-        with pytest.raises(KeyboardInterrupt):
-            convert_dataset(make('split2_rgb', tmp_path, folder), processes=0)
+        def killed(self, record):
+            if len(written) == 5:
+                raise KeyboardInterrupt
+            written.append(record)
+            write(self, record)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(staging.ShardWriter, 'write', killed)
+            with pytest.raises(KeyboardInterrupt):
+                convert_dataset(builder, processes=0)
+
+    return converted
+
+
+def test_what_a_killed_conversion_of_the_pool_has_is_kept(folder, tmp_path, kill):
+    kill(make('split2_rgb', tmp_path, folder))
     done = convert_dataset(make('split1_rgb', tmp_path, folder), processes=0)
     assert done.frames_decoded == 4 * (len(VIDEOS) - 5)
+
+
+def test_a_division_that_an_earlier_version_began_by_itself_goes_on(folder, tmp_path, kill):
+    builder = make('split2_rgb', tmp_path, folder)
+    builder.pool = lambda: None
+    kill(builder)
+    done = convert_dataset(make('split2_rgb', tmp_path, folder), processes=0)
+    assert done.frames_decoded == 4 * (len(VIDEOS) - 5)
+    assert not (tmp_path / 'ucf101' / 'all_rgb').exists()
+    assert set(examples(tmp_path, 'split2_rgb')['test']) == expected(2, 'test')
 
 
 @pytest.mark.parametrize('code', [errno.EPERM, errno.EXDEV])
