@@ -302,7 +302,7 @@ def test_feature_embedding(conducted):
         with np.load(folder / 'features_validation.npz') as file:
             assert list(levels) == [name for name in file if name != 'id']
             assert len(file['id']) == 16
-            groups = [video.split('/')[1] for video in file['id'].tolist()]
+            groups = [video.split('/')[-2] for video in file['id'].tolist()]
             for level, figures in levels.items():
                 expected = agreement(file[level], groups, neighbours=3)
                 assert figures['neighbour_agreement'] == pytest.approx(expected)
