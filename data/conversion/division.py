@@ -21,7 +21,7 @@ from data.records.outcomes import PLAN_FILE, Outcomes
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS)
 
 
-# Key of a stored plan for the pool that a division is links to.
+# Key of a stored plan for the configuration of the pool that a division is links to.
 _POOL = 'pool'
 
 
@@ -51,7 +51,7 @@ def linked(plan: Plan, converted) -> tuple[Plan, Callable]:
             name = f'{plan.builder.name}-{split}.tfrecord-{k:05d}-of-{len(of_split):05d}'
             shards.append(Shard(name, split, one.videos))
             sources[name] = pool / one.name
-    plan = dataclasses.replace(plan, shards=shards, stored={**plan.stored, _POOL: str(pool)})
+    plan = dataclasses.replace(plan, shards=shards, stored={**plan.stored, _POOL: pool.parent.name})
 
     def write(plan, folder, known, report):
         of_pool = Outcomes(pool)
