@@ -227,13 +227,15 @@ def _name(one):
 
 
 def results_of(found, program, file):
-    """Contents of a file of the finished runs of a program with the tiny preset.
+    """Contents of a file of the finished runs of a program with the tiny preset, unchanged.
 
     Args:
       found: as `find_runs` returns it.
     """
     runs = [one for one in found.get(program, []) if one.settings.get('preset') == 'tiny']
-    paths = [one.path / file for one in runs if one.is_finished]
+    paths = [
+        one.path / file for one in runs if one.is_finished and 'overridden' not in one.settings
+    ]
     return [read_json(path, UsageError, 'run it again') for path in paths if path.exists()]
 
 

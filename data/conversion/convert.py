@@ -94,7 +94,7 @@ def convert_dataset(
       DatasetError: if the builder cannot list its videos.
     """
     report = report or (lambda line: None)
-    write_pool, write = write, write or functools.partial(write_shards, processes=processes)
+    write = write or functools.partial(write_shards, processes=processes)
     final, name = pathlib.Path(builder.data_dir), builder.info.full_name
     lock = final.with_name(f'.{final.name}.lock')
     waiting = f'{name}: waiting for another process that is converting it'
@@ -104,7 +104,7 @@ def convert_dataset(
         if reused:
             known, frames_decoded = outcomes.Outcomes(final), 0
         else:
-            pool, decoded_before = builder.pool(), 0
+            pool = builder.pool()
             if pool is None:
                 builder.prepare_videos(report)
             plan = make_plan(builder, max_skipped_fraction, report)
@@ -117,16 +117,15 @@ def convert_dataset(
                     converted = convert_dataset(
                         pool,
                         processes=processes,
-                        write=write_pool,
+                        write=write,
                         max_skipped_fraction=max_skipped_fraction,
                         overwrite=overwrite,
                         report=report,
                     )
                     plan, write = division.linked(plan, converted)
-                    decoded_before = converted.frames_decoded
                 staging.open_folder(folder, plan, report, overwrite or not has_own_videos(builder))
                 known = outcomes.Outcomes(folder)
-                frames_decoded = decoded_before + write(plan, folder, known, report)
+                frames_decoded = write(plan, folder, known, report)
                 _declare(plan, folder, known)
         builder.info.read_from_directory(str(final))
     return Conversion(

@@ -13,13 +13,12 @@ import pathlib
 import shutil
 from collections.abc import Callable
 
-from data.conversion.plan import Plan, Shard, cut, read_plan
+from data.conversion.plan import Plan, Shard, cut, read_plan, shard_name
 from data.errors import Report
 from data.records.outcomes import PLAN_FILE, Outcomes
 
 # What file systems say that have no hard links, or not between these two folders.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS)
-
 
 # Key of a stored plan for the configuration of the pool that a division is links to.
 _POOL = 'pool'
@@ -39,7 +38,8 @@ def linked(plan: Plan, converted) -> tuple[Plan, Callable]:
       converted: the `Conversion` of its pool.
 
     Returns:
-      (the plan, with shards of the pool's videos; what writes them: a `convert.Write`).
+      (the plan, with shards of the pool's videos; what writes them, a `convert.Write` whose decoded
+      frames are the pool's).
     """
     number = plan.builder.divisions().index(plan.builder.builder_config.split_number)
     pool = pathlib.Path(converted.data_path)
@@ -48,7 +48,7 @@ def linked(plan: Plan, converted) -> tuple[Plan, Callable]:
     for split in plan.splits:
         of_split = [one for one in stored if one.split.split('_')[number] == split]
         for k, one in enumerate(of_split):
-            name = f'{plan.builder.name}-{split}.tfrecord-{k:05d}-of-{len(of_split):05d}'
+            name = shard_name(plan.builder.name, split, k, len(of_split))
             shards.append(Shard(name, split, one.videos))
             sources[name] = pool / one.name
     plan = dataclasses.replace(plan, shards=shards, stored={**plan.stored, _POOL: pool.parent.name})
@@ -63,7 +63,7 @@ def linked(plan: Plan, converted) -> tuple[Plan, Callable]:
             {key: of_pool.frames[key] for key in ids if key in of_pool.frames},
             {key: of_pool.skipped[key] for key in ids if key in of_pool.skipped},
         )
-        return 0
+        return converted.frames_decoded
 
     return plan, write
 

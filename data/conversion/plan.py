@@ -128,13 +128,18 @@ def boundaries(videos: int) -> list[int]:
     return [videos * index // shards for index in range(shards + 1)]
 
 
+def shard_name(dataset: str, split: str, number: int, count: int) -> str:
+    """Name of the file of one of `count` shards, from 0, as TFDS has it."""
+    return f'{dataset}-{split}.tfrecord-{number:05d}-of-{count:05d}'
+
+
 def cut(dataset: str, splits: dict[str, list[Video]]) -> list[Shard]:
     """The shards of all splits, whose videos are in the order in which they are stored."""
     shards = []
     for split, videos in splits.items():
         pairs = list(itertools.pairwise(boundaries(len(videos))))
         for k, (first, last) in enumerate(pairs):
-            name = f'{dataset}-{split}.tfrecord-{k:05d}-of-{len(pairs):05d}'
+            name = shard_name(dataset, split, k, len(pairs))
             shards.append(Shard(name, split, videos[first:last]))
     return shards
 

@@ -57,18 +57,14 @@ class Claim:
 
     def verdict(self, results):
         """Whether results show it: one of the verdicts above; KeyError where they lack a figure."""
-        rows = [_row(results, one) for one in (self.above, self.below)]
-        means = [row[one.key] for row, one in zip(rows, (self.above, self.below), strict=True)]
-        deviations = [
-            row.get(f'{one.key}_deviation')
-            for row, one in zip(rows, (self.above, self.below), strict=True)
-        ]
-        if None in deviations:
+        above, below = _row(results, self.above), _row(results, self.below)
+        difference = above[self.above.key] - below[self.below.key]
+        if 'seeds' not in above:
             return TOO_FEW
-        if self.cheaper and rows[0]['multiply_adds'] >= rows[1]['multiply_adds']:
+        if self.cheaper and above['multiply_adds'] >= below['multiply_adds']:
             return DEARER
-        error = math.hypot(*deviations) / math.sqrt(rows[0]['seeds'])
-        difference = means[0] - means[1]
+        deviations = above[f'{self.above.key}_deviation'], below[f'{self.below.key}_deviation']
+        error = math.hypot(*deviations) / math.sqrt(above['seeds'])
         if difference < -2 * error:
             return OPPOSITE
         return SHOWN if self.no_worse or difference > 2 * error else UNDECIDED

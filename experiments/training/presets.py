@@ -60,7 +60,7 @@ _SOMETHING_SOMETHING = Preset(
 )
 
 # What stands for the paper's datasets with the tiny preset, by modality.
-EMBEDDED = 'moving_shapes'
+_STAND_IN = 'moving_shapes'
 _HARD_CONFIGS = {'rgb': 'hard_rgb', 'flow': 'hard_flow'}
 
 # The same code in minutes on two cores. A run this short cannot settle with the paper's batch-norm
@@ -122,4 +122,4 @@ def find_preset(name, dataset, config=None):
 
 def choose_videos(preset, dataset, modality='rgb'):
     """What an experiment on `dataset` runs on, (dataset, configuration): ours for tiny networks."""
-    return (EMBEDDED, _HARD_CONFIGS[modality]) if preset == 'tiny' else (dataset, modality)
+    return (_STAND_IN, _HARD_CONFIGS[modality]) if preset == 'tiny' else (dataset, modality)

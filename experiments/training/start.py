@@ -112,11 +112,9 @@ class Start:
 
     def to_dict(self):
         """What `config.json` says of a resolved start: its path under its flag, and the digest."""
-        paths = {
-            flag: self.source if self.how is how else None
-            for flag, how in (('init', How.TAKEN_OVER), ('inflate_from', How.INFLATED))
-        }
-        written = {**paths, 'start_digest': self.digest}
+        taken_over = self.source if self.how is How.TAKEN_OVER else None
+        inflated = self.source if self.how is How.INFLATED else None
+        written = {'init': taken_over, 'inflate_from': inflated, 'start_digest': self.digest}
         if self.how is How.IMAGES:
             # Not as --inflate_from of the same file, which keeps a classifier of the same classes.
             written.update(imagenet=self.source, fresh_classifier=True)

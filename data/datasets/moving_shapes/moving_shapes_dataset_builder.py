@@ -82,7 +82,7 @@ class HardConfig(MovingShapesConfig):
 
 
 class Builder(GeneratedBuilder, skip_registration=True):
-    """Ten classes in five pairs that are mirror images of each other in time."""
+    """Classes in pairs that are mirror images of each other in time: ten, or 22 harder ones."""
 
     VERSION = tfds.core.Version('2.0.0')
     RELEASE_NOTES = {

@@ -70,10 +70,10 @@ def test_every_claim_is_of_an_experiment_and_says_where():
 
 
 def test_a_report_shows_what_the_tiny_runs_do(tmp_path):
-    def leave(name, program, preset, contents):
+    def leave(name, program, preset, contents, **changes):
         folder = tmp_path / 'runs' / name
         folder.mkdir(parents=True)
-        settings = {'program': program, 'preset': preset}
+        settings = {'program': program, 'preset': preset, **changes}
         (folder / 'config.json').write_text(json.dumps(settings))
         (folder / 'results.json').write_text(json.dumps(contents))
         (folder / 'report.md').write_text('# One\n')
@@ -83,6 +83,7 @@ def test_a_report_shows_what_the_tiny_runs_do(tmp_path):
 
     accurate = {'i3d': figures(0.8, 20), 's3d': figures(0.9, 10), 's3d_g': figures(0.905, 11)}
     leave('tiny', 'kinetics', 'tiny', accurate)
+    leave('short', 'kinetics', 'tiny', accurate, overridden={'steps': 9})
     leave('paper', 'kinetics', 'paper', {'i3d': figures(0.1, 20), 's3d': figures(0.2, 10)})
     leave('other', 'feature_embedding', 'tiny', {'i3d': {'Mixed_5c': {'neighbour_agreement': 1}}})
     flags = (f'--runs_dir={tmp_path / "runs"}', f'--workdir={tmp_path / "page"}')
