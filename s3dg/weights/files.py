@@ -1,5 +1,6 @@
 """Reads checkpoint files into dicts from variable name to NumPy array."""
 
+import argparse
 import glob
 import math
 import os
@@ -8,6 +9,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,14 +26,17 @@ def tensorflow_prefix(path):
 
     Args:
       path: what `tf.train.Saver` was given (`model.ckpt`), or any of the files it wrote (`.index`,
-        `.data-00000-of-00001`, `.meta`), or a folder with a `checkpoint` file.
+        `.data-00000-of-00001`, `.meta`), or a folder with a `checkpoint` file, or that of a
+        SavedModel.
 
     Raises:
       WeightsError: where there is none.
     """
     path = pathlib.Path(os.path.expanduser(path))
     prefix = re.sub(r'\.(index|meta|data-\d+-of-\d+)$', '', str(path))
-    if path.is_dir():
+    if (path / 'variables').is_dir():
+        prefix = str(path / 'variables' / 'variables')
+    elif path.is_dir():
         with reading("not a readable TensorFlow checkpoint: its 'checkpoint'", WeightsError):
             state = tf.train.get_checkpoint_state(str(path))
         if state is None:
@@ -79,8 +84,15 @@ STATE_KEYS = ('state_dict', 'model_state_dict', 'model_state', 'model', 'net')
 PREFIXES = ('module.', '_orig_mod.', 'model.')
 
 
+class TorchFile(NamedTuple):
+    """What a torch file holds."""
+
+    arrays: dict[str, np.ndarray]  # the state dict
+    beside: list[str]  # names of the tensors beside it, an optimizer's for instance
+
+
 def read_torch(path):
-    """The tensors of a state dict that `torch.save` wrote, by name.
+    """The `TorchFile` of a state dict that `torch.save` wrote.
 
     Code in the file is never run (`weights_only=True`). A state dict under one of `STATE_KEYS` is
     found, however deep, and the `PREFIXES` that all names have are taken off.
@@ -95,11 +107,23 @@ def read_torch(path):
         import torch
     except ImportError as error:
         raise WeightsError("reading it needs torch: pip install '.[torch]'") from error
-    state = _state_dict(_load_torch(path, torch), torch)
+    content = _load_torch(path, torch)
+    state, place = _state_dict(content, torch)
     stated = sum(value.numel() * value.element_size() for value in state.values())
     _check_size(stated, path.stat().st_size)
     arrays = {name: _to_numpy(name, value, torch) for name, value in state.items()}
-    return _without_prefixes(arrays)
+    beside = sorted(name for name in _tensors(content, torch) if not name.startswith(place))
+    return TorchFile(_without_prefixes(arrays), beside if place else [])
+
+
+def _tensors(content, torch, name=''):
+    """The names of all tensors in what a file holds, with a slash between levels."""
+    if isinstance(content, torch.Tensor):
+        yield name.removesuffix('/')
+    elif isinstance(content, dict | list | tuple):
+        entries = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in entries:
+            yield from _tensors(value, torch, f'{name}{key}/')
 
 
 def _without_prefixes(arrays):
@@ -119,19 +143,38 @@ def _load_torch(path, torch):
                 _check_size(stated, path.stat().st_size)
                 if archive.testzip() is not None:
                     raise WeightsError('not a readable torch file: its check sums are wrong.')
+                if any(name.endswith('/constants.pkl') for name in archive.namelist()):
+                    raise WeightsError(
+                        'a TorchScript program, expected a state dict: in torch, '
+                        "torch.save(torch.jit.load(FILE).state_dict(), 'state.pth') writes one."
+                    )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_harmless()):
             warnings.simplefilter('ignore')  # of formats, whose errors are told below
             return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's text advises to load it all the same, which is for nobody to follow.
         held = re.search(r'GLOBAL (\S+)', str(error))
-        reason = f'it holds {held[1]}' if held else 'it is no pickle, or holds more than tensors'
-        raise WeightsError(
-            f'not a torch state dict: {reason}, and nothing in it was run.'
-        ) from error
+        reason = 'it is no pickle, or holds more than tensors, and nothing in it was run.'
+        if held:
+            reason = (
+                f'it holds {held[1]}, as whole models do, and nothing in it was run; where '
+                f"the model's code is, torch.save(model.state_dict(), 'state.pth') writes one."
+            )
+        raise WeightsError(f'not a torch state dict: {reason}') from error
     except Exception as error:  # whatever a broken file makes torch do
         raise WeightsError('not a readable torch file: none at all, or not a whole one.') from error
+
+
+def _harmless():
+    """What training programs save beside weights, and what runs no code: flags and figures."""
+    known = [argparse.Namespace, np.ndarray, np.dtype]
+    known += [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    for name in ('scalar', '_reconstruct'):
+        function = getattr(np._core.multiarray, name)
+        # Files of NumPy 1 and 2 name it so.
+        known += [(function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')]
+    return known
 
 
 def _check_size(stated, held):
@@ -144,10 +187,13 @@ def _check_size(stated, held):
 
 
 def _state_dict(content, torch):
+    """The state dict in what a file holds, and where: its keys, with a slash after each."""
+    place = ''
     while isinstance(content, dict) and (
         key := next((key for key in STATE_KEYS if isinstance(content.get(key), dict)), None)
     ):
         content = content[key]
+        place += f'{key}/'
     if not isinstance(content, dict) or not content:
         raise WeightsError(f'holds a {type(content).__name__}, expected a state dict of tensors.')
     for name, value in content.items():
@@ -155,7 +201,7 @@ def _state_dict(content, torch):
             raise WeightsError(
                 f'its entry {name!r} is a {type(value).__name__}, expected a state dict of tensors.'
             )
-    return content
+    return content, place
 
 
 def _to_numpy(name, tensor, torch):

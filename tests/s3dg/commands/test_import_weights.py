@@ -78,6 +78,28 @@ def test_torch_files_give_the_published_figures(prefix, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_training_programs_checkpoint_in_half_precision(tmp_path):
+    torch = pytest.importorskip('torch')
+    arrays = golden.arrays('pytorch_i3d_rgb')
+    half = {f'module.{name}': torch.from_numpy(np.asarray(a)) for name, a in arrays.items()}
+    half = {
+        name: value.half() if value.is_floating_point() else value for name, value in half.items()
+    }
+    content = {
+        'epoch': 5,
+        'state_dict': half,
+        'optimizer': {'state': {0: {'momentum_buffer': torch.zeros(3)}}, 'param_groups': []},
+    }
+    torch.save(content, tmp_path / 'best.pth.tar')
+    output, _ = _import('pytorch_i3d', tmp_path / 'best.pth.tar', tmp_path)
+    logits = keras.models.load_model(output)(golden.golden_clip('pytorch_i3d_rgb')).numpy()
+    assert golden.logits_error('pytorch_i3d_rgb', logits) < 0.01  # the precision of halves
+    results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+    assert len(results['variables_left_out']) == 57 + 1  # counters of batches
+    assert results['variables_left_out'][-1] == 'optimizer/state/0/momentum_buffer'
+
+
+@pytest.mark.slow
 def test_an_embedding_is_exported_and_not_classified(tmp_path):
     torch = pytest.importorskip('torch')
     reference = pytest.importorskip('tests.s3dg.weights.torch_reference')

@@ -7,6 +7,7 @@ those names, and the mean and standard deviation of each endpoint.
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,8 @@ CLIPS = {
     'slim_s3dg': (32, 128, 128, 3),
     'deepmind_rgb_imagenet': (32, 128, 128, 3),
     'torchvision_s3d': (32, 224, 224, 3),
+    'pytorch_i3d_rgb': (32, 224, 224, 3),
+    'hassony2_i3d_rgb': (32, 224, 224, 3),
 }
 
 
@@ -53,8 +56,19 @@ def endpoint_error(name, endpoint, activations):
     """Relative difference of an endpoint's mean, or deviation, from the published network's."""
     x = np.asarray(activations, 'float64')
     with np.load(FIGURES / f'{name}.npz') as figures:
-        key = endpoint if endpoint in figures else f'features.{ENDPOINTS.index(endpoint)}'
+        key = next(key for key in _keys(endpoint) if key in figures)
         return np.abs(np.array([x.mean(), x.std()]) / figures[key] - 1.0).max()
+
+
+def _keys(endpoint):
+    """What published networks call an endpoint: it, torchvision, piergiaj and hassony2."""
+    dense = re.sub('^(Conv|MaxPool)2?d?_', lambda match: f'{match[1]}3d_', endpoint)
+    return (
+        endpoint,
+        f'features.{ENDPOINTS.index(endpoint)}',
+        dense,
+        dense[0].lower() + dense[1:],
+    )
 
 
 def kylemin_names(state):

@@ -1,5 +1,6 @@
 """Checkpoint files as users bring them, whole and otherwise."""
 
+import argparse
 import pickle
 import sys
 import zipfile
@@ -95,12 +96,48 @@ def test_torch_state_dict(torch, tmp_path, prefix, key, zipped):
         content = {word: content, 'epoch': 3}
     path = tmp_path / 'model.pth'
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    _same(files.read_torch(path), expected)
+    _same(files.read_torch(path).arrays, expected)
 
 
 def test_torch_bfloat16_becomes_float(torch, tmp_path):
     torch.save({'a.weight': torch.tensor([0.5, 2.0], dtype=torch.bfloat16)}, tmp_path / 'b.pth')
-    np.testing.assert_array_equal(files.read_torch(tmp_path / 'b.pth')['a.weight'], [0.5, 2.0])
+    np.testing.assert_array_equal(
+        files.read_torch(tmp_path / 'b.pth').arrays['a.weight'], [0.5, 2.0]
+    )
+
+
+def test_what_is_beside_a_state_dict_is_counted(torch, tmp_path):
+    """As training programs save it: an optimizer's state, flags, figures."""
+    layer = torch.nn.Linear(2, 3)
+    optimizer = torch.optim.SGD(layer.parameters(), 0.1, momentum=0.9)
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    content = {
+        'epoch': 7,
+        'args': argparse.Namespace(arch='i3d', lr=0.1),
+        'best': np.float64(71.5),
+        'history': np.arange(3.0),
+        'state_dict': layer.state_dict(),
+        'optimizer': optimizer.state_dict(),
+    }
+    torch.save(content, tmp_path / 'model.pth.tar')
+    arrays, beside = files.read_torch(tmp_path / 'model.pth.tar')
+    _same(arrays, {name: value.numpy() for name, value in layer.state_dict().items()})
+    assert beside == [f'optimizer/state/{number}/momentum_buffer' for number in (0, 1)]
+
+
+def test_models_saved_whole_are_told_how_to_save_a_state_dict(torch, tmp_path):
+    torch.save(torch.nn.Linear(2, 3), tmp_path / 'whole.pth')
+    advice = (
+        r"holds torch.nn.modules.linear.Linear.*torch.save\(model.state_dict\(\), 'state.pth'\)"
+    )
+    with pytest.raises(WeightsError, match=advice):
+        files.read_torch(tmp_path / 'whole.pth')
+    with zipfile.ZipFile(tmp_path / 'script.pt', 'w') as archive:  # as torch.jit.save names them
+        for name in ('data.pkl', 'code/__torch__/network.py', 'constants.pkl', 'version'):
+            archive.writestr(f'script/{name}', b'3\n')
+    with pytest.raises(WeightsError, match=r'TorchScript.*torch.jit.load\(FILE\).state_dict\(\)'):
+        files.read_torch(tmp_path / 'script.pt')
 
 
 class _Shout:
@@ -114,7 +151,9 @@ class _Shout:
 def test_code_in_a_pickle_is_not_run(torch, tmp_path):
     path, mark = tmp_path / 'model.pth', tmp_path / 'it_ran'
     torch.save({'a.weight': torch.zeros(3), 'b': _Shout(mark)}, path)
-    with pytest.raises(WeightsError, match='not a torch state dict: it holds .*open, and nothing'):
+    with pytest.raises(
+        WeightsError, match='not a torch state dict: it holds .*open, as .* and nothing'
+    ):
         files.read_torch(path)
     path.write_bytes(pickle.dumps(_Shout(mark)))
     with pytest.raises(WeightsError, match='not a torch state dict'):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from s3dg import weights
 from s3dg.config import ENDPOINTS, NETWORKS
-from tests.s3dg.weights import golden
+from tests.s3dg.weights import golden, tfhub_module
 from tests.s3dg.weights.pseudo_weights import clip, pseudo_weight
 
 TOLERANCE = 1e-4
@@ -22,6 +23,8 @@ def _parameters(network):
         ('slim_s3d', 'slim'),
         ('slim_s3dg', 'slim'),
         ('deepmind_rgb_imagenet', 'deepmind_i3d'),
+        ('pytorch_i3d_rgb', 'pytorch_i3d'),
+        ('hassony2_i3d_rgb', 'hassony2_i3d'),
     ],
 )
 def test_networks_compute_what_the_published_ones_do(name, source):
@@ -137,6 +140,43 @@ def test_flow_file_is_an_i3d_of_two_channels():
     assert two.config.channels == 2
     expected = three(x).numpy()
     assert np.abs(two(x[..., :2]).numpy() - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+# Each source's names of the stem's and of the classifier's variables.
+TORCH_I3D = {
+    'pytorch_i3d': ('Conv3d_1a_7x7.conv3d.weight', 'logits.conv3d'),
+    'hassony2_i3d': ('conv3d_1a_7x7.conv3d.weight', 'conv3d_0c_1x1.conv3d'),
+}
+
+
+@pytest.mark.parametrize(('source', 'names'), TORCH_I3D.items())
+def test_torch_i3d_for_flow_and_for_other_classes(source, names):
+    """As the RGB network whose stem does not look at its third channel, cut to 157 classes."""
+    stem, classifier = names
+    rgb = golden.arrays(f'{source}_rgb')
+    rgb[stem][:, 2] = 0.0
+    flow = {**rgb, stem: rgb[stem][:, :2]}
+    for leaf in ('weight', 'bias'):
+        flow[f'{classifier}.{leaf}'] = rgb[f'{classifier}.{leaf}'][:157]
+    x = clip((16, 224, 224, 3))[None]
+    two = weights.from_arrays(source, flow).network
+    three = weights.from_arrays(source, rgb).network
+    assert (two.config.channels, two.config.num_classes, two.class_names) == (2, 157, None)
+    assert three.class_names[0] == 'abseiling'
+    expected = three(x).numpy()
+    assert np.abs(two(x[..., :2]).numpy() - expected[:, :157]).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_tensorflow_hubs_module_gives_its_logits(tmp_path):
+    arrays = golden.arrays('deepmind_rgb_imagenet')
+    tfhub_module.save(arrays, tmp_path / 'i3d-kinetics-400_1')
+    x = clip((16, 224, 224, 3))[None]
+    module = tf.saved_model.load(str(tmp_path / 'i3d-kinetics-400_1')).signatures['default']
+    expected = module(tf.constant(x / 127.5 - 1, 'float32'))['default'].numpy()
+    imported = weights.load('tfhub_i3d', tmp_path / 'i3d-kinetics-400_1')
+    assert imported.variables_used == len(arrays)
+    logits = imported.network(x).numpy()
+    assert np.abs(logits - expected).max() < TOLERANCE * np.abs(expected).max()
 
 
 def test_kinetics_400_is_named():
