@@ -163,7 +163,11 @@ class Extractor:
 
     def __call__(self, clips):
         """Features, float32 (clips, *shape), of uint8 (clips, T, H, W, C); errors as of `read`."""
-        return require_finite(self._in_batches(clips), 'features')
+        return require_finite(self.compute(clips), 'features')
+
+    def compute(self, clips):
+        """As a call, but what is NaN or infinite stays so."""
+        return self._in_batches(clips)
 
     def of_video(self, path, stride=None, *, frames=None, warn=None):
         """The `VideoFeatures` of a file; memory is bounded by a batch, however long it is.

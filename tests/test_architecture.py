@@ -24,6 +24,7 @@ LAYERS = {
         'commands',
         'program',
         'figures',
+        'extraction',
         'features two_stream',
         'detection',
         'training',

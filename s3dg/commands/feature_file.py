@@ -1,5 +1,10 @@
-"""Files of features, one `.npz` per video: their names, whose they are, and how to write them."""
+"""Files of features: their names, whose they are, and how to write them.
 
+By itself a video has one `.npz`, which says what it is of. In another layout its files are what the
+layout's consumer reads, and a record beside says whose they are.
+"""
+
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -11,11 +16,11 @@ import zipfile
 import numpy as np
 
 from s3dg import files
+from s3dg.commands.inputs import Video
 from s3dg.errors import S3dgError
-from s3dg.files.readers import read_npz
+from s3dg.files.readers import read_json, read_npz
 from s3dg.program.entry import UsageError
-from s3dg.program.workdir import file_identity, home_path
-from s3dg.video.reading import VIDEO_SUFFIXES
+from s3dg.program.workdir import file_identity
 
 # By these arrays a file of features says which video it is of: path, size and time of change.
 _SOURCE_ARRAYS = {'path': 'video', 'bytes': 'video_bytes', 'changed': 'video_changed'}
@@ -29,22 +34,11 @@ class FeatureFileError(S3dgError, ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Video:
-    """A video, by the path that was given."""
-
-    path: pathlib.Path
-    depth: int = 1  # its features are named after this many parts of its path, at least
-
-    @property
-    def absolute(self) -> pathlib.Path:
-        return pathlib.Path(os.path.abspath(self.path))
-
-
-@dataclasses.dataclass(frozen=True)
 class Target:
     """A video, the file for its features, and whether that is there and up to date.
 
     Attributes:
+      path: of the `.npz`, or of the record.
       source: the `video_source` when the video was found: one that changes later, before it is read
         or after, is not up to date.
     """
@@ -53,42 +47,6 @@ class Target:
     path: pathlib.Path
     source: dict | None
     is_done: bool
-
-
-def find_videos(arguments):
-    """The videos that the arguments name, each once: files, and the video files of folders.
-
-    Hidden files and folders are left out, and in folders all files whose names are no video's.
-
-    Raises:
-      UsageError: for a folder without videos.
-    """
-    found = {}
-    for path in map(home_path, arguments):
-        videos = [Video(path)]
-        if os.path.isdir(path):  # not `path.is_dir()`, which fails where a name is too long
-            files_in = _video_files(path, set())
-            videos = [Video(file, len(file.relative_to(path).parts)) for file in files_in]
-            if not videos:
-                suffixes = ' '.join(sorted(VIDEO_SUFFIXES))
-                raise UsageError(f'{path}: found no videos, expected files of {suffixes}.')
-        for video in videos:
-            found.setdefault(video.absolute, video)
-    return list(found.values())
-
-
-def _video_files(folder, seen):
-    """Video files below a folder, by their paths; `seen` keeps links from leading in circles."""
-    if folder.resolve() in seen:
-        return
-    seen.add(folder.resolve())
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith('.'):
-            continue
-        if entry.is_dir():
-            yield from _video_files(entry, seen)
-        elif entry.suffix.lower() in VIDEO_SUFFIXES:
-            yield entry
 
 
 def choose_targets(videos, folder):
@@ -115,6 +73,8 @@ def choose_targets(videos, folder):
 
 def _names(video, folder):
     parts = video.absolute.parts[1:]
+    if video.name is not None:
+        yield folder / f'{video.name}.npz'
     for depth in range(video.depth, len(parts) + 1):
         path = folder.joinpath(*parts[-depth:])
         yield path.with_name(_file_name(path.name))
@@ -155,34 +115,149 @@ def source_arrays(target):
     return {name: source[key] for key, name in _SOURCE_ARRAYS.items()}
 
 
-def write_npz(path, name, blocks, other_arrays):
-    """Writes a `.npz` with one array that is never in memory whole; missing folders are made.
+class NpzSink:
+    """A `.npz` of a video's features, which are never in memory whole; an `extraction.Sink`.
+
+    Where there is one crop the features have no axis of crops; those of two streams are joined
+    along the channels, RGB first.
 
     Args:
-      path: the file, which appears when it is complete.
-      name: of the large array.
-      blocks: its rows in order, float32, at least one at a time. How many there are is known at the
-        end only, so they wait in a nameless file beside.
-      other_arrays: called after the last block; the other arrays, numbers or strings, by name.
+      target: the `Target`; missing folders are made.
+      arrays: numbers and strings, by the names of the file's other arrays.
+      tell: called with the number of windows done, and at the end with the faults of the video.
 
-    Raises:
+    Raises, by its methods:
       OSError: with the name of the file, where it cannot be written (a full disk).
     """
-    header, count = {'descr': '<f4', 'fortran_order': False}, 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        files.unfinished(path) as temporary,
-        tempfile.TemporaryFile(dir=path.parent) as rows,
-        zipfile.ZipFile(temporary, 'w') as file,
-    ):
-        for block in blocks:
-            rows.write(np.ascontiguousarray(block, '<f4').data)
-            count += len(block)
-            header['shape'] = (count, *block.shape[1:])
-        rows.seek(0)
-        for key, value in other_arrays().items():
-            with file.open(f'{key}.npy', 'w') as member:
-                np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
-        with file.open(f'{name}.npy', 'w', force_zip64=True) as member:
-            np.lib.format.write_array_header_1_0(member, header)
-            shutil.copyfileobj(rows, member)
+
+    def __init__(self, target, arrays, tell):
+        self.target, self._arrays, self._tell = target, arrays, tell
+        self.windows, self._header = 0, {'descr': '<f4', 'fortran_order': False}
+        self._stack = contextlib.ExitStack()
+
+    def append(self, rows):
+        if not self.windows:
+            self._open()
+        joined = np.concatenate(list(rows.values()), axis=-1)
+        if joined.shape[1] == 1:
+            joined = joined[:, 0]
+        try:
+            self._rows.write(np.ascontiguousarray(joined, '<f4').data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fspath(self.target.path)) from error
+        self.windows += len(joined)
+        self._header['shape'] = (self.windows, *joined.shape[1:])
+        self._tell(self.windows)
+
+    def _open(self):
+        path = self.target.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = self._stack.enter_context(files.unfinished(path))
+        # How many rows there are is known at the end only, so they wait in a nameless file beside.
+        waiting = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115
+        self._rows = self._stack.enter_context(waiting)
+
+    def finish(self, times, faults):
+        arrays = {
+            **self._arrays,
+            **source_arrays(self.target),
+            'frames_per_second': times.frames_per_second,
+            'frame_times': times.frame_times,
+            'feature_times': times.feature_times,
+        }
+        with self._stack:
+            self._rows.seek(0)
+            with zipfile.ZipFile(self._temporary, 'w') as file:
+                for key, value in arrays.items():
+                    with file.open(f'{key}.npy', 'w') as member:
+                        np.lib.format.write_array(member, np.asarray(value), allow_pickle=False)
+                with file.open('features.npy', 'w', force_zip64=True) as member:
+                    np.lib.format.write_array_header_1_0(member, self._header)
+                    shutil.copyfileobj(self._rows, member)
+        self._tell(self.windows, faults)
+
+    def fail(self, error):
+        with contextlib.suppress(_AbandonedError), self._stack:
+            raise _AbandonedError  # so that nothing appears under the name
+
+
+class _AbandonedError(Exception):
+    """Ends what a sink has open."""
+
+
+class LayoutSink:
+    """The files of a video in a layout, written when all of them are there; an `extraction.Sink`.
+
+    Last comes the record, by which a later run knows that they are done: `target.path`.
+
+    Args:
+      target: the `Target`.
+      layout, name: a `layouts.Layout`, and the id of the video.
+      folder: for the files.
+      tell: as of `NpzSink`.
+    """
+
+    def __init__(self, target, layout, name, folder, tell):
+        self.target, self._layout, self._name = target, layout, name
+        self._folder, self._tell = folder, tell
+        self._rows, self.windows = [], 0
+
+    def append(self, rows):
+        self._rows.append(rows)
+        self.windows += len(next(iter(rows.values())))
+        self._tell(self.windows)
+
+    def finish(self, times, faults):
+        features = {
+            name: np.concatenate([rows[name] for rows in self._rows]) for name in self._rows[0]
+        }
+        written = self._layout.files(self._name, features, times)
+        for name, array in written.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.unfinished(path) as temporary, open(temporary, 'wb') as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+        record = {
+            **(self.target.source or video_source(self.target.video)),
+            'files': list(written),
+            'windows': self.windows,
+            'frames_per_second': times.frames_per_second,
+        }
+        self.target.path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_json(self.target.path, record)
+        self._tell(self.windows, faults)
+
+    def fail(self, error):
+        self._rows.clear()
+
+
+def layout_targets(names, folder, records):
+    """The `Target`s of videos in a layout; their paths are those of the records.
+
+    Args:
+      names: dict from `Video` to its id.
+      folder, records: of the files, and of the records.
+    """
+    targets = []
+    for video, name in names.items():
+        source, path = video_source(video), records / f'{name}.json'
+        found = _read_record(path)
+        is_done = found is not None and {key: found[key] for key in _SOURCE_ARRAYS} == source
+        is_done = is_done and all((folder / file).is_file() for file in found['files'])
+        targets.append(Target(video, path, source, is_done))
+    return targets
+
+
+def _read_record(path):
+    """A record, or None where there is no whole one."""
+    if not path.is_file():
+        return None
+    try:
+        found = read_json(path, FeatureFileError, 'it is written anew')
+        return (
+            found
+            if isinstance(found['files'], list) and set(_SOURCE_ARRAYS) <= set(found)
+            else None
+        )
+    except (FeatureFileError, KeyError, TypeError):
+        return None

@@ -5,10 +5,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from s3dg.video import optical_flow
+from s3dg.video import streams
 
 
 class KeyFrame(NamedTuple):
@@ -73,7 +72,7 @@ def key_frames(
     fields = None
     if with_flow:
         frames, copies = itertools.tee(frames)
-        fields = _Around(_flow(copies), clip_frames)
+        fields = _Around(streams.flow_of(copies), clip_frames)
     around, number = _Around(frames, clip_frames), 0
     while True:
         clip = around.at(number)
@@ -86,11 +85,3 @@ def key_frames(
             number, clip[clip_frames // 2], np.stack(clip), None if flow is None else np.stack(flow)
         )
         number += stride
-
-
-def _flow(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields the flow between frames as datasets store it: uint8 (height, width, 2)."""
-    gray = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
-    for field in optical_flow.flow_fields(gray):
-        image = optical_flow.to_image(field)
-        yield np.stack(np.split(image, 2, axis=1), axis=-1)

@@ -49,6 +49,11 @@ _WRITTEN = (
     *(f'saved_model/{name}' for name in SAVED_MODEL_FILES),
     # s3dg features
     'features/*.npz',
+    'features/*.npy',
+    'records/*.json',
+    'shards/*/config.json',
+    'shards/*/results.json',
+    'shards/*/report.md',
     # s3dg detect
     'detections/*.mp4',
     'detections/*.csv',

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from s3dg.errors import VideoError
-from s3dg.video import reading
+from s3dg.video import sources
 
 # Frames that wait take no more bytes than this, unless a single one does.
 MOST_BYTES = 2**28
@@ -82,13 +82,14 @@ class Reader:
         Frames that are left when the next video is asked for are skipped.
 
         Args:
-          paths: video files; the next one is begun while frames of the one before it wait.
+          paths: video files, or folders of frames; the next one is begun while frames of the one
+            before it wait.
           most_frames: that wait at a time, fewer of large ones (`MOST_BYTES`); one more is in the
             hands of either process.
-          **options: of `reading.read_frames`.
+          **options: of `sources.read_frames`.
 
         Raises:
-          VideoError: by the `Frames`, as `reading.read_frames`, or where the decoder crashes.
+          VideoError: by the `Frames`, as `sources.read_frames`, or where the decoder crashes.
         """
         self._most_frames = most_frames
         self._make_room(most_frames)
@@ -181,7 +182,7 @@ def serve() -> None:
     while True:
         path, options = videos.get()
         try:
-            frames = reading.read_frames(path, **options)
+            frames = sources.read_frames(path, **options)
             for frame in frames:
                 _send((frame, frames.time), output)
             last = frames.faults

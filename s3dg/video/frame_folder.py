@@ -21,6 +21,7 @@ def read_frames(
     frames_per_second: float | None = None,
     frame_size: tuple[int, int] | None = None,
     short_side: int | None = None,
+    crop_size: tuple[int, int] | None = None,
     *,
     bgr: bool = False,
 ) -> reading.Frames:
@@ -40,7 +41,9 @@ def read_frames(
     """
     sampling.check_arguments(frames_per_second, frame_size, short_side)
     timed = _timed(pathlib.Path(path), source_frames_per_second, bgr)
-    return reading.Frames(sampling.sample(timed, frames_per_second, frame_size, short_side))
+    return reading.Frames(
+        sampling.sample(timed, frames_per_second, frame_size, short_side, crop_size)
+    )
 
 
 class _Image:
@@ -60,6 +63,22 @@ def _timed(folder, rate, bgr) -> Iterator[tuple[_Image, float, float]]:
         yield _Image(_decode(file), bgr), k / rate, (k + 1) / rate
 
 
+def holds_frames(folder: str | os.PathLike) -> bool:
+    """Whether a folder holds images whose names end with numbers, and may be read here."""
+    try:
+        return any(_number(file) is not None for file in pathlib.Path(folder).iterdir())
+    except OSError:
+        return False
+
+
+def _number(file: pathlib.Path) -> int | None:
+    """The number at the end of an image's name; None for another file, or a hidden one."""
+    match = re.search(r'[0-9]+\Z', file.stem)
+    if match is None or file.name.startswith('.') or file.suffix.lower() not in SUFFIXES:
+        return None
+    return int(match[0])
+
+
 def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
     numbers = {}
     try:
@@ -69,11 +88,9 @@ def _numbered(folder: pathlib.Path) -> list[pathlib.Path]:
     except OSError as error:
         raise reading.unreadable(error) from None
     for entry in entries:
-        match = re.search(r'[0-9]+\Z', entry.stem)
-        hidden = entry.name.startswith('.')
-        if match is None or hidden or entry.suffix.lower() not in SUFFIXES:
+        number = _number(entry)
+        if number is None:
             continue
-        number = int(match[0])
         if number in numbers:
             raise VideoError(f'frame {number} twice: {numbers[number].name} and {entry.name}')
         numbers[number] = entry

@@ -1,6 +1,5 @@
 """Files of features: whose, how named and written, and the program that makes them."""
 
-import errno
 import json
 import os
 import resource
@@ -13,12 +12,12 @@ import numpy as np
 import pytest
 
 from s3dg import network as networks
-from s3dg.commands import feature_file, features
+from s3dg.commands import feature_file, features, inputs
 from s3dg.config import VideoFormat
 from s3dg.errors import VideoError
+from s3dg.extraction import Times
 from s3dg.files.disk import DiskError
-from s3dg.program.entry import UsageError
-from s3dg.video import ahead, reading
+from s3dg.video import reading
 from s3dg.video.writing import write_video
 from tests import fuzzing, in_process, programs
 from tests.closeness import assert_close
@@ -34,28 +33,12 @@ from tests.s3dg.feature_videos import (
     write,
 )
 
+TIMES = Times(25.0, np.arange(14.0).reshape(7, 2), np.arange(7.0))
+
 
 @pytest.fixture(scope='module')
 def network():
     return create_network()
-
-
-def test_files_and_folders_are_found_once(tmp_path):
-    names = ('b.mp4', 'deep/er/c.AVI', 'deep/notes.txt', '.hidden/d.mp4', 'a.webm', '.e.mp4')
-    for name in names:
-        (tmp_path / 'videos' / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / 'videos' / name).touch()
-    (tmp_path / 'videos' / 'deep' / 'back').symlink_to(tmp_path / 'videos')
-    folder = tmp_path / 'videos'
-    found = feature_file.find_videos([folder / 'b.mp4', folder, folder / 'deep' / '..' / 'a.webm'])
-    assert [(video.path.relative_to(folder).as_posix(), video.depth) for video in found] == [
-        ('b.mp4', 1),
-        ('a.webm', 1),
-        ('deep/er/c.AVI', 3),
-    ]
-    (tmp_path / 'empty').mkdir()
-    with pytest.raises(UsageError, match='empty: found no videos, expected files of .3g2 .3gp'):
-        feature_file.find_videos([tmp_path / 'empty'])
 
 
 def _videos(root, *names):
@@ -63,12 +46,13 @@ def _videos(root, *names):
     for size, name in enumerate(names, 1):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(bytes(size))
-    return feature_file.find_videos([root / name for name in names])
+    return inputs.find_videos([root / name for name in names])
 
 
 def _mark_done(target):
-    source = feature_file.source_arrays(target)
-    feature_file.write_npz(target.path, 'features', [np.zeros(1, 'f4')], lambda: source)
+    sink = feature_file.NpzSink(target, {}, lambda *_: None)
+    sink.append({'rgb': np.zeros((1, 1, 1), 'f4')})
+    sink.finish(TIMES, '')
 
 
 def _names(targets, folder):
@@ -82,7 +66,7 @@ def test_videos_of_one_name_get_folders_of_their_paths(tmp_path):
     expected = ['a.mp4', 'x/a.mp4', 'y/a.mp4', 'z/x/a.mp4', 'a.avi']
     assert _names(targets, folder) == [(f'{name}.npz', False) for name in expected]
     # Below a given folder, the path from there.
-    found = feature_file.find_videos([tmp_path / 'y'])
+    found = inputs.find_videos([tmp_path / 'y'])
     targets = feature_file.choose_targets(found, folder)
     assert _names(targets, folder) == [('a.mp4.npz', False), ('x/a.mp4.npz', False)]
 
@@ -124,79 +108,70 @@ def test_damaged_features_are_of_no_video_or_of_the_right_kind(tmp_path, example
         assert found is None or list(map(type, found.values())) == [str, int, float]
 
     path = tmp_path / 'a.mp4.npz'
-    arrays = feature_file.source_arrays(SimpleNamespace(source=source))
-    feature_file.write_npz(path, 'features', [np.ones((2, 3), 'f4')], lambda: arrays)
+    _mark_done(SimpleNamespace(source=source, path=path))
     fuzzing.check(read, path.read_bytes(), path, examples)
 
 
+def _target(path):
+    return SimpleNamespace(source={'path': '/a.mp4', 'bytes': 3, 'changed': 4.5}, path=path)
+
+
 def test_a_large_array_is_written_row_by_row(tmp_path):
-    rows = np.random.default_rng(0).normal(size=(7, 2, 3)).astype('f4')
-    arrays = {}
-
-    def blocks():
-        for i in range(0, 7, 3):
-            yield rows[i : i + 3]
-        arrays.update({'times': np.arange(4.0), 'name': 'Mixed_5c', 'rate': 25.0})
-
-    path = tmp_path / 'deep' / 'a.npz'
+    rows = np.random.default_rng(0).normal(size=(7, 1, 2, 3)).astype('f4')
+    path, told = tmp_path / 'deep' / 'a.npz', []
     path.parent.mkdir()
     path.with_name('.s3dg-unfinished-abcdefgh.npz').write_bytes(b'left by a kill' * 1000)
-    feature_file.write_npz(path, 'features', blocks(), lambda: arrays)
+    sink = feature_file.NpzSink(
+        _target(path), {'endpoint': 'Mixed_5c'}, lambda *one: told.append(one)
+    )
+    for i in range(0, 7, 3):
+        sink.append({'rgb': rows[i : i + 3]})
+    sink.finish(TIMES, 'a fault')
+    assert told == [(3,), (6,), (7,), (7, 'a fault')]
     assert zipfile.ZipFile(path).testzip() is None
     with np.load(path) as file:
-        assert sorted(file) == ['features', 'name', 'rate', 'times']
-        np.testing.assert_array_equal(file['features'], rows)
+        np.testing.assert_array_equal(file['features'], rows[:, 0])
         assert file['features'].dtype == np.float32
-        assert file['times'].tolist() == [0, 1, 2, 3]
-        assert (str(file['name']), float(file['rate'])) == ('Mixed_5c', 25)
+        assert file['frame_times'].tolist() == TIMES.frame_times.tolist()
+        assert (str(file['endpoint']), float(file['frames_per_second'])) == ('Mixed_5c', 25)
     assert list(path.parent.iterdir()) == [path]
 
 
-def _breaking_off():
-    yield np.zeros((2, 3), 'f4')
-    raise VideoError('truncated')
+def test_streams_are_joined_and_crops_kept(tmp_path):
+    rgb, flow = (np.full((2, 5, 3), value, 'f4') for value in (1, 2))
+    sink = feature_file.NpzSink(_target(tmp_path / 'a.npz'), {}, lambda *_: None)
+    sink.append({'rgb': rgb, 'flow': flow})
+    sink.finish(TIMES, '')
+    with np.load(tmp_path / 'a.npz') as file:
+        assert file['features'].shape == (2, 5, 6)
+        assert file['features'][0, 0].tolist() == [1, 1, 1, 2, 2, 2]
 
 
 def test_a_file_that_cannot_be_completed_is_not_there(tmp_path):
-    with pytest.raises(VideoError):
-        feature_file.write_npz(tmp_path / 'a.npz', 'features', _breaking_off(), dict)
+    sink = feature_file.NpzSink(_target(tmp_path / 'a.npz'), {}, lambda *_: None)
+    sink.append({'rgb': np.zeros((2, 1, 3), 'f4')})
+    sink.fail(VideoError('truncated'))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_is_full_is_named(tmp_path):
+def test_a_disk_that_is_full_is_named_and_what_was_written_is_kept(tmp_path):
     """A limit on the size of files stands for the disk."""
+    tell = lambda *_: None  # noqa: E731
+    first = feature_file.NpzSink(_target(tmp_path / 'a.npz'), {}, tell)
+    first.append({'rgb': np.zeros((1, 1, 1000), 'f4')})
+    first.finish(TIMES, '')
+    target = _target(tmp_path / 'b.npz')
+    target.video = SimpleNamespace(path=tmp_path / 'b.mp4')
+    sink = features._Named(feature_file.NpzSink(target, {}, tell), target, {})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    blocks = (np.zeros((1, 1000), 'f4') for _ in range(100))
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(OSError) as error:
-            feature_file.write_npz(tmp_path / 'a.npz', 'features', blocks, dict)
+        with pytest.raises(DiskError, match='b.npz: .*; the files of features before it are kept'):
+            sink.append({'rgb': np.zeros((100, 1, 1000), 'f4')})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert error.value.filename == str(tmp_path / 'a.npz')
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_was_written_before_the_disk_was_full_is_kept(tmp_path, monkeypatch):
-    targets = [
-        feature_file.Target(
-            feature_file.Video(tmp_path / name), tmp_path / f'{name}.npz', None, False
-        )
-        for name in ('a', 'b')
-    ]
-
-    def extract(extractor, target, *_):
-        if target is targets[1]:
-            raise OSError(errno.ENOSPC, 'No space left on device', str(target.path))
-        return 3
-
-    monkeypatch.setattr(features, 'extract_video', extract)
-    extractor = SimpleNamespace(window=8, reading={})
-    with (
-        ahead.Reader() as reader,
-        pytest.raises(DiskError, match='b.npz: No space left on device; the files of features bef'),
-    ):
-        features.extract_all(extractor, targets, reader, 1, {})
+    sink.fail(None)
+    assert list(tmp_path.iterdir()) == [tmp_path / 'a.npz']
 
 
 @pytest.fixture(scope='module')
@@ -354,7 +329,7 @@ def test_a_name_too_long_for_its_features_is_shortened_and_stays_its_own(tmp_pat
     for path in (*long, same_start, wide, tmp_path / 'c.mp4'):
         path.touch()
     nowhere = 'x' * 5000 + '.mp4'
-    found = feature_file.find_videos([*map(str, long), str(same_start), str(wide), nowhere])
+    found = inputs.find_videos([*map(str, long), str(same_start), str(wide), nowhere])
     targets = feature_file.choose_targets(found, tmp_path / 'features')
     names = [target.path.name for target in targets]
     assert len(set(names)) == 5

@@ -41,7 +41,7 @@ def test_flow_is_that_of_training(count, stride, monkeypatch):
             field[..., 0], field[..., 1] = frame, frame.astype(np.float32) - after
             yield field
 
-    monkeypatch.setattr(module.optical_flow, 'flow_fields', fields)
+    monkeypatch.setattr(module.streams.optical_flow, 'flow_fields', fields)
     found = list(key_frames(iter(numbered(count)), 6, stride, with_flow=True))
     assert [one.number for one in found] == list(range(0, count, stride))
     for one in found:

@@ -1,5 +1,6 @@
 """Windows of videos, against their starts by hand."""
 
+import math
 import weakref
 
 import numpy as np
@@ -46,6 +47,60 @@ def test_windows_are_cut_where_they_begin():
                 np.testing.assert_array_equal(cut, shown)
                 assert shown[-1, min(frames, length) - 1] == length - 1
                 assert stride > frames or set(shown.ravel()) == set(range(length))
+
+
+def test_as_many_windows_as_the_formulas_say():
+    """Those of the tools that read features, for every video, window and stride of any use."""
+    for window in range(8, 65):
+        for stride in range(1, 33):
+            counts = {
+                tail: [len(windows.Cut(window, stride, tail).starts(n)) for n in range(1, 201)]
+                for tail in ('drop', 'zero')
+            }
+            lengths = range(1, 201)
+            # ActionFormer's: floor((N - window) / stride) + 1.
+            assert counts['drop'] == [max((n - window) // stride + 1, 0) for n in lengths]
+            if stride == 16 == window:  # UCF-Crime's
+                assert counts['zero'] == [math.ceil(n / 16) for n in lengths]
+        centred = windows.Cut(window, 1, 'zero', centred=True)  # MS-TCN's
+        assert [len(centred.starts(n)) for n in range(1, 201)] == [*range(1, 201)]
+
+
+def _by_hand(length, frames, stride, tail, centred):
+    """Windows as lists of frames, None where there is none, in plain Python."""
+    found, start = [], -(frames // 2) if centred else 0
+    while True:
+        numbers = range(start, start + frames)
+        if centred and start + frames // 2 >= length:
+            return found
+        if not centred and (start >= length or (found and numbers[-1] - stride >= length - 1)):
+            return found
+        if tail == 'drop' and numbers[-1] >= length:
+            return found
+        if tail == 'repeat':
+            found.append([min(max(k, 0), length - 1) for k in numbers])
+        else:
+            found.append([k if 0 <= k < length else None for k in numbers])
+        start += stride
+
+
+@pytest.mark.parametrize('centred', [False, True])
+@pytest.mark.parametrize('tail', ['drop', 'repeat', 'zero'])
+def test_the_ends_of_videos(tail, centred):
+    if centred and tail == 'drop':
+        with pytest.raises(ValueError, match="found 'drop', expected repeat or zero"):
+            windows.Cut(4, 1, tail, centred)
+        return
+    for length in range(1, 20):
+        for frames in range(1, 9):
+            for stride in range(1, frames + 3):
+                cut = windows.Cut(frames, stride, tail, centred)
+                expected = _by_hand(length, frames, stride, tail, centred)
+                assert list(cut.windows(range(length), lambda frame: None)) == expected
+                numbers = [
+                    [None if n < 0 else n for n in row] for row in cut.numbers(length).tolist()
+                ]
+                assert numbers == expected
 
 
 def test_a_window_comes_with_its_last_frame():

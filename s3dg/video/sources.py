@@ -1,0 +1,24 @@
+"""A video, whatever it comes as: a file, or a folder of numbered frames."""
+
+import os
+
+from s3dg.video import frame_folder, reading
+
+# Frames a second of a folder that nothing else is known of: I3D's, and those of most extractions.
+FOLDER_RATE = 25.0
+
+
+def read_frames(path: str | os.PathLike, folder_rate: float = FOLDER_RATE, **options):
+    """The `reading.Frames` of a video file, or of a folder of frames.
+
+    Args:
+      path: the file or the folder.
+      folder_rate: frames a second at which the images of a folder were taken from their video.
+      **options: as of `reading.read_frames`.
+
+    Raises:
+      VideoError, ValueError: as `reading.read_frames` and `frame_folder.read_frames`.
+    """
+    if os.path.isdir(path):
+        return frame_folder.read_frames(path, folder_rate, **options)
+    return reading.read_frames(path, **options)
