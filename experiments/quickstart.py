@@ -19,7 +19,8 @@ from experiments import train
 from experiments.training import run as training
 from experiments.training.dataset import class_names
 from experiments.training.presets import QUICK
-from s3dg.commands import classify, export
+from s3dg import classification
+from s3dg.commands import export
 from s3dg.figures import plots
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
@@ -68,8 +69,8 @@ def classify_new_videos(model, folder, seed):
         path = folder / f'{name}.avi'
         write_video(path, shapes.video('new', name, 0, seed=seed))
         frames = reading.read_frames(path, **model.video_format.reading)
-        probabilities = classify.video_probabilities(model, frames)
-        rows.append((name, *classify.most_probable(model, probabilities, 1)[0]))
+        probabilities = classification.video_probabilities(model, frames)
+        rows.append((name, *classification.most_probable(model, probabilities, 1)[0]))
     return rows
 
 

@@ -129,6 +129,12 @@ def read_frames(
     return Frames(sampled, video)
 
 
+def nominal_rate(path: str | os.PathLike) -> float | None:
+    """Frames a second that a video file states, if it does; VideoError as `read_frames`."""
+    with _open(pathlib.Path(path)) as container:
+        return _nominal_rate(_picture_stream(container))
+
+
 class VideoFile:
     """A video file that is read once, from its beginning to its end.
 

@@ -22,3 +22,14 @@ def read_frames(path: str | os.PathLike, folder_rate: float = FOLDER_RATE, **opt
     if os.path.isdir(path):
         return frame_folder.read_frames(path, folder_rate, **options)
     return reading.read_frames(path, **options)
+
+
+def frame_rate(path: str | os.PathLike, folder_rate: float = FOLDER_RATE) -> float:
+    """Frames a second that a video file states; `folder_rate` of a folder, or where it does not.
+
+    Raises:
+      VideoError: as `reading.read_frames`.
+    """
+    if os.path.isdir(path):
+        return folder_rate
+    return reading.nominal_rate(path) or folder_rate

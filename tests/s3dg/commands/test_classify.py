@@ -1,5 +1,6 @@
 """What `classify` makes of a video and of a model."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import s3dg
+from s3dg import classification
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import classify
 from s3dg.commands import export as export_program
@@ -24,7 +26,7 @@ def test_frames_smaller_than_the_crop_are_refused(tmp_path):
     video_format = s3dg.VideoFormat(frame_size=None, crop_size=(56, 56), evaluation_frames=8)
     model = SimpleNamespace(video_format=video_format)
     with pytest.raises(VideoError, match='frames of 48x64 .* at least the crop of 56x56'):
-        classify.video_probabilities(model, reading.read_frames(path))
+        classification.video_probabilities(model, reading.read_frames(path))
 
 
 def test_every_window_counts_and_frames_come_at_the_network_s_rate(tmp_path):
@@ -43,7 +45,7 @@ def test_every_window_counts_and_frames_come_at_the_network_s_rate(tmp_path):
     )
     model = SimpleNamespace(video_format=video_format, serve=serve)
     frames = reading.read_frames(tmp_path / 'video.avi', **video_format.reading)
-    found = classify.video_probabilities(model, frames)
+    found = classification.video_probabilities(model, frames)
     assert len(seen) == 2
     np.testing.assert_array_equal(seen[0][2:], seen[1][:2])
     assert [np.diff(one).tolist() for one in seen] == [[2, 2, 2]] * 2
@@ -55,9 +57,9 @@ def test_the_most_probable_classes_come_first():
     probabilities = np.float32([0.125, 0.5, 0.25, 0.125])
     named = SimpleNamespace(class_names=('a', 'b', 'c', 'd'))
     expected = [('b', 0.5), ('c', 0.25), ('a', 0.125)]
-    assert classify.most_probable(named, probabilities, 3) == expected
+    assert classification.most_probable(named, probabilities, 3) == expected
     unnamed = SimpleNamespace(class_names=None)
-    assert classify.most_probable(unnamed, probabilities, 1) == [('class 1', 0.5)]
+    assert classification.most_probable(unnamed, probabilities, 1) == [('class 1', 0.5)]
 
 
 @pytest.fixture(scope='module')
@@ -83,7 +85,7 @@ def test_a_saved_network_answers_as_its_saved_model(models, frames, tmp_path):
     video = np.random.default_rng(frames).integers(0, 256, (frames, 50, 70, 3)).astype('uint8')
     write_video(tmp_path / 'video.mp4', video, 25)
     one, other = (
-        classify.video_probabilities(model, _frames(model, tmp_path / 'video.mp4'))
+        classification.video_probabilities(model, _frames(model, tmp_path / 'video.mp4'))
         for model in map(loading.load_model, models)
     )
     np.testing.assert_allclose(one, other, atol=1e-4)
@@ -140,7 +142,7 @@ import os
 from s3dg.video import ahead, reading
 read, serve = reading.read_frames, ahead.serve
 reading.read_frames = lambda path, **how: (
-    os.abort() if path.endswith("crash.mp4") else read(path, **how)
+    os.abort() if str(path).endswith("crash.mp4") else read(path, **how)
 )
 """
 
@@ -170,3 +172,84 @@ def test_a_damaged_export_is_made_again(models, tmp_path):
             (output / 'variables' / 'variables.index').write_bytes(b'cut')
         assert in_process.call(export_program, *words) is None
         assert loading.load_model(output).class_names == ('a', 'b', 'c')
+
+
+# Answers by colour: how red, green and blue a window is.
+COLOURS = ('red', 'green', 'blue')
+
+
+class _ByColour:
+    video_format = s3dg.VideoFormat(
+        10.0, (32, 32), crop_size=(24, 24), clip_frames=8, evaluation_frames=16
+    )
+    config = SimpleNamespace(head='classifier', channels=3, num_classes=3)
+    class_names = COLOURS
+
+    def serve(self, video):
+        return {'logits': tf.constant(video.mean((1, 2, 3)) / 10, 'float32')}
+
+
+def _pieces(path, lengths):
+    """A video at 20 frames a second with a second or so of each colour."""
+    frames = np.zeros((sum(lengths), 32, 32, 3), 'uint8')
+    first = 0
+    for colour, length in enumerate(lengths):
+        frames[first : first + length, ..., colour] = 255
+        first += length
+    write_video(path, frames, 20, 'FFV1')
+
+
+@pytest.fixture
+def by_colour(monkeypatch, tmp_path):
+    monkeypatch.setattr(classify, 'load_model', lambda path: _ByColour())
+    _pieces(tmp_path / 'three.avi', (50, 34, 61))
+    return tmp_path
+
+
+def test_segments_of_three_known_pieces(by_colour, capsys):
+    """Borders at 2.5 and 4.2 seconds, found within a stride of 0.2 seconds."""
+    words = ['--model=m', '--segments', '--stride=2', f'--workdir={by_colour / "run"}']
+    assert in_process.call(classify, *words, by_colour / 'three.avi') == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in out[1:]] == ['red', 'green', 'blue']
+    folder = by_colour / 'run' / 'segments'
+    found = json.loads((folder / 'three.json').read_text())
+    assert [one['class'] for one in found['segments']] == ['red', 'green', 'blue']
+    borders = [(one['start'], one['end']) for one in found['segments']]
+    np.testing.assert_allclose(np.ravel(borders), [0, 2.5, 2.5, 4.2, 4.2, 7.25], atol=0.2)
+    assert len(found['windows']) == 34  # of 73 frames, the last one ending with the video
+    rows = (folder / 'three.csv').read_text().splitlines()
+    assert rows[0] == 'video,start,end,class,score'
+    assert len(rows) == 4
+    (task,) = json.loads((folder / 'three.label_studio.json').read_text())
+    ranges = [one['value']['ranges'][0] for one in task['predictions'][0]['result']]
+    assert task['data']['frames_per_second'] == 20  # of the file, not of the network
+    ends = [one['end'] for one in ranges]
+    np.testing.assert_allclose(ends, [50, 84, 145], atol=4)
+    assert [one['start'] for one in ranges] == [1, ends[0] + 1, ends[1] + 1]
+    assert (folder / 'three.png').stat().st_size > 5000
+
+
+def test_answers_as_rows(by_colour, capsys):
+    (by_colour / 'list.csv').write_text('path\nthree.avi\n')
+    assert in_process.call(classify, '--model=m', '--csv', '--top=1', by_colour / 'list.csv') == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header == 'video,rank,class,probability'
+    assert row.startswith(f'{by_colour / "three.avi"},1,blue,')
+    words = ['--model=m', '--csv', '--segments', f'--workdir={by_colour / "run"}']
+    assert in_process.call(classify, *words, by_colour / 'three.avi') == 0
+    assert capsys.readouterr().out.count('\n') == 4
+    assert in_process.call(classify, '--model=m', '--csv', '--json', 'v.mp4') == 2
+    assert '--csv: found --json too' in capsys.readouterr().err
+
+
+def test_folders_of_frames_are_classified(by_colour, capsys):
+    import cv2
+
+    (by_colour / 'frames').mkdir()
+    for number in range(20):
+        frame = np.zeros((32, 32, 3), 'uint8')
+        frame[..., 0] = 255  # blue for OpenCV
+        cv2.imwrite(str(by_colour / 'frames' / f'{number:03d}.png'), frame)
+    assert in_process.call(classify, '--model=m', '--top=1', by_colour / 'frames') == 0
+    assert capsys.readouterr().out.split()[-1] == 'blue'
