@@ -30,7 +30,7 @@ LAYERS = {
         'saving',
         'inference',
         'weights',
-        'answers cost network config fields head layers normalization operations',
+        'answers cost frechet network config fields head layers normalization operations',
         'video',
         'progress',
         'files',

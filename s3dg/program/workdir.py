@@ -49,6 +49,9 @@ _WRITTEN = (
     *(f'saved_model/{name}' for name in SAVED_MODEL_FILES),
     # s3dg features
     'features/*.npz',
+    # s3dg fvd
+    'real.npz',
+    'generated.npz',
     # s3dg detect
     'detections/*.mp4',
     'detections/*.csv',
