@@ -203,7 +203,11 @@ def test_videos_and_folders_of_frames_are_found(tmp_path):
 
 @pytest.fixture(scope='module')
 def network():
-    return randomized(create_network())
+    """With logits in the hundreds: those of a narrow one differ by thousandths."""
+    network = randomized(create_network())
+    for variable in network.get_layer('logits').variables:
+        variable.assign(1000 * variable)
+    return network
 
 
 @pytest.fixture(scope='module')
@@ -262,7 +266,7 @@ def test_the_distance_is_the_one_computed_by_hand(network, work, original):
     features = {side: features_by_hand(network, frames[side], False) for side in frames}
     expected = distance_by_scipy(features['real'], features['generated'])
     assert results['fvd'] == pytest.approx(expected, rel=1e-3)
-    assert expected > 1e-4
+    assert expected > 0.1
     for side, count in (('real', 5), ('generated', 6)):
         with np.load(workdir / f'{side}.npz') as found:
             assert found['count'] == count
