@@ -371,7 +371,8 @@ def test_statistics_stand_for_their_videos(network, work, original, tmp_path, ca
     real = workdir / 'real.npz'
     # Their network may have been saved again, elsewhere.
     network.save(tmp_path / 'model.keras')
-    found = call(tmp_path, real, work / 'generated', workdir=tmp_path / 'run')
+    words = (real, work / 'generated', '--batch_size=3')
+    found = call(tmp_path, *words, workdir=tmp_path / 'run')
     assert found['fvd'] == pytest.approx(results['fvd'], rel=1e-6)
     assert found['real']['statistics'] == str(real)
     assert [path.name for path in (tmp_path / 'run').glob('*.npz')] == ['generated.npz']
