@@ -19,7 +19,7 @@ from experiments import train
 from experiments.training import run as training
 from experiments.training.dataset import class_names
 from experiments.training.presets import QUICK
-from s3dg import classification
+from s3dg.analysis import classification
 from s3dg.commands import export
 from s3dg.figures import plots
 from s3dg.program import entry

@@ -9,20 +9,22 @@ from s3dg.config import ConfigError
 class InBatches:
     """A function of a batch of clips, made one of any number of clips.
 
-    Every batch has the same shape, so that the function is traced once: the last, smaller one is
-    filled up with zeros, and what becomes of those is cut off.
+    Batches of clips of one shape have one shape, so that the function is traced once: the last,
+    smaller one is filled up with zeros, and what becomes of those is cut off.
 
     Args:
       function: takes a tensor (clips, ...), or a dict of them, and returns one, or a dict of them.
         Each device runs it on its share of a batch.
       batch_size: clips of a batch, over all devices; an attribute too.
       strategy: the devices; default those of the strategy in whose scope it is made, else one.
+      any_length: whether clips of a second shape make a graph for all shapes, and not each one its
+        own: for clips of many lengths.
 
     Raises:
       ConfigError: where the devices cannot have equal shares of a batch.
     """
 
-    def __init__(self, function, batch_size, strategy=None):
+    def __init__(self, function, batch_size, strategy=None, any_length=False):
         self._strategy = strategy or tf.distribute.get_strategy()
         self.batch_size = batch_size
         devices = self._strategy.num_replicas_in_sync
@@ -30,7 +32,9 @@ class InBatches:
             raise ConfigError(
                 f'batch_size: found {batch_size}, expected a multiple of the {devices} devices.'
             )
-        self._of_devices = tf.function(lambda clips: self._strategy.run(function, (clips,)))
+        self._of_devices = tf.function(
+            lambda clips: self._strategy.run(function, (clips,)), reduce_retracing=any_length
+        )
 
     def __call__(self, clips):
         """What the function returns for clips, as NumPy arrays.

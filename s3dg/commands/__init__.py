@@ -19,6 +19,7 @@ VERBS = {
     for name, takes_arguments, summary in (
         ('classify', True, 'names what is seen in videos'),
         ('features', True, 'writes features of videos to files'),
+        ('fvd', True, 'tells how far generated videos are from real ones'),
         ('detect', True, 'draws found actions onto videos, and writes them as rows'),
         ('import-weights', False, 'makes a network of a released checkpoint'),
         ('export', False, 'makes a SavedModel of a network'),

@@ -31,8 +31,9 @@ import sys
 from absl import flags
 
 from s3dg import files
+from s3dg.analysis.classification import class_names, most_probable, over_time, video_probabilities
+from s3dg.analysis.segments import Rules, SegmentError, find_segments, label_studio
 from s3dg.answers import NonFiniteAnswerError
-from s3dg.classification import class_names, most_probable, over_time, video_probabilities
 from s3dg.commands.inputs import find_videos, video_id
 from s3dg.errors import VideoError
 from s3dg.figures.timeline import Thumbnails, draw_timeline
@@ -42,7 +43,6 @@ from s3dg.program.flags import required
 from s3dg.program.loading import load_model, require_classes, require_rgb
 from s3dg.program.number_flags import MOST_FRAMES, define_count, define_number
 from s3dg.program.workdir import workdir_path
-from s3dg.segments import Rules, SegmentError, find_segments, label_studio
 from s3dg.video import ahead, sources
 
 FLAGS = flags.FLAGS

@@ -3,9 +3,9 @@
 import dataclasses
 import math
 
+from s3dg.analysis.extraction import Extraction
 from s3dg.commands import layouts
 from s3dg.config import ConfigError
-from s3dg.extraction import Extraction
 from s3dg.features import Extractor
 from s3dg.program import entry
 from s3dg.program.loading import load_network, require_rgb

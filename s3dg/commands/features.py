@@ -58,11 +58,11 @@ import time
 
 from absl import flags
 
+from s3dg.analysis.extraction import extract
 from s3dg.commands import feature_file, feature_plan, layouts
 from s3dg.commands.feature_plan import CROPS, MOST_RATE, STREAMS, FeatureOptions
 from s3dg.commands.inputs import find_videos
 from s3dg.config import ENDPOINTS
-from s3dg.extraction import extract
 from s3dg.features import LOGITS, POOLED_AXES
 from s3dg.files import locks, readable
 from s3dg.files.disk import DiskError

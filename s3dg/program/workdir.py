@@ -54,6 +54,9 @@ _WRITTEN = (
     'shards/*/config.json',
     'shards/*/results.json',
     'shards/*/report.md',
+    # s3dg fvd
+    'real.npz',
+    'generated.npz',
     # s3dg detect
     'detections/*.mp4',
     'detections/*.csv',

@@ -30,6 +30,20 @@ def test_any_number_of_clips_in_one_graph():
     assert traced == [(3, 4, 5)]
 
 
+def test_clips_of_any_length_in_two_graphs():
+    traced = []
+
+    def sums(clips):
+        traced.append(tuple(clips.shape))
+        return tf.reduce_sum(tf.cast(clips, 'float32'), (1, 2))
+
+    in_batches = InBatches(sums, 2, any_length=True)
+    for length in (4, 4, 6, 9, 5, 4):
+        clips = np.random.default_rng(length).integers(0, 256, (3, length, 5)).astype('uint8')
+        np.testing.assert_array_equal(in_batches(clips), clips.astype('float32').sum((1, 2)))
+    assert traced == [(2, 4, 5), (2, None, 5)]
+
+
 def test_devices_have_equal_shares():
     three = types.SimpleNamespace(num_replicas_in_sync=3)
     with pytest.raises(ConfigError, match='batch_size: found 4, expected a multiple of the 3 dev'):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import s3dg
-from s3dg import classification
+from s3dg.analysis import classification
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import classify
 from s3dg.commands import export as export_program

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from s3dg import network as networks
+from s3dg.analysis.extraction import Times
 from s3dg.commands import feature_file, features, inputs
 from s3dg.config import VideoFormat
 from s3dg.errors import VideoError
-from s3dg.extraction import Times
 from s3dg.files.disk import DiskError
 from s3dg.video import reading
 from s3dg.video.writing import write_video

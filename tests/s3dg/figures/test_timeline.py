@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from s3dg.classification import OverTime
+from s3dg.analysis.classification import OverTime
+from s3dg.analysis.segments import Rules, find_segments
 from s3dg.figures.timeline import Thumbnails, draw_timeline
-from s3dg.segments import Rules, find_segments
 
 
 def test_thumbnails_are_spread_over_a_video_of_any_length():

@@ -8,8 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from s3dg.analysis.segments import stretches
 from s3dg.errors import VideoError
-from s3dg.segments import stretches
 from s3dg.video import sampling
 from s3dg.video.windows import Cut, cut_windows
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from s3dg import network as networks
+from s3dg.analysis.extraction import Extraction, extract
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.errors import VideoError
-from s3dg.extraction import Extraction, extract
 from s3dg.features import Extractor
 from s3dg.video import crops
 from s3dg.video.windows import Cut

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from s3dg import segments
-from s3dg.segments import Rules, Segment, find_segments, label_studio, stretches
+from s3dg.analysis import segments
+from s3dg.analysis.segments import Rules, Segment, find_segments, label_studio, stretches
 
 
 def _spans(count, seconds=1.0):
