@@ -24,7 +24,7 @@ LAYERS = {
         'commands',
         'program',
         'figures',
-        'features two_stream',
+        'explanation features two_stream',
         'detection',
         'training',
         'saving',

@@ -20,6 +20,7 @@ VERBS = {
         ('classify', True, 'names what is seen in videos'),
         ('features', True, 'writes features of videos to files'),
         ('detect', True, 'draws found actions onto videos, and writes them as rows'),
+        ('explain', True, 'shows where and when videos speak for a class'),
         ('import-weights', False, 'makes a network of a released checkpoint'),
         ('export', False, 'makes a SavedModel of a network'),
         ('cost', False, 'counts the parameters and multiply-adds of a network'),
