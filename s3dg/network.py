@@ -210,6 +210,10 @@ class Network(keras.Model):
         """A Keras model from clips to a dict of the activations at several endpoints."""
         return keras.Model(self.inputs[0], {name: self._activation(name) for name in names})
 
+    def after(self, name):
+        """A Keras model from the activations at an endpoint to what the network returns."""
+        return keras.Model(self._activation(name), self.outputs[0])
+
     def _activation(self, name):
         if name not in self._activations:
             known = ', '.join(self._activations)

@@ -24,7 +24,7 @@ LAYERS = {
         'commands',
         'program',
         'figures',
-        'analysis',
+        'analysis explanation',
         'features two_stream',
         'detection',
         'training',

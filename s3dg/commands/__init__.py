@@ -21,6 +21,7 @@ VERBS = {
         ('features', True, 'writes features of videos to files'),
         ('fvd', True, 'tells how far generated videos are from real ones'),
         ('detect', True, 'draws found actions onto videos, and writes them as rows'),
+        ('explain', True, 'shows where and when videos speak for a class'),
         ('import-weights', False, 'makes a network of a released checkpoint'),
         ('export', False, 'makes a SavedModel of a network'),
         ('cost', False, 'counts the parameters and multiply-adds of a network'),

@@ -55,7 +55,6 @@ FLAGS = flags.FLAGS
 
 _MEASURED = 32  # frames whose times give the rate of a video
 _RATE_OF_ONE_FRAME = 25.0  # frames a second
-_LARGEST_FRACTION = 65_535
 _LONGEST_LINE, _LAST_BYTES = 100_000, 200  # of a JSON file: its head, and its counts
 _KEPT = 'what was done before is kept; make room and run the same command again'
 
@@ -101,12 +100,6 @@ def _rate(timed):
     times = np.array([time for _, time in first])
     rate = sampling.mean_frames_per_second(times) if len(first) > 1 else _RATE_OF_ONE_FRAME
     return rate, itertools.chain(first, timed)
-
-
-def _writable(rate):
-    """The rate that the file of drawn frames states: MPEG-4 has fractions up to 65,535."""
-    digits = next(d for d in (2, 1, 0, -1, -2, -3) if rate * 10**d <= _LARGEST_FRACTION)
-    return round(rate, digits)
 
 
 def found_in(detector, frames, stride, batch_size):
@@ -200,18 +193,12 @@ def detect_video(detector, frames, targets, name, identity, options, progress):
                     used = colours(labels)
                 counts['frames'] += 1
                 progress(counts['frames'])
-                yield _even(draw_boxes(frame, boxes, texts, used))
+                yield video_files.even(draw_boxes(frame, boxes, texts, used))
 
-        video_files.write_video(targets[0], drawn(), _writable(rate))
+        video_files.write_video(targets[0], drawn(), video_files.stated_rate(rate))
         counted = {name: counts[name] for name in ('frames', 'boxes')}
         document.write('\n], ' + json.dumps(counted)[1:] + '\n')
     return counts['frames'], counts['boxes']
-
-
-def _even(frame):
-    """A frame of even height and width, which MPEG-4 needs: the last row or column is doubled."""
-    height, width = frame.shape[:2]
-    return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], 'edge')
 
 
 def choose_targets(path, folder, inputs):

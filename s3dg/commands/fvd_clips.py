@@ -82,8 +82,9 @@ PROTOCOLS = {
 
 def resize(frame: np.ndarray, protocol: Protocol) -> np.ndarray:
     """A uint8 frame (height, width, 3) at the protocol's size: float32, 0 to 255, not rounded."""
-    resized = tf.compat.v1.image.resize_bilinear(
-        frame[None], protocol.size, half_pixel_centers=protocol.half_pixel_centers
+    # What `tf.compat.v1.image.resize_bilinear` is, without its warning that it is old.
+    resized = tf.raw_ops.ResizeBilinear(
+        images=frame[None], size=protocol.size, half_pixel_centers=protocol.half_pixel_centers
     )
     return resized.numpy()[0]
 

@@ -61,6 +61,10 @@ _WRITTEN = (
     'detections/*.mp4',
     'detections/*.csv',
     'detections/*.json',
+    # s3dg explain
+    'explain/*.mp4',
+    'explain/*.png',
+    'explain/*.npz',
     # cost_table
     'networks.csv',
     'layers.csv',

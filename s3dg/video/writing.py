@@ -13,6 +13,7 @@ from s3dg.errors import VideoError
 from s3dg.video.reading import check_name
 
 _MOST_JPEG = 65500  # pixels of a side
+_LARGEST_FRACTION = 65_535  # of MPEG-4
 
 
 def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> bytes:
@@ -35,6 +36,18 @@ def encode_jpeg(frame: np.ndarray, quality: int = 95, *, bgr: bool = False) -> b
     if not done:
         raise RuntimeError(f'OpenCV could not encode a frame of shape {frame.shape} as JPEG')
     return encoded.tobytes()
+
+
+def stated_rate(rate: float) -> float:
+    """The rate that an MPEG-4 file of frames at `rate` states: it has fractions up to 65,535."""
+    digits = next(d for d in (2, 1, 0, -1, -2, -3) if rate * 10**d <= _LARGEST_FRACTION)
+    return round(rate, digits)
+
+
+def even(frame: np.ndarray) -> np.ndarray:
+    """A frame of even height and width, which MPEG-4 needs: the last row or column is doubled."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], 'edge')
 
 
 def write_video(

@@ -44,7 +44,7 @@ NONSENSE = ('-1', str(10**12), str(10**30), '9' * 5000, 'nan', 'inf', '-inf', ''
 
 
 def test_all_programs_are_tried():
-    assert len(PROGRAMS) == 26
+    assert len(PROGRAMS) == 27
     assert {'experiments.train', 'experiments.convert', 's3dg.commands.features'} <= set(PROGRAMS)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests import programs
+from tests.experiments.explained_shapes import find_peaks
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,15 @@ def test_s3d_g_reads_the_order_of_frames(quickstart):
     new_videos = results['new_videos']
     assert len(new_videos) == len(list((quickstart / 'new_videos').glob('*.avi'))) == 10
     assert sum(name == row['taken_for'] for name, row in new_videos.items()) >= 9
+
+
+def test_heat_peaks_at_the_shape(quickstart):
+    """The hottest cell of 9 in 10 videos, where it would be by chance in one of five."""
+    network = keras.models.load_model(quickstart / 'model.keras')
+    inside, shares = find_peaks(network, 10)
+    assert len(inside) == 100
+    assert inside.mean() >= 0.9
+    assert shares.mean() < 0.25
 
 
 def test_killed_runs_end_with_the_weights_of_an_uninterrupted_one(data_dir, tmp_path):

@@ -65,7 +65,7 @@ def test_help_is_quick_and_needs_no_tensorflow(start, script, tmp_path):
 
 def test_what_is_no_verb_is_named():
     done = run('-m', 's3dg', 'clasify\n', 'a.mp4', code=2)
-    verbs = 'classify, features, fvd, detect, import-weights, export, cost'
+    verbs = 'classify, features, fvd, detect, explain, import-weights, export, cost'
     assert done.stderr == f"error: found 'clasify\\n', expected a verb: {verbs}\n"
     assert run('-m', 's3dg', code=2).stdout == run('-m', 's3dg', '--help').stdout
 

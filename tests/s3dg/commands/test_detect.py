@@ -216,17 +216,3 @@ def test_few_frames_wait(stride, detector, tmp_path):
     detect.detect_video(detector, Frames(), targets, 'v', {}, options, progress)
     assert decoded == 400
     assert most <= 32  # the first frames, whose times give the rate
-
-
-@pytest.mark.parametrize(('rate', 'written'), [(29.97, 29.97), (239.7612, 239.76), (1e3, 1e3)])
-def test_any_rate_can_be_written(rate, written, tmp_path):
-    assert detect._writable(rate) == pytest.approx(written, rel=1e-3)
-    write_video(tmp_path / 'v.mp4', [np.zeros((48, 64, 3), np.uint8)] * 3, detect._writable(rate))
-
-
-def test_odd_sizes_grow_by_a_pixel():
-    frame = np.random.default_rng(0).integers(0, 255, (49, 65, 3), np.uint8)
-    grown = detect._even(frame)
-    assert grown.shape == (50, 66, 3)
-    assert np.array_equal(grown[:49, :65], frame)
-    assert detect._even(grown).shape == (50, 66, 3)

@@ -51,3 +51,19 @@ def test_sides_that_jpeg_cannot_state_are_refused(capfd):
     with pytest.raises(VideoError, match='1x65501 .* at most 65500'):
         writing.encode_jpeg(np.zeros((1, 65_501, 3), np.uint8))
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize(('rate', 'written'), [(29.97, 29.97), (239.7612, 239.76), (1e3, 1e3)])
+def test_any_rate_can_be_written(rate, written, tmp_path):
+    assert writing.stated_rate(rate) == pytest.approx(written, rel=1e-3)
+    writing.write_video(
+        tmp_path / 'v.mp4', [np.zeros((48, 64, 3), np.uint8)] * 3, writing.stated_rate(rate)
+    )
+
+
+def test_odd_sizes_grow_by_a_pixel():
+    frame = np.random.default_rng(0).integers(0, 255, (49, 65, 3), np.uint8)
+    grown = writing.even(frame)
+    assert grown.shape == (50, 66, 3)
+    assert np.array_equal(grown[:49, :65], frame)
+    assert writing.even(grown).shape == (50, 66, 3)
