@@ -44,7 +44,8 @@ latest call. A file holds
 In other layouts the files are named after the video without its suffix, or by the list.
 
 A process of its own decodes the videos, each once, while the network computes. Memory is bounded by
---batch_size windows, of one video or several, however long they are. A video that cannot be read is
+--batch_size windows, of one video or several, however long they are; in other layouts than npz the
+features of a video are held too. A video that cannot be read is
 named with the reason, the others are done, and the exit code is 1. The same command again does what
 is missing, and videos that have changed since; more videos may be added to the same workdir.
 --shard=K/N does every Nth video, from the Kth (0 to N-1) on: N processes with the same workdir, on
@@ -256,11 +257,13 @@ def main(arguments):
         with strategy.scope():
             layout, networks = feature_plan.load_networks(options)
         extraction, settings = feature_plan.create_extraction(options, layout, networks, strategy)
-        models = [path for path in (FLAGS.model, FLAGS.flow_model) if path is not None]
+        given = {name: FLAGS[name].value for name in ('model', 'flow_model')}
+        models = [path for path in given.values() if path is not None]
         settings = {'model': file_identity(models[0]), **settings}
         if len(models) > 1:
             settings['flow_model'] = file_identity(models[1])
-        inputs = [('model', path) for path in models] + [('video', one.path) for one in videos]
+        inputs = [(f'--{name}', path) for name, path in given.items()]
+        inputs += [('video', one.path) for one in videos]
         this, workdir = open_run(FLAGS.workdir, settings, inputs, FLAGS.overwrite, shard)
         arrays = {'endpoint': layout.endpoint, 'pool': FLAGS.pool, 'model': models[0]}
         targets, create = choose_sinks(layout, videos, workdir, arrays, shard)
