@@ -42,7 +42,7 @@ class GradCam:
         self._heat = heat
 
     def __call__(self, clips, label):
-        """Heat, float32 (batch, t, h, w) of at least 0: what each cell adds to the logit.
+        """Heat, float32 (batch, t, h, w) of at least 0, in the unit of the logit.
 
         Args:
           clips: uint8 (batch, time, height, width, channels), cropped.

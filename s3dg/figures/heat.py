@@ -70,4 +70,4 @@ def filmstrip(frames, heated, seconds, title, path):
                 axes.spines[:].set_visible(False)
         for axes, second in zip(panels[1], seconds, strict=True):
             axes.set_xlabel(f'{second:.2f} s', fontsize=8)
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(title, fontsize=10, parse_math=False)  # classes may have any name

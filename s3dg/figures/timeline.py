@@ -64,7 +64,8 @@ def draw_timeline(path, title, names, answers, segments, thumbnails):
             left = first + number * width
             strip.imshow(frame, extent=(left, left + 0.97 * width, 0, height), aspect='auto')
             strip.text(left, -0.02, f'{seconds:.1f} s', va='top', fontsize=8)
-        strip.set(xlim=(first, last), ylim=(-0.05, None), title=title)
+        strip.set(xlim=(first, last), ylim=(-0.05, None))
+        strip.set_title(title, parse_math=False)  # files may have any name
         strip.axis('off')
         for label in shown:
             curves.stairs(
