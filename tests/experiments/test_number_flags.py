@@ -29,6 +29,7 @@ PROGRAMS = sorted(
 MAY_BE_ZERO = {
     'evaluate_every',
     'frames_per_second',
+    'gap',
     'gpu_rate',
     'learning_rate',
     'least_score',
@@ -36,7 +37,9 @@ MAY_BE_ZERO = {
     'max_skipped_fraction',
     'momentum',
     'seed',
+    'shortest',
     'split_seed',
+    'threshold',
     'validation_fraction',
     'weight_decay',
 }
