@@ -52,12 +52,10 @@ class OverTime:
       probabilities: float32 (windows, classes).
       spans: float64 (windows, 2), seconds from the start of the file: from when to when each
         window's answer stands, as of `segments.stretches`.
-      mean: float32 (classes,), the probabilities of the mean of all windows' logits.
     """
 
     probabilities: np.ndarray
     spans: np.ndarray
-    mean: np.ndarray
 
 
 def over_time(model, frames, window, stride, note=None):
@@ -87,7 +85,7 @@ def over_time(model, frames, window, stride, note=None):
     if not len(logits):
         raise VideoError('it has no frames')
     spans = stretches(np.array(times), cut.starts(len(times)), window)
-    return OverTime(_softmax(logits), spans, _softmax(logits.mean(axis=0)))
+    return OverTime(_softmax(logits), spans)
 
 
 def class_names(model, number):

@@ -39,7 +39,7 @@ import numpy as np
 from absl import flags
 
 from s3dg import files
-from s3dg.analysis.classification import video_probabilities
+from s3dg.analysis.classification import class_names, video_probabilities
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import feature_file
 from s3dg.commands.inputs import find_videos
@@ -126,9 +126,7 @@ class Explainer:
                 f'--window: {self.window} frames of {crop_size[0]}x{crop_size[1]} leave nothing at '
                 f'{self.endpoint}, expected a longer window.'
             )
-        self.names = network.class_names or tuple(
-            f'class {label}' for label in range(network.config.num_classes)
-        )
+        self.names = class_names(network, network.config.num_classes)
         self._grad_cam = GradCam(network, self.endpoint)
 
     def _resized(self, frames):

@@ -52,7 +52,6 @@ is missing, and videos that have changed since; more videos may be added to the 
 one machine or many, do all. Without --shard the same command then lists what they did.
 """
 
-import contextlib
 import hashlib
 import re
 import time
@@ -65,8 +64,7 @@ from s3dg.commands.feature_plan import CROPS, MOST_RATE, STREAMS, FeatureOptions
 from s3dg.commands.inputs import find_videos
 from s3dg.config import ENDPOINTS
 from s3dg.features import LOGITS, POOLED_AXES
-from s3dg.files import locks, readable
-from s3dg.files.disk import DiskError
+from s3dg.files import disk, locks, readable
 from s3dg.network import POOLED_FEATURES
 from s3dg.program import entry
 from s3dg.program.flags import define_runtime_flags, define_workdir_flags, read
@@ -86,6 +84,7 @@ from s3dg.video import ahead, sources, windows
 FLAGS = flags.FLAGS
 
 _ATTEMPTS = 60  # a second apart, where another shard compares its settings
+_KEPT = 'the files of features before it are kept; make room and run the same command again'
 _LISTED = 20  # rows of a table in report.md, at most; results.json has all
 
 
@@ -191,15 +190,8 @@ class _Named:
             self._skipped[name] = str(error)
             entry.report_error(f'{name}: {error}')
 
-    @contextlib.contextmanager
     def _named(self):
-        try:
-            yield
-        except OSError as error:
-            raise DiskError(
-                f'{error.filename or self._target.path}: {error.strerror}; the files of features '
-                f'before it are kept; make room and run the same command again'
-            ) from error
+        return disk.writing(self._target.path, _KEPT)
 
 
 def open_run(workdir, settings, inputs, overwrite, shard):

@@ -58,17 +58,8 @@ def crop_each(window, names, crop_size, mirrored=False):
     size = window.shape[1:3]
     sampling.check_crop(size, crop_size)
     sides = [window, mirror(window)] if mirrored else [window]
-    return np.stack(
-        [
-            side[:, rows, columns]
-            for side in sides
-            for rows, columns in _places(names, size, crop_size)
-        ]
-    )
-
-
-def _places(names, size, crop_size):
-    return [place(name, size, crop_size) for name in names]
+    places = [place(name, size, crop_size) for name in names]
+    return np.stack([side[:, rows, columns] for side in sides for rows, columns in places])
 
 
 def mirror(frames):

@@ -51,7 +51,6 @@ def of_video(
             held = frame
         return
     seen, shown = itertools.tee(frames)
-    field = None
     fields = flow_of(seen)
     for frame in shown:
         field = next(fields, None)

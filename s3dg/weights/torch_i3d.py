@@ -5,6 +5,8 @@ what people have fine-tuned: on Charades (157 classes), sign language, and other
 at b49fadf; src/i3dpt.py at 10f0068)
 """
 
+import dataclasses
+
 from s3dg.weights.deepmind_i3d import VIDEO_FORMAT
 from s3dg.weights.source import Source, find, stem_channels
 from s3dg.weights.torch_s3d import COUNTERS, LEAVES, to_channels_last
@@ -73,11 +75,6 @@ PYTORCH_I3D = Source(
     left_out=COUNTERS,
     video_format=VIDEO_FORMAT,
 )
-HASSONY2_I3D = Source(
-    torch=True,
-    fields_of=_hassony2_fields,
-    names_of=_hassony2_names,
-    convert=to_channels_last,
-    left_out=COUNTERS,
-    video_format=VIDEO_FORMAT,
+HASSONY2_I3D = dataclasses.replace(
+    PYTORCH_I3D, fields_of=_hassony2_fields, names_of=_hassony2_names
 )

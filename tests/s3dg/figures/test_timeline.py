@@ -28,7 +28,7 @@ def test_a_timeline_shows_frames_curves_and_segments(tmp_path):
     for window, label in enumerate((3, 3, 7, 7, 7, 3)):
         probabilities[window, label] = 0.9
     edges = np.arange(7.0)
-    answers = OverTime(probabilities, np.stack([edges[:-1], edges[1:]], 1), probabilities.mean(0))
+    answers = OverTime(probabilities, np.stack([edges[:-1], edges[1:]], 1))
     segments = find_segments(answers.probabilities, answers.spans, Rules())
     names = [f'class {i}' for i in range(400)]
     strip = [(float(k), np.full((40, 60, 3), (255, 25 * k, 0), np.uint8)) for k in range(6)]
