@@ -22,6 +22,7 @@ _PLACES = {
     'named_config': 's3dg.config',
     'Network': 's3dg.network',
     'build': 's3dg.network',
+    'load': 's3dg.analysis.video_model',
 }
 
 __all__ = [*_PLACES]

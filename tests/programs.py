@@ -19,12 +19,16 @@ def command(program, *flags):
     return [sys.executable, '-m', *module, *map(str, flags)]
 
 
-def run(program, *flags, code=0):
-    """Runs a program to its end, which must be with exit code `code`; its CompletedProcess."""
+def run(program, *flags, code=0, **variables):
+    """Runs a program to its end, which must be with exit code `code`; its CompletedProcess.
+
+    Args:
+      **variables: of the environment, beside `ENVIRONMENT`.
+    """
     done = subprocess.run(
         command(program, *flags),
         cwd=ROOT,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **variables},
         capture_output=True,
         text=True,
         check=False,

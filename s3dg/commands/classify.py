@@ -12,7 +12,8 @@ video that cannot be read is named, the others are classified, and the exit code
 --segments looks at windows of --window frames, one every --stride frames, and tells from when to
 when a class is the most probable one, with at least --threshold. Two segments of a class with
 nothing but --gap seconds between them are one, and one shorter than --shortest seconds is left out.
-Each answer stands up to half-way to the next window's. WORKDIR/segments gets for a video NAME
+Each answer stands up to half-way to the next window's. WORKDIR/segments gets for a video NAME,
+with a number where another video has the name,
 
   NAME.json               segments with start and end in seconds, class and score, and what each
                           window answers
@@ -23,9 +24,11 @@ Each answer stands up to half-way to the next window's. WORKDIR/segments gets fo
 """
 
 import csv
+import dataclasses
 import itertools
 import json
 import os
+import pathlib
 import sys
 
 from absl import flags
@@ -34,21 +37,25 @@ from s3dg import files
 from s3dg.analysis.classification import class_names, most_probable, over_time, video_probabilities
 from s3dg.analysis.segments import Rules, SegmentError, find_segments, label_studio
 from s3dg.answers import NonFiniteAnswerError
-from s3dg.commands.inputs import find_videos, video_id
+from s3dg.commands.feature_file import video_source
+from s3dg.commands.inputs import define_folder_flags, find_videos, video_id
 from s3dg.errors import VideoError
 from s3dg.figures.timeline import Thumbnails, draw_timeline
-from s3dg.files import readable
+from s3dg.files import disk, readable
+from s3dg.files.readers import read_json
 from s3dg.program import entry
 from s3dg.program.flags import required
 from s3dg.program.loading import load_model, require_classes, require_rgb
+from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_FRAMES, define_count, define_number
-from s3dg.program.workdir import workdir_path
+from s3dg.program.workdir import Run, model_identity
 from s3dg.video import ahead, sources
 
 FLAGS = flags.FLAGS
 
 _MOST_SECONDS = 1e6
-_MOST_RATE = 1000.0  # frames a second
+_KEPT = 'the files before are kept; make room and run the same command again'
+_SUFFIXES = ('.json', '.csv', '.label_studio.json', '.png')
 _HEADERS = {
     False: ('video', 'rank', 'class', 'probability'),
     True: ('video', 'start', 'end', 'class', 'score'),
@@ -69,8 +76,7 @@ def define_flags():
     define_number('gap', Rules.gap, 'Seconds between segments that are joined.', _MOST_SECONDS)
     define_number('shortest', Rules.shortest, 'Seconds of a segment.', _MOST_SECONDS)
     flags.DEFINE_string('workdir', 'runs/classify', 'Folder for the files of --segments.')
-    folder_fps = 'Frames a second of a folder of images.'
-    define_number('folder_fps', sources.FOLDER_RATE, folder_fps, _MOST_RATE, 0.001)
+    define_folder_flags()
 
 
 class _Printer:
@@ -116,12 +122,13 @@ def _cells(segment):
     return start, end, segment['class'], f'{segment["score"]:.6f}'
 
 
-def write_segments(stem, video, model, answers, segments, thumbnails, rate):
+def write_segments(stem, video, source, model, answers, segments, thumbnails, rate):
     """Writes the files of a video's segments; returns the segments as dicts.
 
     Args:
       stem: path of the files, without what tells them apart.
       video: its path, as it was given.
+      source: its `feature_file.video_source`.
       answers, segments, thumbnails: as of `timeline.draw_timeline`.
       rate: frames a second of the video.
     """
@@ -136,8 +143,8 @@ def write_segments(stem, video, model, answers, segments, thumbnails, rate):
         for name, probability in most_probable(model, row, 1)
     ]
     stem.parent.mkdir(parents=True, exist_ok=True)
-    values = {'video': video, 'segments': told, 'windows': windows}
-    files.write_json(f'{stem}.json', values)
+    values = {'video': video, 'source': source, 'segments': told, 'windows': windows}
+    files.write_json(f'{stem}.json', values)  # first, as it says whose the others are
     lines = [_HEADERS[True], *((video, *_cells(one)) for one in told)]
     with files.unfinished(f'{stem}.csv') as path, open(path, 'w', newline='') as file:
         csv.writer(file, lineterminator='\n').writerows(lines)
@@ -148,14 +155,70 @@ def write_segments(stem, video, model, answers, segments, thumbnails, rate):
 
 
 def choose_stems(videos, folder):
-    """A path for the files of each video, named after it; a number is added where one has it."""
+    """A path for the files of each video, named after it; a number is added where one has it.
+
+    Files that are there belong to the video that their JSON file names, and without one to nobody
+    who may be asked.
+    """
     taken, stems = set(), []
     for video in videos:
-        name = video_id(video)
-        numbered = itertools.chain([name], (f'{name}-{k}' for k in itertools.count(2)))
-        stems.append(next(one for one in numbered if one not in taken))
-        taken.add(stems[-1])
-    return [folder / stem for stem in stems]
+        for number in itertools.count(1):
+            name = video_id(video) if number == 1 else f'{video_id(video)}-{number}'
+            stem = folder / name
+            if stem not in taken and _owner(stem) in (None, str(video.absolute)):
+                break
+        taken.add(stem)
+        stems.append(stem)
+    return stems
+
+
+def _owner(stem):
+    """The path of the video that files belong to; None where there are none, '' if none is told."""
+    if not any(os.path.exists(f'{stem}{suffix}') for suffix in _SUFFIXES):
+        return None
+    try:
+        path = pathlib.Path(f'{stem}.json')
+        return read_json(path, SegmentError, 'a number is added to the name')['source']['path']
+    except (OSError, SegmentError, KeyError, TypeError):
+        return ''
+
+
+class _Segmenter:
+    """Finds the segments of videos, and writes their files.
+
+    Args:
+      model: a `LoadedNetwork` or an `ExportedNetwork`.
+      videos: all `Video`s.
+      window, stride, rules: by which segments are found.
+    """
+
+    def __init__(self, model, videos, window, stride, rules):
+        self._model, self._window, self._stride, self._rules = model, window, stride, rules
+        settings = {'window': window, 'stride': stride, 'folder_fps': FLAGS.folder_fps}
+        settings |= {'model': model_identity(FLAGS.model), **dataclasses.asdict(rules)}
+        self._run = Run('classify', FLAGS.workdir, settings, replaces=True, goes_on=True)
+        folder = self._run / 'segments'
+        self._stems = dict(zip(videos, choose_stems(videos, folder), strict=True))
+        self._found = {}
+
+    def __call__(self, video, frames):
+        """The segments of a `Video`, as dicts."""
+        thumbnails, source, stem = Thumbnails(), video_source(video), self._stems[video]
+        answers = over_time(self._model, frames, self._window, self._stride, thumbnails.note)
+        segments = find_segments(answers.probabilities, answers.spans, self._rules)
+        rate = sources.frame_rate(video.path, FLAGS.folder_fps)
+        path, strip = readable(video.path), thumbnails.frames()
+        with disk.writing(stem, _KEPT):
+            told = write_segments(stem, path, source, self._model, answers, segments, strip, rate)
+        self._found[path] = {'segments': len(told), 'files': str(stem)}
+        return told
+
+    def finish(self, skipped):
+        """Writes what was done, and the reasons why videos were `skipped`, by their paths."""
+        rows = [(path, *values.values()) for path, values in self._found.items()]
+        report = f'# Segments\n\n{markdown_table(("video", "segments", "files"), rows)}'
+        left_out = [{'video': path, 'reason': why} for path, why in skipped.items()]
+        self._run.finish({'videos': self._found, 'skipped_videos': left_out}, report)
 
 
 def main(arguments):
@@ -173,36 +236,33 @@ def main(arguments):
         model = load_model(FLAGS.model)
         require_rgb(model, FLAGS.model)
         require_classes(model, FLAGS.model)
-        video_format, failed = model.video_format, 0
-        window = FLAGS.window or video_format.clip_frames
-        stride = FLAGS.stride or max(window // 4, 1)
-        stems = [None] * len(videos)
+        video_format, skipped, segmenter = model.video_format, {}, None
+        frames_at_once = video_format.evaluation_frames
         if FLAGS.segments:
-            stems = choose_stems(videos, workdir_path(FLAGS.workdir) / 'segments')
+            frames_at_once = window = FLAGS.window or video_format.clip_frames
+            segmenter = _Segmenter(
+                model, videos, window, FLAGS.stride or max(window // 4, 1), rules
+            )
         frames_of = reader.videos(
             [video.path for video in videos],
-            2 * (window if FLAGS.segments else video_format.evaluation_frames),
+            2 * frames_at_once,
             folder_rate=FLAGS.folder_fps,
             **video_format.reading,
         )
         printer = _Printer(FLAGS.json, FLAGS.csv, FLAGS.segments)
-        for video, frames, stem in zip(videos, frames_of, stems, strict=True):
+        for video, frames in zip(videos, frames_of, strict=True):
             path = readable(video.path)
             try:
-                if FLAGS.segments:
-                    thumbnails = Thumbnails()
-                    answers = over_time(model, frames, window, stride, thumbnails.note)
-                    segments = find_segments(answers.probabilities, answers.spans, rules)
-                    rate = sources.frame_rate(video.path, FLAGS.folder_fps)
-                    strip = thumbnails.frames()
-                    told = write_segments(stem, path, model, answers, segments, strip, rate)
-                    printer.segments(path, told)
+                if segmenter is not None:
+                    printer.segments(path, segmenter(video, frames))
                 else:
                     probabilities = video_probabilities(model, frames)
                     printer.classes(path, most_probable(model, probabilities, FLAGS.top))
                 if frames.faults:
                     print(f'warning: {path}: {frames.faults}', file=sys.stderr, flush=True)
             except (VideoError, NonFiniteAnswerError) as error:
-                failed += 1
+                skipped[path] = str(error)
                 entry.report_error(f'{path}: {error}')
-    return 1 if failed else 0
+        if segmenter is not None:
+            segmenter.finish(skipped)
+    return 1 if skipped else 0

@@ -45,9 +45,8 @@ from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags, required
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_BOXES, MOST_CLIPS, define_count, define_number
-from s3dg.program.workdir import Run, file_identity, home_path
+from s3dg.program.workdir import Run, file_identity, home_path, model_identity
 from s3dg.progress import ProgressLine
-from s3dg.saving.saved_model import METADATA_FILE
 from s3dg.video import ahead, sampling
 from s3dg.video import writing as video_files
 
@@ -239,12 +238,6 @@ def read_ends(path):
         return dict(owner), {name: counted[name] for name in ('frames', 'boxes')}
     except (ValueError, KeyError, IndexError, TypeError):
         return {}, None
-
-
-def model_identity(path):
-    """What tells a model from another at its path: `file_identity` of the file that changes."""
-    path = home_path(path)
-    return file_identity(path / METADATA_FILE if path.is_dir() else path)
 
 
 def main(arguments):

@@ -54,11 +54,12 @@ from s3dg.files.readers import read_npz
 from s3dg.program import entry
 from s3dg.program.entry import UsageError
 from s3dg.program.flags import define_workdir_flags, required
-from s3dg.program.loading import LoadedNetwork, load_network, require_classes, require_rgb
+from s3dg.program.loading import load_network, require_classes, require_rgb
 from s3dg.program.markdown import markdown_table
 from s3dg.program.number_flags import MOST_FRAMES, define_count
 from s3dg.program.workdir import Run, file_identity
 from s3dg.progress import ProgressLine
+from s3dg.saving.loaded import LoadedNetwork
 from s3dg.video import ahead, sampling, writing
 from s3dg.video.windows import cut_windows
 

@@ -9,11 +9,11 @@ from s3dg.config import ConfigError
 from s3dg.features import Extractor
 from s3dg.program import entry
 from s3dg.program.loading import load_network, require_rgb
+from s3dg.program.number_flags import MOST_RATE
 from s3dg.video import crops, sources, streams, windows
 
 STREAMS = {'rgb': (streams.RGB,), 'flow': (streams.FLOW,), 'both': (streams.RGB, streams.FLOW)}
 CROPS = {'1': ((crops.CENTRE,), False), '5': (crops.FIVE, False), '10': (crops.FIVE, True)}
-MOST_RATE = 1000.0  # frames a second
 
 
 @dataclasses.dataclass(frozen=True)

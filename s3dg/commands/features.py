@@ -60,8 +60,8 @@ from absl import flags
 
 from s3dg.analysis.extraction import extract
 from s3dg.commands import feature_file, feature_plan, layouts
-from s3dg.commands.feature_plan import CROPS, MOST_RATE, STREAMS, FeatureOptions
-from s3dg.commands.inputs import find_videos
+from s3dg.commands.feature_plan import CROPS, STREAMS, FeatureOptions
+from s3dg.commands.inputs import define_folder_flags, find_videos
 from s3dg.config import ENDPOINTS
 from s3dg.features import LOGITS, POOLED_AXES
 from s3dg.files import disk, locks, readable
@@ -69,17 +69,11 @@ from s3dg.network import POOLED_FEATURES
 from s3dg.program import entry
 from s3dg.program.flags import define_runtime_flags, define_workdir_flags, read
 from s3dg.program.markdown import markdown_table
-from s3dg.program.number_flags import (
-    MOST_CLIPS,
-    MOST_FRAMES,
-    MOST_PIXELS,
-    define_count,
-    define_number,
-)
+from s3dg.program.number_flags import MOST_CLIPS, MOST_FRAMES, MOST_PIXELS, define_count
 from s3dg.program.runtime import RuntimeOptions, start_runtime
 from s3dg.program.workdir import Run, file_identity, home_path
 from s3dg.progress import ProgressLine
-from s3dg.video import ahead, sources, windows
+from s3dg.video import ahead, windows
 
 FLAGS = flags.FLAGS
 
@@ -110,8 +104,7 @@ def define_flags():
     define_count('short_side', None, short_side, MOST_PIXELS)
     flags.DEFINE_enum('crops', None, list(CROPS), "Default the layout's.")
     flags.DEFINE_enum('pool', 'all', list(POOLED_AXES), 'What is averaged over, space and time.')
-    folder_fps = 'Frames a second of a folder of images.'
-    define_number('folder_fps', sources.FOLDER_RATE, folder_fps, MOST_RATE, 0.001)
+    define_folder_flags()
     flags.DEFINE_string('shard', None, 'K/N: the part of the videos to do, from 0/N to N-1/N.')
     batch_size = (
         'Windows per device at a time (8 on a GPU, for example); together at most 100 million '

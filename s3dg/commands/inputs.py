@@ -6,8 +6,9 @@ import os
 import pathlib
 
 from s3dg.program.entry import UsageError
+from s3dg.program.number_flags import MOST_RATE, define_number
 from s3dg.program.workdir import home_path
-from s3dg.video import frame_folder
+from s3dg.video import frame_folder, sources
 from s3dg.video.reading import VIDEO_SUFFIXES
 
 _COLUMNS = ('path', 'name')
@@ -24,6 +25,12 @@ class Video:
     @property
     def absolute(self) -> pathlib.Path:
         return pathlib.Path(os.path.abspath(self.path))
+
+
+def define_folder_flags():
+    """The flag of programs that take folders of images."""
+    folder_fps = 'Frames a second of a folder of images.'
+    define_number('folder_fps', sources.FOLDER_RATE, folder_fps, MOST_RATE, 0.001)
 
 
 def video_id(video):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from s3dg.errors import S3dgError, one_line
+from s3dg.files import hub
 from s3dg.program import startup
 from s3dg.training import signals
 from s3dg.training.loop import TrainingInterrupted
@@ -57,6 +58,7 @@ def guard(main, takes_arguments=False):
     def guarded(argv):
         try:
             _check_flags_given(FLAGS)
+            _fetch_from_hub(FLAGS)
             if len(argv) > 1 and not takes_arguments:
                 raise UsageError(f'Unexpected argument {argv[1]!r}; this program takes flags only.')
             return main(argv[1:])
@@ -91,6 +93,33 @@ def _check_flags_given(values):
         for flag in defined:
             if flag.present and flag.value == '':
                 raise UsageError(f'--{flag.name} is empty, expected a value.')
+
+
+def _fetch_from_hub(values):
+    """Has flags that name files of the Hugging Face Hub name those on this machine instead.
+
+    Whatever a program reads by a flag can so be there, and what it notes of its inputs tells one
+    revision from another.
+    """
+    for flag in itertools.chain(*values.flags_by_module_dict().values()):
+        given = flag.value if isinstance(flag.value, list) else [flag.value]
+        if not (flag.present and any(map(hub.is_address, given))):
+            continue
+        if flag.name in _WRITTEN:
+            raise UsageError(
+                f'--{flag.name}: found {flag.value}, expected a local folder.'
+            )
+        fetched = [_fetch(flag.name, one) if hub.is_address(one) else one for one in given]
+        flag.value = fetched if isinstance(flag.value, list) else fetched[0]
+
+
+def _fetch(name, address):
+    try:
+        path = str(hub.fetch(address))
+    except hub.HubError as error:
+        raise UsageError(f'--{name}: {error}') from error
+    print(f'{address}: {path}', file=sys.stderr, flush=True)
+    return path
 
 
 def _full_places(values):

@@ -15,6 +15,7 @@ MOST_FRAMES = 10_000  # of a clip, or a window
 MOST_BOXES = 10_000  # of a frame
 MOST_PIXELS = 8192  # of a frame's height or width
 MOST_PROCESSES = 1024
+MOST_RATE = 1000.0  # frames a second
 
 
 class _NumberParser(flags.FloatParser):

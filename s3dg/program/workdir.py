@@ -11,6 +11,7 @@ from s3dg.files import folders, locks
 from s3dg.files.readers import read_json
 from s3dg.program.entry import UsageError
 from s3dg.saving.export import SAVED_MODEL_FILES
+from s3dg.saving.saved_model import METADATA_FILE
 
 CONFIG_FILE, RESULTS_FILE = 'config.json', 'results.json'
 
@@ -278,3 +279,13 @@ def file_identity(path):
     path = home_path(path)
     stat = path.stat()
     return {'path': str(path), 'bytes': stat.st_size, 'changed': stat.st_mtime}
+
+
+def model_identity(path):
+    """What tells a model from another at its path: `file_identity` of the file that changes.
+
+    Args:
+      path: of a `.keras` file, or of a SavedModel's folder.
+    """
+    path = home_path(path)
+    return file_identity(path / METADATA_FILE if path.is_dir() else path)

@@ -4,6 +4,7 @@ Its endpoints are those of `endpoints`, its batch norm is folded into the weight
 `assets.extra/network.json` holds class names and formats.
 """
 
+import functools
 import os
 import pathlib
 
@@ -164,6 +165,27 @@ class ExportedNetwork:
         self._path = path
         with reading(f'{path} cannot be read as a SavedModel', ExportError):
             self._model = tf.saved_model.load(str(path))
+
+    @functools.cached_property
+    def network(self):
+        """The `Network` of the export, with biases for batch norm, as `fold_batch_norm` made it.
+
+        Raises:
+          ExportError: where the SavedModel has other variables.
+        """
+        config = self.config.replace(batch_norm=False)
+        network = Network(config, self.class_names, self.video_format)
+        held = {one.name.removesuffix(':0'): one for one in self._model.variables}
+        for variable in network.variables:
+            one = held.get(variable.path)
+            if one is None or one.shape != variable.shape:
+                found = 'no such variable' if one is None else f'one of {tuple(one.shape)}'
+                raise ExportError(
+                    f'{self._path}: {variable.path}: found {found}, expected {variable.shape}; '
+                    f'export the network again'
+                )
+            variable.assign(one.numpy())
+        return network
 
     def serve(self, video):
         """Probabilities and logits, float32 (batch, classes), of uint8 videos (batch, T, H, W, C).

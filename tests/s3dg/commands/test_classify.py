@@ -1,5 +1,6 @@
 """What `classify` makes of a video and of a model."""
 
+import fcntl
 import json
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import classify
 from s3dg.commands import export as export_program
 from s3dg.errors import LONGEST_LINE, VideoError
+from s3dg.files import locks
 from s3dg.program import loading
 from s3dg.saving import export
 from s3dg.video import ahead, reading
@@ -202,6 +204,8 @@ def _pieces(path, lengths):
 @pytest.fixture
 def by_colour(monkeypatch, tmp_path):
     monkeypatch.setattr(classify, 'load_model', lambda path: _ByColour())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'm').touch()
     _pieces(tmp_path / 'three.avi', (50, 34, 61))
     return tmp_path
 
@@ -253,3 +257,41 @@ def test_folders_of_frames_are_classified(by_colour, capsys):
         cv2.imwrite(str(by_colour / 'frames' / f'{number:03d}.png'), frame)
     assert in_process.call(classify, '--model=m', '--top=1', by_colour / 'frames') == 0
     assert capsys.readouterr().out.split()[-1] == 'blue'
+
+
+def test_files_of_segments_stay_those_of_their_video(by_colour, capsys):
+    """Another video of the same name replaced them."""
+    other = by_colour / 'other'
+    other.mkdir()
+    _pieces(other / 'three.avi', (20, 0, 40))
+    words = ['--model=m', '--segments', '--workdir=run']
+    assert in_process.call(classify, *words, 'three.avi') == 0
+    folder = by_colour / 'run' / 'segments'
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert in_process.call(classify, *words, other / 'three.avi') == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in folder.iterdir()} - {path.name for path in before} == {
+        f'three-2.{suffix}' for suffix in ('json', 'csv', 'label_studio.json', 'png')
+    }
+    # The same video again, with other rules: its own files are replaced, and no others.
+    assert in_process.call(classify, *words, '--shortest=2', 'three.avi') == 0
+    assert len(list(folder.iterdir())) == 8
+    assert len(json.loads((folder / 'three.json').read_text())['segments']) == 2
+    assert len(json.loads((folder / 'three-2.json').read_text())['segments']) == 2
+    (folder / 'three.csv').write_text('mine')
+    (folder / 'three.json').unlink()
+    assert in_process.call(classify, *words, 'three.avi') == 0
+    assert (folder / 'three.csv').read_text() == 'mine'
+    assert (folder / 'three-3.json').exists()
+    results = json.loads((by_colour / 'run' / 'results.json').read_text())
+    assert results['videos']['three.avi'] == {'segments': 3, 'files': 'run/segments/three-3'}
+
+
+def test_two_calls_do_not_write_to_one_workdir(by_colour, capsys):
+    lock = locks.beside(by_colour / 'run')
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        words = ['--model=m', '--segments', '--workdir=run', 'three.avi']
+        assert in_process.call(classify, *words) == 1
+    assert '--workdir: another process is at work in run' in capsys.readouterr().err

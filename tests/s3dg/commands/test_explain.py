@@ -11,7 +11,7 @@ from s3dg.analysis import classification
 from s3dg.commands import explain
 from s3dg.explanation.grad_cam import GradCam
 from s3dg.program.entry import UsageError
-from s3dg.program.loading import LoadedNetwork
+from s3dg.saving.loaded import LoadedNetwork
 from s3dg.video import reading
 from tests import in_process
 from tests.closeness import assert_close
