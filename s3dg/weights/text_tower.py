@@ -108,7 +108,8 @@ def _read_rows(path, size):
     """{word: row of the embedding, which has `size` rows} of a dictionary."""
     if not os.path.isfile(path):
         raise WeightsError('there is no such file.')
-    with reading("not a whole '.npy' file without pickled objects", WeightsError):
+    wrong = "not a whole '.npy' file without pickled objects"
+    with reading(wrong, WeightsError):
         # Mapped, so that no file that is shorter than it says fills the memory.
         array = np.lib.format.open_memmap(path, mode='r')
     if array.ndim != 1 or array.dtype.kind != 'U':
@@ -120,4 +121,6 @@ def _read_rows(path, size):
             f'holds {len(array):,} words, expected at most {size - 1:,}: {_EMBEDDING} has '
             f'{size:,} rows, and the first one is the padding.'
         )
-    return {word: row for row, word in enumerate(array.tolist(), 1)}
+    with reading(wrong, WeightsError):  # what is no character shows here only
+        listed = array.tolist()
+    return {word: row for row, word in enumerate(listed, 1)}

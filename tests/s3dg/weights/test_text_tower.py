@@ -1,7 +1,6 @@
 """HowTo100M's text tower against a torch module of its own, through real files."""
 
 import pathlib
-import re
 import textwrap
 
 import numpy as np
