@@ -126,12 +126,13 @@ def _joined(runs, gap):
 def label_studio(video: str, segments: list[Segment], names, rate: float) -> dict:
     """A task of Label Studio with the segments as predictions, for its tag TimelineLabels.
 
-    Its frames are counted from 1, and both ends of a range belong to it.
+    Its frames are counted from 1, and both ends of a range belong to it. A task without segments
+    has no prediction: some releases refuse one with an empty result.
 
     Args:
       video: path or address, for `$video` of the labelling interface.
-      names: of the classes.
-      rate: frames a second of the video, to be set in the interface as `frameRate`.
+      names: of the classes; the interface has a `Label` for each one that is seen.
+      rate: frames a second of the video, for `frameRate="$frames_per_second"` of the interface.
     """
     results = [
         {
@@ -152,8 +153,9 @@ def label_studio(video: str, segments: list[Segment], names, rate: float) -> dic
         }
         for number, segment in enumerate(segments, 1)
     ]
-    score = float(np.mean([segment.score for segment in segments])) if segments else 0.0
-    return {
-        'data': {'video': video, 'frames_per_second': rate},
-        'predictions': [{'model_version': 's3dg', 'score': score, 'result': results}],
-    }
+    task = {'data': {'video': video, 'frames_per_second': rate}, 'predictions': []}
+    if segments:
+        score = float(np.mean([segment.score for segment in segments]))
+        prediction = {'model_version': 's3dg', 'score': score, 'result': results}
+        task['predictions'].append(prediction)
+    return task

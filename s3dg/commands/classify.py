@@ -18,8 +18,8 @@ with a number where another video has the name,
   NAME.json               segments with start and end in seconds, class and score, and what each
                           window answers
   NAME.csv                the segments as rows
-  NAME.label_studio.json  a task for Label Studio: a <Video value="$video" frameRate="..."/> named
-                          video with <TimelineLabels> named label; the rate is in the task
+  NAME.label_studio.json  a task for Label Studio, with <TimelineLabels> named label and a video of
+                          <Video name="video" value="$video" frameRate="$frames_per_second"/>
   NAME.png                the classes over time, under frames of the video
 """
 

@@ -1,12 +1,15 @@
 """The video tower of the S3D-G trained on HowTo100M (Miech et al. 2020).
 
 Files: github.com/antoine77340/S3D_HowTo100M. Its outputs are 512 dimensions of a space shared with
-text, not logits; its text tower is left out.
+text, not logits. The text tower is no part of the network: `text_embedding` computes it.
 """
 
 from s3dg.config import VideoFormat
 from s3dg.weights.source import Source, find
+from s3dg.weights.text_tower import text_embedding
 from s3dg.weights.torch_s3d import COUNTERS, LEAVES, LINEAR, to_channels_last
+
+__all__ = ['SOURCE', 'text_embedding']
 
 _CONVOLUTIONS = {
     'Conv2d_1a_7x7': 'conv1',

@@ -1,10 +1,19 @@
 """Segments from the answers of windows, with borders by hand."""
 
+import json
+import pathlib
+import re
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
 import numpy as np
 import pytest
 
 from s3dg.analysis import segments
 from s3dg.analysis.segments import Rules, Segment, find_segments, label_studio, stretches
+from s3dg.files import write_json
+
+DOCS = pathlib.Path(__file__).parents[3] / 'docs' / 'features.md'
 
 
 def _spans(count, seconds=1.0):
@@ -79,4 +88,65 @@ def test_label_studio_counts_frames_from_one():
     assert second['value'] == {'ranges': [{'start': 26, 'end': 26}], 'timelinelabels': ['c']}
     assert {one['type'] for one in prediction['result']} == {'timelinelabels'}
     assert first['id'] != second['id']
-    assert label_studio('v.mp4', [], ('a',), 25.0)['predictions'][0]['result'] == []
+
+
+def test_label_studio_has_no_prediction_without_segments():
+    """An empty result is refused by its SDK up to 2.0.3."""
+    assert label_studio('v.mp4', [], ('a',), 25.0)['predictions'] == []
+
+
+def _interface(names):
+    """The labelling interface of the documentation, with a label for each name."""
+    text = DOCS.read_text()
+    view = text[text.index('<View>') : text.index('</View>') + len('</View>')]
+    labels = ''.join(f'<Label value={quoteattr(name)}/>' for name in names)
+    whole, count = re.subn(r'<Label value="dancing"/> \.\.\.', lambda _: labels, view)
+    assert count == 1
+    return whole
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A task as it is after a file: (interface, task)."""
+    names = ('a', 'b & c', '"d" <e>')
+    found = [Segment(0.0, 1.0, 0, 0.75), Segment(1.0, 1.01, 1, 0.25), Segment(1.2, 3.3, 2, 1.0)]
+    write_json(tmp_path / 'v.json', [label_studio('v.mp4', found, names, 30000 / 1001)])
+    (task,) = json.loads((tmp_path / 'v.json').read_text())
+    return _interface(names), task
+
+
+def test_label_studio_understands_the_task(written):
+    """What its import and its editor (TimelineRegion.js, Video.js) ask for."""
+    interface, task = written
+    tree = ElementTree.fromstring(interface)
+    (control,), (video,) = tree.findall('TimelineLabels'), tree.findall('Video')
+    assert control.get('toName') == video.get('name')
+    for attribute, kind in (('value', str), ('frameRate', float)):  # '$name' is of the task's data
+        assert type(task['data'][video.get(attribute).removeprefix('$')]) is kind
+    assert task['data']['frames_per_second'] >= 1  # less is taken as seconds of a frame
+    (prediction,) = task['predictions']
+    assert 0 <= prediction['score'] <= 1
+    assert len({region['id'] for region in prediction['result']}) == 3
+    for region in prediction['result']:
+        assert region['from_name'] == control.get('name')
+        assert region['to_name'] == video.get('name')
+        assert region['type'] == control.tag.lower()
+        assert set(region['value']) == {'ranges', region['type']}
+        (one,) = region['value']['ranges']
+        assert {type(one['start']), type(one['end'])} == {int}
+        assert 1 <= one['start'] <= one['end']
+        (label,) = region['value'][region['type']]
+        assert label in {known.get('value') for known in control}
+
+
+def test_label_studios_own_schema_takes_the_task(written):
+    """Its SDK knows TimelineLabels from 2.1.2 on, and that release's `validate_task` is broken."""
+    label_interface = pytest.importorskip('label_studio_sdk.label_interface')
+    interface, task = written
+    checked = label_interface.LabelInterface(interface)
+    checked.validate()
+    assert checked.validate_task({'data': task['data']})
+    (prediction,) = task['predictions']
+    assert checked.validate_prediction(prediction, return_errors=True) == []
+    del prediction['result'][0]['value']['ranges'][0]['start']
+    assert len(checked.validate_prediction(prediction, return_errors=True)) == 1
