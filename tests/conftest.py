@@ -3,6 +3,7 @@
 Modules that tests import stand beside them, and here those that several folders need:
   programs, in_process: run the programs, as a user does or within the test's own process.
   video_files: makes videos, as OpenCV and as other people's encoders write them.
+  live_streams: sends a video as a camera would, and notes when.
   closeness: compares float32 results of two ways to compute them.
   kills, full_disk, fuzzing: what a kill at any step, a full disk, or a damaged file leaves.
   released_files: a checkpoint as it is released, for checks outside the checkout.

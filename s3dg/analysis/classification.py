@@ -26,7 +26,7 @@ def video_probabilities(model, frames):
         window_logits(model, window)
         for window in cut_windows(frames, video_format.evaluation_frames)
     ]
-    return _softmax(np.mean(answers, axis=0))
+    return softmax(np.mean(answers, axis=0))
 
 
 def window_logits(model, window):
@@ -39,7 +39,8 @@ def window_logits(model, window):
     return model.serve(window[None])['logits'].numpy()[0]
 
 
-def _softmax(logits):
+def softmax(logits):
+    """Probabilities, float32, of logits (..., classes)."""
     odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return odds / odds.sum(axis=-1, keepdims=True)
 
@@ -85,7 +86,7 @@ def over_time(model, frames, window, stride, note=None):
     if not len(logits):
         raise VideoError('it has no frames')
     spans = stretches(np.array(times), cut.starts(len(times)), window)
-    return OverTime(_softmax(logits), spans)
+    return OverTime(softmax(logits), spans)
 
 
 def class_names(model, number):

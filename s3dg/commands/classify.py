@@ -2,6 +2,7 @@
 
   s3dg classify --model=runs/quickstart/saved_model video.mp4 another.mov
   s3dg classify --model=s3d.keras --segments --stride=8 --shortest=0.5 holiday.mp4
+  s3dg classify --model=s3d.keras --live --stride=8 rtsp://192.168.0.7/stream1
 
 A video is a file of any size, rate and length, or a folder of numbered images, taken at
 --folder_fps. Other folders are searched for both, and a `.csv` list names them in a column `path`.
@@ -21,6 +22,12 @@ with a number where another video has the name,
   NAME.label_studio.json  a task for Label Studio, with <TimelineLabels> named label and a video of
                           <Video name="video" value="$video" frameRate="$frames_per_second"/>
   NAME.png                the classes over time, under frames of the video
+
+--live takes one source and answers while it plays: a camera (/dev/video0), an address that FFmpeg
+opens as a stream (rtsp://, rtmp://, http://, udp://, tcp:// ...), a video file or a folder of
+images at its own speed. Whenever --stride new frames are there, the newest window is answered, and
+the delay is told, from when its last frame was shown to the answer. Windows for which there is no
+time are left out and counted. Ctrl-C ends it; a summary of the delays comes last.
 """
 
 import csv
@@ -37,6 +44,7 @@ from s3dg import files
 from s3dg.analysis.classification import class_names, most_probable, over_time, video_probabilities
 from s3dg.analysis.segments import Rules, SegmentError, find_segments, label_studio
 from s3dg.answers import NonFiniteAnswerError
+from s3dg.commands import classify_live
 from s3dg.commands.feature_file import video_source
 from s3dg.commands.inputs import define_folder_flags, find_videos, video_id
 from s3dg.errors import VideoError
@@ -65,10 +73,12 @@ _HEADERS = {
 def define_flags():
     """The flags of this program, for it alone."""
     flags.DEFINE_string('model', None, 'The .keras file, or the folder of the SavedModel.')
-    define_count('top', 5, 'Classes printed per video.', 1_000_000)
+    top = 'Classes printed per video; with --live, where the default is 1, per answer.'
+    define_count('top', 5, top, 1_000_000)
     flags.DEFINE_bool('json', False, 'Print one JSON object per line and video instead of text.')
     flags.DEFINE_bool('csv', False, 'Print rows of CSV instead of text.')
     flags.DEFINE_bool('segments', False, 'Tell what is seen when.')
+    flags.DEFINE_bool('live', False, 'Answer while a camera, a stream or a file plays.')
     define_count('window', None, "Frames of a window; default the network's clip.", MOST_FRAMES)
     stride = 'Frames from the start of a window to the next; default a quarter of the window.'
     define_count('stride', None, stride, MOST_FRAMES)
@@ -231,21 +241,29 @@ def main(arguments):
         rules = Rules(FLAGS.threshold, FLAGS.gap, FLAGS.shortest)
     except SegmentError as error:
         raise entry.UsageError(f'--{error}.') from error
-    videos = find_videos(arguments)
+    if FLAGS.live:
+        given = [name for name in classify_live.NOT_LIVE if FLAGS[name].present]
+        source = classify_live.find_source(arguments, given)
+    else:
+        videos = find_videos(arguments)
     with ahead.Reader() as reader:  # starts while the model is loaded
         model = load_model(FLAGS.model)
         require_rgb(model, FLAGS.model)
         require_classes(model, FLAGS.model)
         video_format, skipped, segmenter = model.video_format, {}, None
-        frames_at_once = video_format.evaluation_frames
-        if FLAGS.segments:
-            frames_at_once = window = FLAGS.window or video_format.clip_frames
-            segmenter = _Segmenter(
-                model, videos, window, FLAGS.stride or max(window // 4, 1), rules
+        window = FLAGS.window or video_format.clip_frames
+        stride = FLAGS.stride or max(window // 4, 1)
+        if FLAGS.live:
+            top = FLAGS.top if FLAGS['top'].present else 1
+            tell = classify_live.teller(FLAGS.json, FLAGS.csv)
+            return classify_live.watch(
+                reader, model, source, window, stride, FLAGS.folder_fps, top, tell
             )
+        if FLAGS.segments:
+            segmenter = _Segmenter(model, videos, window, stride, rules)
         frames_of = reader.videos(
             [video.path for video in videos],
-            2 * frames_at_once,
+            2 * (window if FLAGS.segments else video_format.evaluation_frames),
             folder_rate=FLAGS.folder_fps,
             **video_format.reading,
         )

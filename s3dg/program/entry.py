@@ -106,9 +106,7 @@ def _fetch_from_hub(values):
         if not (flag.present and any(map(hub.is_address, given))):
             continue
         if flag.name in _WRITTEN:
-            raise UsageError(
-                f'--{flag.name}: found {flag.value}, expected a local folder.'
-            )
+            raise UsageError(f'--{flag.name}: found {flag.value}, expected a local folder.')
         fetched = [_fetch(flag.name, one) if hub.is_address(one) else one for one in given]
         flag.value = fetched if isinstance(flag.value, list) else fetched[0]
 

@@ -32,14 +32,14 @@ class Frames(collections.abc.Iterator):
 
     def __init__(self, receive):
         self._receive = receive
-        self.time, self.faults, self.is_over = 0.0, '', False
+        self.time, self.shown, self.faults, self.is_over = 0.0, None, '', False
 
     def __next__(self) -> np.ndarray:
         if self.is_over:
             raise StopIteration
         message = self._receive()
         if _is_frame(message):
-            frame, self.time = message
+            frame, self.time, self.shown = message
             return frame
         self.is_over = True
         if isinstance(message, Exception):
@@ -72,6 +72,8 @@ class Reader:
         if self._thread is not None:
             self._make_room(self._most_frames)
             self._thread.join()
+        # Another thread may wait for a frame.
+        self._messages.put((VideoError('its reader has ended'), 0))
         _end(self._process)
 
     def videos(
@@ -142,7 +144,7 @@ class Reader:
 
 
 def _is_frame(message: Any) -> bool:
-    """Of a video come (frame, time) for each frame, then its faults in words or an exception."""
+    """Of a video come (frame, time, shown) for each, then its faults in words or an exception."""
     return isinstance(message, tuple)
 
 
@@ -184,7 +186,7 @@ def serve() -> None:
         try:
             frames = sources.read_frames(path, **options)
             for frame in frames:
-                _send((frame, frames.time), output)
+                _send((frame, frames.time, frames.shown), output)
             last = frames.faults
         except Exception as error:  # noqa: BLE001
             last = error

@@ -40,7 +40,7 @@ def read_frames(
       ValueError: as `reading.read_frames`.
     """
     sampling.check_arguments(frames_per_second, frame_size, short_side)
-    timed = _timed(pathlib.Path(path), source_frames_per_second, bgr)
+    timed = pictures(path, source_frames_per_second, bgr)
     return reading.Frames(
         sampling.sample(timed, frames_per_second, frame_size, short_side, crop_size)
     )
@@ -57,8 +57,11 @@ class _Image:
         return self._image if self._bgr else cv2.cvtColor(self._image, cv2.COLOR_BGR2RGB)
 
 
-def _timed(folder, rate, bgr) -> Iterator[tuple[_Image, float, float]]:
-    for k, file in enumerate(_numbered(folder)):
+def pictures(
+    folder: str | os.PathLike, rate: float, bgr: bool = False
+) -> Iterator[tuple[sampling.Picture, float, float]]:
+    """Yields (picture, start, end) in seconds, of images taken at `rate`; VideoError as above."""
+    for k, file in enumerate(_numbered(pathlib.Path(folder))):
         # All are decoded, even those that resampling leaves out: a broken image must be found.
         yield _Image(_decode(file), bgr), k / rate, (k + 1) / rate
 

@@ -43,7 +43,7 @@ MOST_DAMAGED = 0.1
 # FFmpeg holds up to seventeen frames of one and a half bytes a pixel, and one of three bytes: this
 # bounds the memory.
 MOST_PIXELS = sampling.MOST_PIXELS
-_LIMITS = {'max_pixels': str(MOST_PIXELS)}
+LIMITS = {'max_pixels': str(MOST_PIXELS)}
 
 # A picture that stays for more seconds than this comes from a broken clock, and would be repeated
 # without end.
@@ -70,7 +70,10 @@ class Frames(collections.abc.Iterator):
       time: seconds from the start of the file at which the last frame begins that was given.
       faults: what was wrong with the file and did not stop it from being used, in words; complete
         after the last frame.
+      shown: of a source that `live` plays, when the last frame was shown, as of `time.monotonic`.
     """
+
+    shown: float | None = None
 
     def __init__(
         self, sampled: Iterator[tuple[np.ndarray, float]], video: 'VideoFile | None' = None
@@ -132,11 +135,13 @@ def read_frames(
 def nominal_rate(path: str | os.PathLike) -> float | None:
     """Frames a second that a video file states, if it does; VideoError as `read_frames`."""
     with _open(pathlib.Path(path)) as container:
-        return _nominal_rate(_picture_stream(container))
+        return _nominal_rate(picture_stream(container))
 
 
 class VideoFile:
     """A video file that is read once, from its beginning to its end.
+
+    What `live` reads otherwise, from a stream, is in methods of their own.
 
     Attributes:
       start: seconds from the file's start to its first picture; known with that picture.
@@ -163,19 +168,27 @@ class VideoFile:
           VideoError: as `read_frames`.
         """
         _keep_freed_memory()
-        with _open(self._path) as container:
-            try:
-                stream = _picture_stream(container)
-            except VideoError:
-                truncation.check_index(self._path)  # FFmpeg takes a part of the file for all of it
-                raise
-            yield from self._timed(container, stream)
+        with self._open() as container:
+            yield from self._timed(container, self._choose(container))
+
+    def _open(self):
+        return _open(self._path)
+
+    def _choose(self, container):
+        try:
+            return picture_stream(container)
+        except VideoError:
+            truncation.check_index(self._path)  # FFmpeg takes a part of the file for all of it
+            raise
+
+    def _clock_may_jump(self, container) -> bool:
+        return container.format.name in _BROADCAST
 
     def _timed(self, container, stream):
         rate, tick = _nominal_rate(stream), float(stream.time_base)
         convert = decoded.Converter(self._bgr)
         clock = decoded.Clock(tick, not _is_unordered(container, stream))
-        jumps = container.format.name in _BROADCAST
+        jumps = self._clock_may_jump(container)
         count, first, shown, start, length = 0, 0.0, None, 0.0, 0.0
         for frame in self._decode(container, stream, clock):
             count += 1
@@ -280,9 +293,9 @@ def _open(path: pathlib.Path):
     if begins.startswith((b'ffconcat', b'#EXTM3U')):
         raise VideoError('a list of other files, not a video')
     options = {
-        'format_whitelist': _containers(),
+        'format_whitelist': containers(),
         'protocol_whitelist': 'file',
-        **_LIMITS,  # of the decoder that looks into the file for what its header does not say
+        **LIMITS,  # of the decoder that looks into the file for what its header does not say
     }
     try:
         # An absolute path cannot be taken for an address ("name:rest").
@@ -302,7 +315,7 @@ def unreadable(error: OSError) -> VideoError:
 
 
 @functools.cache
-def _containers() -> str:
+def containers() -> str:
     """The formats that FFmpeg may take a file for; pictures and lists are not among them."""
     names = av.formats_available - _NOT_VIDEOS
     return ','.join(
@@ -310,7 +323,8 @@ def _containers() -> str:
     )
 
 
-def _picture_stream(container):
+def picture_stream(container):
+    """The stream of an open container's pictures, ready to be decoded; VideoError without any."""
     streams = container.streams.video
     # The cover of a record is a video stream of one picture.
     pictures = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
@@ -329,7 +343,7 @@ def _picture_stream(container):
     # One thread: several threads decode frames ahead and lose the errors of damaged packets. For
     # speed, callers decode several videos at once.
     context.thread_count = 1
-    context.options = dict(_LIMITS)
+    context.options = dict(LIMITS)
     return stream
 
 

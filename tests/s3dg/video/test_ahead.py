@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -146,6 +147,20 @@ def test_frames_that_wait_are_few(write, monkeypatch, most_bytes, waiting):
                 if number in (0, 100):
                     time.sleep(0.5)
                     assert reader._messages.qsize() == waiting
+
+
+def test_a_thread_that_waits_for_a_frame_is_told_of_the_end(write):
+    found = []
+    with ahead.Reader() as reader:
+        frames = next(reader.videos([write('a.avi', 200)], 4))
+        next(frames)
+        thread = threading.Thread(target=lambda: found.append(_levels(frames)[1]))
+        reader._process.send_signal(signal.SIGSTOP)  # no frames come any more
+        thread.start()
+        time.sleep(0.3)
+        assert thread.is_alive()
+    thread.join(10)
+    assert found == ['its reader has ended']
 
 
 _PROGRAM = """

@@ -79,7 +79,7 @@ def numbers_shown(monkeypatch, stamps, frame_rate, wanted, container='matroska,w
         codec_context=types.SimpleNamespace(width=4),
     )
     monkeypatch.setattr(reading, '_open', lambda path: contextlib.nullcontext(opened))
-    monkeypatch.setattr(reading, '_picture_stream', lambda container: stream)
+    monkeypatch.setattr(reading, 'picture_stream', lambda container: stream)
     monkeypatch.setattr(reading.VideoFile, '_decode', lambda *arguments: iter(frames))
     monkeypatch.setattr(truncation, 'measure', lambda *arguments: None)
     return [frame[0, 0, 0] for frame in reading.read_frames('v', wanted)]
