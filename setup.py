@@ -9,8 +9,12 @@ EXPERIMENTS = [
     'loky>=3.4,<4',
 ]
 
+# To read files of the Hugging Face Hub by their addresses, hf://OWNER/REPO/FILE.
+HUB = ['huggingface_hub>=2,<3']
+
 TESTS = [
     *EXPERIMENTS,
+    *HUB,
     'pytest>=8,<10',
     'pytest-xdist>=3,<4',
     'hypothesis>=6,<7',
@@ -45,5 +49,6 @@ setup(
         'gpu': ['tensorflow[and-cuda]~=2.21'],
         'beam': [*EXPERIMENTS, 'apache-beam>=2.72,<3'],
         'torch': ['torch>=2.4,<3'],
+        'hub': HUB,
     },
 )
