@@ -197,26 +197,28 @@ class _Segmenter:
     """Finds the segments of videos, and writes their files.
 
     Args:
-      model: a `LoadedNetwork` or an `ExportedNetwork`.
+      model: a `LoadedNetwork` or an `ExportedNetwork`, and `path`, where it is.
       videos: all `Video`s.
+      workdir: for the files.
       window, stride, rules: by which segments are found.
+      folder_fps: frames a second of folders.
     """
 
-    def __init__(self, model, videos, window, stride, rules):
+    def __init__(self, model, path, videos, workdir, window, stride, rules, folder_fps):
         self._model, self._window, self._stride, self._rules = model, window, stride, rules
-        settings = {'window': window, 'stride': stride, 'folder_fps': FLAGS.folder_fps}
-        settings |= {'model': model_identity(FLAGS.model), **dataclasses.asdict(rules)}
-        self._run = Run('classify', FLAGS.workdir, settings, replaces=True, goes_on=True)
+        settings = {'window': window, 'stride': stride, 'folder_fps': folder_fps}
+        settings |= {'model': model_identity(path), **dataclasses.asdict(rules)}
+        self._run = Run('classify', workdir, settings, replaces=True, goes_on=True)
         folder = self._run / 'segments'
         self._stems = dict(zip(videos, choose_stems(videos, folder), strict=True))
-        self._found = {}
+        self._found, self._folder_fps = {}, folder_fps
 
     def __call__(self, video, frames):
         """The segments of a `Video`, as dicts."""
         thumbnails, source, stem = Thumbnails(), video_source(video), self._stems[video]
         answers = over_time(self._model, frames, self._window, self._stride, thumbnails.note)
         segments = find_segments(answers.probabilities, answers.spans, self._rules)
-        rate = sources.frame_rate(video.path, FLAGS.folder_fps)
+        rate = sources.frame_rate(video.path, self._folder_fps)
         path, strip = readable(video.path), thumbnails.frames()
         with disk.writing(stem, _KEPT):
             told = write_segments(stem, path, source, self._model, answers, segments, strip, rate)
@@ -260,7 +262,8 @@ def main(arguments):
                 reader, model, source, window, stride, FLAGS.folder_fps, top, tell
             )
         if FLAGS.segments:
-            segmenter = _Segmenter(model, videos, window, stride, rules)
+            where = FLAGS.model, videos, FLAGS.workdir
+            segmenter = _Segmenter(model, *where, window, stride, rules, FLAGS.folder_fps)
         frames_of = reader.videos(
             [video.path for video in videos],
             2 * (window if FLAGS.segments else video_format.evaluation_frames),
