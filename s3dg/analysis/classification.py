@@ -59,6 +59,17 @@ class OverTime:
     spans: np.ndarray
 
 
+def window_and_stride(video_format, window=None, stride=None):
+    """Frames of a window and from one to the next; by default a clip, and a quarter of the window.
+
+    Args:
+      video_format: of the network.
+      window, stride: as they were given, or None.
+    """
+    window = window or video_format.clip_frames
+    return window, stride or max(window // 4, 1)
+
+
 def over_time(model, frames, window, stride, note=None):
     """The `OverTime` of a video.
 

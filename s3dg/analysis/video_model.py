@@ -13,12 +13,17 @@ The programs `s3dg classify` and `s3dg features` answer alike, of many videos at
 
 import contextlib
 import os
-import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
-from s3dg.analysis.classification import class_names, most_probable, over_time, video_probabilities
+from s3dg.analysis.classification import (
+    class_names,
+    most_probable,
+    over_time,
+    video_probabilities,
+    window_and_stride,
+)
 from s3dg.analysis.segments import Rules, find_segments
 from s3dg.config import ENDPOINTS, ConfigError
 from s3dg.errors import S3dgError, VideoError
@@ -61,7 +66,6 @@ def load(path):
     """
     if hub.is_address(path):
         path = hub.fetch(path)
-    path = pathlib.Path(os.path.expanduser(path))
     try:
         return VideoModel(loaded.load(path), path)
     except (KerasFileError, ConfigError) as error:
@@ -136,10 +140,10 @@ class VideoModel:
         """
         self._check_classes()
         rules = Rules(**rules)
-        window = window or self.video_format.clip_frames
+        window, stride = window_and_stride(self.video_format, window, stride)
         with _naming(video):
             frames = self._frames(video, fps)
-            answers = over_time(self._model, frames, window, stride or max(window // 4, 1))
+            answers = over_time(self._model, frames, window, stride)
         names = class_names(self._model, answers.probabilities.shape[1])
         return [
             {'start': one.start, 'end': one.end, 'label': names[one.label], 'score': one.score}

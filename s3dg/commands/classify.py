@@ -41,7 +41,13 @@ import sys
 from absl import flags
 
 from s3dg import files
-from s3dg.analysis.classification import class_names, most_probable, over_time, video_probabilities
+from s3dg.analysis.classification import (
+    class_names,
+    most_probable,
+    over_time,
+    video_probabilities,
+    window_and_stride,
+)
 from s3dg.analysis.segments import Rules, SegmentError, find_segments, label_studio
 from s3dg.answers import NonFiniteAnswerError
 from s3dg.commands import classify_live
@@ -253,8 +259,7 @@ def main(arguments):
         require_rgb(model, FLAGS.model)
         require_classes(model, FLAGS.model)
         video_format, skipped, segmenter = model.video_format, {}, None
-        window = FLAGS.window or video_format.clip_frames
-        stride = FLAGS.stride or max(window // 4, 1)
+        window, stride = window_and_stride(video_format, FLAGS.window, FLAGS.stride)
         if FLAGS.live:
             top = FLAGS.top if FLAGS['top'].present else 1
             tell = classify_live.teller(FLAGS.json, FLAGS.csv)

@@ -1,4 +1,4 @@
-"""A `.keras` file or a SavedModel, called in the same way and with the same answers."""
+"""The networks that flags name; what cannot be loaded is a fault of the flag."""
 
 from s3dg import weights
 from s3dg.errors import S3dgError

@@ -49,7 +49,6 @@ _HELD_BACK = {'mpegts': 2, 'rtp': 1, 'rtsp': 1}
 _PARSED = ('h264', 'hevc', 'mpeg2video')
 
 _MOST_REORDERED = 64  # packets that a decoder may hold
-_MOST_ERRORS_IN_A_ROW = 1000
 
 
 def scheme_of(source: str | os.PathLike) -> str | None:
@@ -156,6 +155,8 @@ class _Stream(reading.VideoFile):
       shown: when the last picture began to arrive, as of `time.monotonic`.
     """
 
+    _damage = av.error.InvalidDataError  # after any other a stream is gone
+
     def __init__(self, source: str | os.PathLike, bgr: bool = False):
         super().__init__(source, bgr)
         self._source, self.shown = str(source), 0.0
@@ -210,25 +211,16 @@ class _Stream(reading.VideoFile):
         parsed = stream.codec_context.name in _PARSED
         held = _HELD_BACK.get(container.format.name, 0) if parsed else 0
         handed_over = collections.deque(maxlen=held + 1)
-        errors = 0
-        while errors < _MOST_ERRORS_IN_A_ROW:
-            try:
-                for packet in container.demux(stream):
-                    if packet.size:
-                        errors = 0
-                        handed_over.append(time.monotonic())
-                        self._arrived.append((packet.pts, handed_over[0]))
-                        yield packet
-                break
-            except av.error.InvalidDataError:
-                errors += 1
-                self.damaged += 1
-                self._packets += 1
-            except av.error.ExitError:
-                raise VideoError(f'nothing came from it for {PATIENCE:g} seconds') from None
-            except av.FFmpegError as error:
-                raise VideoError(f'it broke off: {error.strerror}') from None
-        yield None
+        try:
+            for packet in super()._demux(container, stream):
+                if packet is not None:
+                    handed_over.append(time.monotonic())
+                    self._arrived.append((packet.pts, handed_over[0]))
+                yield packet
+        except av.error.ExitError:
+            raise VideoError(f'nothing came from it for {PATIENCE:g} seconds') from None
+        except av.FFmpegError as error:
+            raise VideoError(f'it broke off: {error.strerror}') from None
 
     def _decode(self, container, stream, clock):
         for frame in super()._decode(container, stream, clock):

@@ -141,12 +141,15 @@ def nominal_rate(path: str | os.PathLike) -> float | None:
 class VideoFile:
     """A video file that is read once, from its beginning to its end.
 
-    What `live` reads otherwise, from a stream, is in methods of their own.
+    What `live` reads otherwise, from a stream, is in methods of their own, and in `_damage`: the
+    errors after which the next packet is tried.
 
     Attributes:
       start: seconds from the file's start to its first picture; known with that picture.
       damaged: number of packets up to now that could not be read or decoded.
     """
+
+    _damage: type[Exception] = av.FFmpegError
 
     def __init__(self, path: str | os.PathLike, bgr: bool = False):
         self._path, self._bgr = pathlib.Path(path), bgr
@@ -248,7 +251,7 @@ class VideoFile:
                         errors = 0
                         yield packet
                 break
-            except av.FFmpegError:  # such as a packet of which the file has only a part
+            except self._damage:  # such as a packet of which the file has only a part
                 errors += 1
                 self.damaged += 1
                 self._packets += 1
